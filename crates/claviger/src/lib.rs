@@ -1,0 +1,9 @@
+//! The program: listeners, endpoints, pages, configuration, keys, telemetry and command line of Claviger.
+
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod edge;
+pub mod pages;
+pub mod public;
+pub mod telemetry;

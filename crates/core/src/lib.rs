@@ -1,0 +1,1 @@
+//! The protocol of Claviger: parsed requests and facts in, decisions out.
