@@ -1,0 +1,189 @@
+//! What a decision may look at: the time, randomness, policy and secrets of one request.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::secrets::Secrets;
+
+/// Seconds since 1970-01-01T00:00:00Z, the `NumericDate` of RFC 7519 §2 without a fraction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Timestamp(pub i64);
+
+impl Timestamp {
+    /// A time that never comes: tokens and memories that do not expire.
+    pub const NEVER: Self = Self(i64::MAX);
+
+    /// This time plus `life`; saturates at [`Self::NEVER`].
+    #[must_use]
+    pub fn plus(self, life: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(life.as_secs()).unwrap_or(i64::MAX)))
+    }
+
+    /// Whole seconds from `earlier` to this time, zero if it lies in the past of `earlier`.
+    #[must_use]
+    pub fn seconds_since(self, earlier: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0)
+    }
+
+    /// RFC 3339 in UTC, ending in `Z`, as the admin API writes times.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        jiff::Timestamp::from_second(self.0)
+            .unwrap_or(jiff::Timestamp::MAX)
+            .to_string()
+    }
+}
+
+/// A source of unpredictable bytes. The program uses the operating system's generator; tests count.
+pub trait Entropy: Send + Sync {
+    /// Fills `bytes` with random data.
+    fn fill(&self, bytes: &mut [u8]);
+}
+
+/// Sixteen bytes that name a row: a UUIDv7 (RFC 9562 §5.7), so that new rows sort after old ones.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(pub [u8; 16]);
+
+impl Id {
+    /// A new id whose first 48 bits are `millis`, milliseconds since 1970.
+    pub fn generate(millis: u64, entropy: &dyn Entropy) -> Self {
+        let mut random = [0; 10];
+        entropy.fill(&mut random);
+        Self(
+            uuid::Builder::from_unix_timestamp_millis(millis, &random)
+                .into_uuid()
+                .into_bytes(),
+        )
+    }
+
+    /// Reads the hyphenated text that [`fmt::Display`] writes.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::parse_str(text).ok().map(|id| Self(id.into_bytes()))
+    }
+
+    /// The creation time inside the id, milliseconds since 1970.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        let [a, b, c, d, e, f, ..] = self.0;
+        u64::from_be_bytes([0, 0, a, b, c, d, e, f])
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_bytes(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Id({self})")
+    }
+}
+
+/// What one request may look at. Sampled once at the edge, so that a request sees one time and one policy.
+#[derive(Clone, Copy)]
+pub struct Cx<'a> {
+    /// The time of the request.
+    pub now: Timestamp,
+    /// The same time in milliseconds, for time-ordered ids.
+    pub millis: u64,
+    /// Randomness.
+    pub entropy: &'a dyn Entropy,
+    /// What the operator decided.
+    pub policy: &'a Policy,
+    /// Keys derived from `secrets.system`.
+    pub secrets: &'a Secrets,
+}
+
+impl Cx<'_> {
+    /// A new time-ordered id.
+    #[must_use]
+    pub fn new_id(&self) -> Id {
+        Id::generate(self.millis, self.entropy)
+    }
+}
+
+/// How a requested scope is compared with a registered one (`strategies.scope`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeStrategy {
+    /// Equality.
+    Exact,
+    /// `foo.*` matches `foo.bar` and `foo.bar.baz`, not `foo`.
+    Wildcard,
+    /// `foo` also allows `foo.bar`.
+    Hierarchic,
+}
+
+/// The operator's settings in the form that decisions use: no option that has a default is left open.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// `iss` of every token and response, verbatim (`urls.self.issuer`).
+    pub issuer: String,
+    /// Base of every public URL, without a final slash (`urls.self.public`).
+    pub public_url: String,
+    /// Where people log in (`urls.login`).
+    pub login_url: String,
+    /// Where people register with `prompt=registration` or `create` (`urls.registration`, else the login URL).
+    pub registration_url: String,
+    /// Where people consent (`urls.consent`).
+    pub consent_url: String,
+    /// Where people read about errors that cannot be sent to a client (`urls.error`).
+    pub error_url: String,
+    /// Life of a login or consent challenge (`ttl.login_consent_request`).
+    pub challenge_life: Duration,
+    /// Life of a remembered login without its own limit (`ttl.authentication_session`).
+    pub session_life: Duration,
+    /// `ttl.access_token`.
+    pub access_token_life: Duration,
+    /// `ttl.refresh_token`; none means that refresh tokens never expire.
+    pub refresh_token_life: Option<Duration>,
+    /// `ttl.id_token`.
+    pub id_token_life: Duration,
+    /// `ttl.auth_code`.
+    pub code_life: Duration,
+    /// `strategies.scope`.
+    pub scope_strategy: ScopeStrategy,
+    /// Whether everybody must use PKCE (`oauth2.pkce.enforced`).
+    pub pkce_enforced: bool,
+    /// Whether public clients must use PKCE (`oauth2.pkce.enforced_for_public_clients`).
+    pub pkce_enforced_for_public_clients: bool,
+    /// Whether a client_credentials request without scope gets all registered ones.
+    pub default_grant_allowed_scope: bool,
+    /// How long a used refresh token answers with the same successor (RFC 9700 §4.14.2).
+    pub rotation_grace: Duration,
+    /// Development mode: `http` redirect URIs anywhere, cookies without `Secure`.
+    pub dev: bool,
+    /// Text before every token, by kind.
+    pub prefixes: Prefixes,
+    /// Scopes of clients registered without any.
+    pub default_client_scope: Vec<String>,
+    /// Extra entries of `claims_supported`.
+    pub supported_claims: Vec<String>,
+    /// Extra entries of `scopes_supported`.
+    pub supported_scopes: Vec<String>,
+    /// Whether descriptions may carry internal detail (`oauth2.expose_internal_errors`).
+    pub expose_internal_errors: bool,
+}
+
+/// Text before each kind of token, so that scanners of leaked secrets recognize them.
+#[derive(Clone, Debug)]
+pub struct Prefixes {
+    /// Before access tokens.
+    pub access: String,
+    /// Before refresh tokens.
+    pub refresh: String,
+    /// Before authorization codes.
+    pub code: String,
+}
+
+impl Default for Prefixes {
+    fn default() -> Self {
+        Self {
+            access: "clv_at_".into(),
+            refresh: "clv_rt_".into(),
+            code: "clv_ac_".into(),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! The one table of refusals: every way in which a request can be refused, with its OAuth code and its reason.
+//!
+//! Nothing else may name an OAuth error code. The edge renders a fault as a JSON body, a redirect, a page or a
+//! `WWW-Authenticate` challenge.
+
+use crate::params::ParamsError;
+use crate::port::StoreError;
+
+/// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2 and, where
+/// clients of Hydra know no other, Hydra's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// `access_denied`
+    AccessDenied,
+    /// `consent_required`
+    ConsentRequired,
+    /// `insufficient_entropy` (Hydra)
+    InsufficientEntropy,
+    /// `insufficient_scope`
+    InsufficientScope,
+    /// `invalid_client`
+    InvalidClient,
+    /// `invalid_client_metadata`
+    InvalidClientMetadata,
+    /// `invalid_grant`
+    InvalidGrant,
+    /// `invalid_redirect_uri`
+    InvalidRedirectUri,
+    /// `invalid_request`
+    InvalidRequest,
+    /// `invalid_scope`
+    InvalidScope,
+    /// `invalid_state` (Hydra)
+    InvalidState,
+    /// `invalid_token`
+    InvalidToken,
+    /// `login_required`
+    LoginRequired,
+    /// `registration_not_supported`
+    RegistrationNotSupported,
+    /// `request_not_supported`
+    RequestNotSupported,
+    /// `request_uri_not_supported`
+    RequestUriNotSupported,
+    /// `request_forbidden` (Hydra): the browser is not the one that started
+    RequestForbidden,
+    /// `request_unauthorized` (Hydra): too late, or no credentials
+    RequestUnauthorized,
+    /// `server_error`
+    ServerError,
+    /// `temporarily_unavailable`
+    TemporarilyUnavailable,
+    /// `unauthorized_client`
+    UnauthorizedClient,
+    /// `unsupported_grant_type`
+    UnsupportedGrantType,
+    /// `unsupported_response_mode` (Hydra)
+    UnsupportedResponseMode,
+    /// `unsupported_response_type`
+    UnsupportedResponseType,
+    /// `unsupported_token_type`
+    UnsupportedTokenType,
+}
+
+impl Code {
+    /// The `error` member.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "access_denied",
+            Self::ConsentRequired => "consent_required",
+            Self::InsufficientEntropy => "insufficient_entropy",
+            Self::InsufficientScope => "insufficient_scope",
+            Self::InvalidClient => "invalid_client",
+            Self::InvalidClientMetadata => "invalid_client_metadata",
+            Self::InvalidGrant => "invalid_grant",
+            Self::InvalidRedirectUri => "invalid_redirect_uri",
+            Self::InvalidRequest => "invalid_request",
+            Self::InvalidScope => "invalid_scope",
+            Self::InvalidState => "invalid_state",
+            Self::InvalidToken => "invalid_token",
+            Self::LoginRequired => "login_required",
+            Self::RegistrationNotSupported => "registration_not_supported",
+            Self::RequestNotSupported => "request_not_supported",
+            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::RequestForbidden => "request_forbidden",
+            Self::RequestUnauthorized => "request_unauthorized",
+            Self::ServerError => "server_error",
+            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::UnauthorizedClient => "unauthorized_client",
+            Self::UnsupportedGrantType => "unsupported_grant_type",
+            Self::UnsupportedResponseMode => "unsupported_response_mode",
+            Self::UnsupportedResponseType => "unsupported_response_type",
+            Self::UnsupportedTokenType => "unsupported_token_type",
+        }
+    }
+
+    /// The HTTP status where the error is a response of its own.
+    #[must_use]
+    pub fn status(self) -> u16 {
+        match self {
+            Self::InvalidClient | Self::InvalidToken | Self::RequestUnauthorized => 401,
+            Self::AccessDenied | Self::RequestForbidden | Self::InsufficientScope => 403,
+            Self::ServerError => 500,
+            Self::TemporarilyUnavailable => 503,
+            _ => 400,
+        }
+    }
+}
+
+macro_rules! faults {
+    ($($fault:ident => $code:ident, $rule:literal, $text:literal;)*) => {
+        /// One way to refuse a request.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Fault { $(#[doc = $text] $fault,)* }
+
+        impl Fault {
+            /// Every fault, for tests and documentation.
+            pub const ALL: &[Self] = &[$(Self::$fault,)*];
+
+            /// The OAuth error code.
+            #[must_use]
+            pub fn code(self) -> Code {
+                match self { $(Self::$fault => Code::$code,)* }
+            }
+
+            /// The specification and section that asks for the refusal.
+            #[must_use]
+            pub fn rule(self) -> &'static str {
+                match self { $(Self::$fault => $rule,)* }
+            }
+
+            /// What happened and what to do, for `error_description`.
+            #[must_use]
+            pub fn description(self) -> &'static str {
+                match self { $(Self::$fault => $text,)* }
+            }
+
+            /// The name of the fault, for logs and metrics.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$fault => stringify!($fault),)* }
+            }
+        }
+    };
+}
+
+faults! {
+    // Any endpoint
+    MalformedRequest => InvalidRequest, "RFC 6749 \u{a7}3.1", "The request could not be read. Send each parameter once, as percent-encoded UTF-8.";
+    EmptyRequest => InvalidRequest, "RFC 6749 \u{a7}3.2", "The request body is empty. Send the parameters as application/x-www-form-urlencoded.";
+
+    // Client
+    ClientUnknown => InvalidClient, "RFC 6749 \u{a7}5.2", "Client authentication failed. Check the client id, the secret and the authentication method.";
+    ClientMissing => InvalidClient, "RFC 6749 \u{a7}4.1.2.1", "The parameter client_id is missing or names no client.";
+
+    // Authorization request
+    RedirectUriMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter redirect_uri is missing. Send one of the redirect URIs registered for the client.";
+    RedirectUriUnregistered => InvalidRequest, "RFC 6749 \u{a7}3.1.2.4", "The redirect_uri is not registered for the client. It must equal a registered one to the letter.";
+    RedirectUriInsecure => InvalidRequest, "RFC 9700 \u{a7}2.6", "The redirect_uri uses http on a host that is not this machine. Use https.";
+    ResponseTypeUnsupported => UnsupportedResponseType, "RFC 6749 \u{a7}4.1.2.1", "The response_type is missing or not supported.";
+    ResponseTypeUnregistered => UnauthorizedClient, "RFC 6749 \u{a7}4.1.2.1", "The client is not registered for this response_type or for the grant type that it needs.";
+    ResponseModeUnsupported => UnsupportedResponseMode, "OAuth 2.0 Multiple Response Types \u{a7}2.1", "The response_mode is not supported for this response_type.";
+    ScopeUnregistered => InvalidScope, "RFC 6749 \u{a7}3.3", "A requested scope is malformed or not registered for the client.";
+    AudienceUnregistered => InvalidRequest, "RFC 8707 \u{a7}2", "A requested audience is not registered for the client.";
+    RegistrationParameter => RegistrationNotSupported, "OpenID Connect Core \u{a7}7.2.1", "The parameter registration is not supported.";
+    RequestObject => RequestNotSupported, "OpenID Connect Core \u{a7}6.1", "Request objects are not supported. Send the parameters themselves.";
+    RequestUri => RequestUriNotSupported, "OpenID Connect Core \u{a7}6.2", "The parameter request_uri is not supported. Send the parameters themselves.";
+    StateTooShort => InvalidState, "RFC 9700 \u{a7}4.7.1", "The state has fewer than eight characters and neither PKCE nor nonce protects the request. Send a longer one, or none with PKCE.";
+    NonceTooShort => InsufficientEntropy, "OpenID Connect Core \u{a7}15.5.2", "The nonce has fewer than eight characters. Send a longer random value.";
+    PromptUnknown => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter prompt has an unknown value, or none together with another one.";
+    MaxAgeMalformed => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter max_age is not a number of seconds.";
+    HintInvalid => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The id_token_hint is not an ID token of this server.";
+    ChallengeMethod => InvalidRequest, "RFC 7636 \u{a7}4.4.1", "The code_challenge_method must be S256.";
+    ChallengeMalformed => InvalidRequest, "RFC 7636 \u{a7}4.2", "The code_challenge is not a base64url-encoded SHA-256 value.";
+    ChallengeRequired => InvalidRequest, "RFC 7636 \u{a7}4.4.1", "This client must use PKCE. Send a code_challenge with the method S256.";
+    LoginRequired => LoginRequired, "OpenID Connect Core \u{a7}3.1.2.6", "The person must log in, which this request does not allow.";
+    ConsentRequired => ConsentRequired, "OpenID Connect Core \u{a7}3.1.2.6", "The person must consent, which this request does not allow.";
+    SubjectMismatch => LoginRequired, "OpenID Connect Core \u{a7}3.1.2.2", "Another person than the one named by id_token_hint is logged in.";
+
+    // Flow
+    ChallengeUnknown => InvalidRequest, "-", "The challenge is unknown. Start again from the application.";
+    ChallengeAbsent => InvalidRequest, "-", "The query parameter with the challenge is missing.";
+    ChallengeExpired => RequestUnauthorized, "-", "The request has expired. Start again from the application.";
+    VerifierInvalid => AccessDenied, "-", "The verifier is unknown or was used already. Start again from the application.";
+    BrowserMismatch => RequestForbidden, "RFC 9700 \u{a7}4.7", "The browser does not hold the cookie of this request. Allow cookies and start again from the application, in the browser in which you began.";
+    SubjectAbsent => InvalidRequest, "-", "The member subject is missing. Name the person who logged in.";
+    GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
+    AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";
+
+    // Ours
+    Unavailable => TemporarilyUnavailable, "RFC 6749 \u{a7}4.1.2.1", "The server cannot reach its database right now. Try again in a few seconds.";
+    Internal => ServerError, "RFC 6749 \u{a7}4.1.2.1", "The server met an unexpected error. Tell its operator the request id.";
+}
+
+/// Why a request was not answered with success.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The request is refused, with the detail of this instance if it may be told.
+    #[error("{}: {}", .0.name(), .1.as_deref().unwrap_or("-"))]
+    Refused(Fault, Option<String>),
+    /// The database did not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Something of ours is broken; the text is for the log only.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Failure {
+    /// The fault to tell: the refusal itself, or the one that stands for a failure of ours (D5: never the client's).
+    #[must_use]
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Refused(fault, _) => *fault,
+            Self::Store(StoreError::Unavailable(_) | StoreError::NotMigrated) => Fault::Unavailable,
+            Self::Store(StoreError::Broken(_)) | Self::Internal(_) => Fault::Internal,
+        }
+    }
+
+    /// The `error_description`: what happened, and the detail of this instance. Quotation marks become apostrophes,
+    /// as RFC 6749 §5.2 allows none.
+    #[must_use]
+    pub fn description(&self) -> String {
+        let text = self.fault().description();
+        let whole = match self {
+            Self::Refused(_, Some(detail)) => format!("{text} {detail}"),
+            _ => text.to_owned(),
+        };
+        whole
+            .chars()
+            .map(|c| match c {
+                '"' => '\'',
+                '\\' => '/',
+                c if c.is_control() => ' ',
+                c => c,
+            })
+            .collect()
+    }
+}
+
+impl Fault {
+    /// The refusal with a detail of this instance.
+    #[must_use]
+    pub fn because(self, detail: impl Into<String>) -> Failure {
+        Failure::Refused(self, Some(detail.into()))
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault, None)
+    }
+}
+
+impl From<ParamsError> for Failure {
+    fn from(error: ParamsError) -> Self {
+        Fault::MalformedRequest.because(error.to_string())
+    }
+}

@@ -1,0 +1,491 @@
+//! Everything the protocol asks of the outside: facts, and changes that happen whole or not at all.
+//!
+//! Reads return facts. A write is one [`Change`] of the protocol, applied atomically with the predicates that can race
+//! inside the statement, and answered [`Outcome::Applied`] or [`Outcome::LostRace`]. No transaction leaves the store, and
+//! the store holds no rule: whether a code may be redeemed is decided in this crate.
+//!
+//! Text that could be presented as a credential never crosses this border: tokens arrive as [`Digest`]s, sessions and
+//! private keys as sealed bytes ([`crate::seal`]).
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::context::{Id, Timestamp};
+
+/// SHA-256 of a token or code. Compares in constant time.
+#[derive(Clone, Copy, Eq)]
+pub struct Digest(pub [u8; 32]);
+
+impl PartialEq for Digest {
+    fn eq(&self, other: &Self) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Digest(..)")
+    }
+}
+
+/// How fresh a fact must be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Read the database.
+    Latest,
+    /// A remembered fact will do, because the change that relies on it carries the proof (version, unused, unrevoked)
+    /// among its predicates: at worst it loses the race and the decision is taken again on the latest facts.
+    ProvedByWrite,
+}
+
+/// A registered client as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientRecord {
+    /// `client_id`.
+    pub id: String,
+    /// Counts changes from 1; a change that relies on a remembered client names the version that it saw.
+    pub version: i64,
+    /// `client_name`, for the list's filter.
+    pub name: String,
+    /// `owner`, for the list's filter.
+    pub owner: String,
+    /// The validated metadata and secret digests, as JSON.
+    pub document: String,
+    /// Creation time.
+    pub created_at: Timestamp,
+    /// Time of the last change.
+    pub updated_at: Timestamp,
+}
+
+/// The client that a decision relied on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientProof {
+    /// `client_id`.
+    pub id: Arc<str>,
+    /// The version that was seen.
+    pub version: i64,
+}
+
+/// Which clients a page of the list shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientQuery {
+    /// Exact `client_name`.
+    pub name: Option<String>,
+    /// Exact `owner`.
+    pub owner: Option<String>,
+    /// Only ids after this one.
+    pub after: Option<String>,
+    /// How many to skip, for callers that page by offset.
+    pub offset: u32,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// How far an authorization has come. Steps only go forward.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i16)]
+pub enum FlowStep {
+    /// The login app accepted or rejected; the browser has not come back yet.
+    LoginAnswered = 1,
+    /// The browser came back with the login verifier and was sent to consent.
+    ConsentAsked = 2,
+    /// The consent app accepted or rejected; the browser has not come back yet.
+    ConsentAnswered = 3,
+    /// The client has its answer.
+    Done = 4,
+}
+
+impl FlowStep {
+    /// Reads the number that the database holds.
+    #[must_use]
+    pub fn from_number(number: i16) -> Option<Self> {
+        [
+            Self::LoginAnswered,
+            Self::ConsentAsked,
+            Self::ConsentAnswered,
+            Self::Done,
+        ]
+        .into_iter()
+        .find(|step| *step as i16 == number)
+    }
+}
+
+/// The state of one authorization from the moment the login app answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowRecord {
+    /// The flow.
+    pub id: Id,
+    /// How far it has come.
+    pub step: FlowStep,
+    /// Counts the writes of this row from 1.
+    pub version: i64,
+    /// Request, login answer and consent answer, sealed.
+    pub sealed: Vec<u8>,
+    /// From then on the row may be removed.
+    pub expires_at: Timestamp,
+}
+
+/// A login session, which a browser holds by its sealed cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionRecord {
+    /// `sid` of ID tokens.
+    pub id: Id,
+    /// Who logged in.
+    pub subject: String,
+    /// When they authenticated (`auth_time`).
+    pub authenticated_at: Timestamp,
+    /// Whether the session serves later authorizations without login.
+    pub remember: bool,
+    /// `acr`, `amr` and the identity provider's session, sealed.
+    pub sealed: Vec<u8>,
+    /// End of the session.
+    pub expires_at: Timestamp,
+}
+
+/// What happens to the browser's login session when a login verifier is used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionChange {
+    /// Insert the session or replace the one with its id.
+    Put(SessionRecord),
+    /// Move the end of a session (`extend_session_lifespan`).
+    Extend(Id, Timestamp),
+    /// Remove the session; it does not matter whether it still exists (D4).
+    End(Id),
+}
+
+/// What a person granted to a client: stored once, pointed to by every token of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantRecord {
+    /// The grant; `consent_request_id` on the admin API.
+    pub id: Id,
+    /// The client.
+    pub client_id: Arc<str>,
+    /// Who granted.
+    pub subject: String,
+    /// The login session (`sid`).
+    pub session_id: Option<Id>,
+    /// Granted scopes.
+    pub scope: Vec<String>,
+    /// Granted audiences.
+    pub audience: Vec<String>,
+    /// Claims and authentication facts, sealed.
+    pub sealed: Vec<u8>,
+    /// Until when the consent is remembered: none if it is not, [`Timestamp::NEVER`] if for ever.
+    pub remembered_until: Option<Timestamp>,
+    /// Creation time.
+    pub created_at: Timestamp,
+    /// From then on the row may be removed: no token of it lives and no memory is left.
+    pub expires_at: Timestamp,
+}
+
+/// An authorization code (RFC 6749 §4.1.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeRecord {
+    /// The lookup part of the code.
+    pub id: Id,
+    /// Digest of the whole code.
+    pub digest: Digest,
+    /// What it redeems.
+    pub grant: Id,
+    /// `redirect_uri` of the authorization request, if it had one.
+    pub redirect_uri: Option<String>,
+    /// `code_challenge` with the method S256, if it had one (RFC 7636).
+    pub challenge: Option<String>,
+    /// End of life.
+    pub expires_at: Timestamp,
+}
+
+/// A code with what it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeFacts {
+    /// The code.
+    pub code: CodeRecord,
+    /// When it was consumed, by redemption or by a wrong verifier.
+    pub used_at: Option<Timestamp>,
+    /// Its grant, unless revoked.
+    pub grant: Option<Arc<GrantRecord>>,
+}
+
+/// On whose behalf an access token acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// A person's grant, with the scope of the token if it is narrower than the grant's.
+    Grant {
+        /// The grant.
+        id: Id,
+        /// Narrower scope, if it was narrowed (RFC 6749 §6).
+        scope: Option<Vec<String>>,
+    },
+    /// The client itself (client_credentials).
+    Client {
+        /// The client.
+        id: Arc<str>,
+        /// Granted scopes.
+        scope: Vec<String>,
+        /// Granted audiences.
+        audience: Vec<String>,
+    },
+}
+
+/// An access token: about a hundred bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessRecord {
+    /// The lookup part of the token.
+    pub id: Id,
+    /// Digest of the whole token.
+    pub digest: Digest,
+    /// On whose behalf.
+    pub owner: Owner,
+    /// Time of issue.
+    pub issued_at: Timestamp,
+    /// End of life.
+    pub expires_at: Timestamp,
+}
+
+/// An access token with what it leads to. A token whose grant or client is gone is not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessFacts {
+    /// The token.
+    pub access: AccessRecord,
+    /// Its grant, if it has one.
+    pub grant: Option<Arc<GrantRecord>>,
+}
+
+/// A refresh token. The access token issued with it has the same id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshRecord {
+    /// The lookup part of the token.
+    pub id: Id,
+    /// Digest of the whole token.
+    pub digest: Digest,
+    /// The grant.
+    pub grant: Id,
+    /// Time of issue.
+    pub issued_at: Timestamp,
+    /// End of life.
+    pub expires_at: Timestamp,
+}
+
+/// A refresh token with what it leads to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefreshFacts {
+    /// The token.
+    pub refresh: RefreshRecord,
+    /// When it was rotated, and into which token.
+    pub rotated: Option<Rotated>,
+    /// Its grant, unless revoked.
+    pub grant: Option<Arc<GrantRecord>>,
+}
+
+/// The end of a refresh token that was used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// First use.
+    pub at: Timestamp,
+    /// Its successor, if that still exists.
+    pub successor: Option<RefreshRecord>,
+    /// The access token issued with the successor, if that still exists.
+    pub access: Option<AccessRecord>,
+}
+
+/// A signing key as stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// The key set.
+    pub set: String,
+    /// `kid`.
+    pub kid: String,
+    /// The JWK, sealed.
+    pub sealed: Vec<u8>,
+    /// Creation time; the newest key of a set signs.
+    pub created_at: Timestamp,
+}
+
+/// One whole change of the protocol.
+///
+/// Predicates named in the documentation of a variant are checked in the same statement or transaction as the writes;
+/// if one fails, nothing is written and the answer is [`Outcome::LostRace`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Insert an access token of a client itself. Predicate: the client still has the version that was seen.
+    Issue {
+        /// The token.
+        access: AccessRecord,
+        /// The client.
+        client: ClientProof,
+    },
+    /// Insert a flow that the login app answered, or replace it while its step still is
+    /// [`FlowStep::LoginAnswered`] (accepting twice is safe). The new version is one more than the replaced one.
+    /// Predicate: the flow is absent or at that step.
+    AnswerLogin {
+        /// The flow; its version is ignored.
+        flow: FlowRecord,
+    },
+    /// Move a flow forward, together with all that happens at that step. Predicate: the flow has the version `seen`.
+    Advance {
+        /// The flow as it shall be; its version is `seen + 1`.
+        flow: FlowRecord,
+        /// The version that was seen.
+        seen: i64,
+        /// What happens to the browser's session.
+        session: Option<SessionChange>,
+        /// The grant and its code. Earlier remembered grants of the same subject and client are forgotten if the new one
+        /// is remembered (their tokens live on).
+        issue: Option<(Arc<GrantRecord>, CodeRecord)>,
+    },
+    /// Consume a code and insert its tokens. Predicates: the code is unused, its grant exists, the client still has
+    /// the version that was seen.
+    Redeem {
+        /// The code.
+        code: Id,
+        /// Now.
+        at: Timestamp,
+        /// The access token.
+        access: AccessRecord,
+        /// The refresh token, if one is issued.
+        refresh: Option<RefreshRecord>,
+        /// The client.
+        client: ClientProof,
+    },
+    /// Consume a code without tokens: a wrong verifier was presented (RFC 7636 §4.6, D1). Predicate: it is unused.
+    BurnCode {
+        /// The code.
+        code: Id,
+        /// Now.
+        at: Timestamp,
+    },
+    /// Rotate a refresh token: mark `old` as used with `refresh` as its successor, remove the access token that was
+    /// issued with `old`, insert the new pair, and keep the grant at least until `keep_grant`.
+    /// Predicates: `old` is unused, its grant exists, the client still has the version that was seen.
+    Rotate {
+        /// The presented token.
+        old: Id,
+        /// Now.
+        at: Timestamp,
+        /// The new access token; its id is that of `refresh`.
+        access: AccessRecord,
+        /// The successor.
+        refresh: RefreshRecord,
+        /// The client.
+        client: ClientProof,
+        /// The end of life that the grant shall have at least.
+        keep_grant: Timestamp,
+    },
+    /// Remove a grant, and with it every token of it. Applied also if it is gone already.
+    RevokeGrant(Id),
+    /// Remove an access token. Applied also if it is gone already.
+    RevokeAccess(Id),
+    /// Remove a login session. Applied also if it is gone already.
+    EndSession(Id),
+    /// Insert a client. Predicate: the id is free.
+    CreateClient(ClientRecord),
+    /// Replace a client. Predicate: it still has the version before the new record's.
+    UpdateClient(ClientRecord),
+    /// Remove a client; its grants and tokens are dead from then on. Predicate: it exists.
+    DeleteClient(String),
+    /// Insert the first key of a set for an algorithm. Predicate: no key was ever seeded for that pair, so that
+    /// exactly one of any number of racing servers makes it.
+    SeedKey {
+        /// The key.
+        key: KeyRecord,
+        /// JWS algorithm name.
+        alg: String,
+    },
+    /// Insert a key. Predicate: its kid is free in the set.
+    AddKey(KeyRecord),
+    /// Insert or replace one key.
+    PutKey(KeyRecord),
+    /// Replace a whole set.
+    ReplaceKeySet {
+        /// The set.
+        set: String,
+        /// Its keys.
+        keys: Vec<KeyRecord>,
+    },
+    /// Remove one key. Applied also if it is gone already.
+    DeleteKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+    },
+    /// Remove a set. Applied also if it is gone already.
+    DeleteKeySet(String),
+}
+
+/// Whether a change happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Outcome {
+    /// All of it is committed.
+    Applied,
+    /// A predicate failed; nothing was written.
+    LostRace,
+}
+
+/// What was removed by one round of [`Store::purge`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Purged {
+    /// Rows removed.
+    pub rows: u64,
+    /// Whether another server held the lock, so that nothing was tried.
+    pub busy: bool,
+}
+
+/// The database could not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// Not reachable, overloaded or shutting down: trying again later may help.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The schema is behind this program.
+    #[error("the database schema is not up to date; run `claviger migrate sql`")]
+    NotMigrated,
+    /// Anything else: a bug or a damaged row.
+    #[error("the database refused or answered something unexpected: {0}")]
+    Broken(String),
+}
+
+/// How the schema stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaStatus {
+    /// Everything is applied.
+    Current,
+    /// This many migrations are pending.
+    Behind(usize),
+    /// The database has migrations that this program does not know: it is older than the database.
+    Ahead(String),
+}
+
+/// Facts and changes. Implemented once per database.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// One client.
+    async fn client(&self, id: &str, freshness: Freshness) -> Result<Option<Arc<ClientRecord>>, StoreError>;
+    /// A page of clients, by id ascending.
+    async fn clients(&self, query: &ClientQuery) -> Result<Vec<ClientRecord>, StoreError>;
+    /// How many clients there are.
+    async fn count_clients(&self) -> Result<u64, StoreError>;
+    /// One flow.
+    async fn flow(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<FlowRecord>>, StoreError>;
+    /// One login session.
+    async fn session(&self, id: Id) -> Result<Option<SessionRecord>, StoreError>;
+    /// The latest grant of `subject` to `client` that is remembered at `now`.
+    async fn remembered(&self, subject: &str, client: &str, now: Timestamp) -> Result<Option<GrantRecord>, StoreError>;
+    /// One code.
+    async fn code(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError>;
+    /// One access token. Always reads the database.
+    async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError>;
+    /// One refresh token.
+    async fn refresh(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError>;
+    /// All keys of a set, newest first.
+    async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Applies one change whole, or says that it lost a race.
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
+    /// Removes up to `limit` expired rows of each kind; one server at a time.
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError>;
+    /// Whether the schema is the one that this program needs.
+    async fn schema(&self) -> Result<SchemaStatus, StoreError>;
+}
