@@ -218,7 +218,7 @@ impl Fields {
             "frontchannel_logout_session_required": self.frontchannel_logout_session_required,
             "frontchannel_logout_uri": self.frontchannel_logout_callback,
         });
-        without_nothings(client)
+        without_nothings(&client)
     }
 
     fn warn(&self, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -284,7 +284,7 @@ async fn get(api: &Api, ids: &[String], terminal: &mut Terminal) -> Result<(), F
         .send(Call::new(Method::GET, format!("/clients/{}", segment(id))))
         .await?
         .json()?;
-    terminal.print(&tab_indented(&shown(client)))
+    terminal.print(&tab_indented(&shown(&client)))
 }
 
 impl List {
@@ -364,7 +364,7 @@ pub(super) fn warn_of_surplus(surplus: &[String], terminal: &mut Terminal) {
 }
 
 /// Leaves out `null`, `false`, 0 and what is empty, but keeps objects.
-fn without_nothings(value: Value) -> Value {
+fn without_nothings(value: &Value) -> Value {
     let says_something = |value: &Value| match value {
         Value::Null => false,
         Value::Bool(value) => *value,
@@ -383,7 +383,7 @@ fn without_nothings(value: Value) -> Value {
 }
 
 /// A client as `clients get` prints it: without what says nothing, times to the millisecond.
-fn shown(client: Value) -> Value {
+fn shown(client: &Value) -> Value {
     let mut client = without_nothings(client);
     for name in ["created_at", "updated_at"] {
         let Some(time) = client.get_mut(name) else { continue };

@@ -82,7 +82,7 @@ impl Create {
         let wanted = json!({ "alg": self.alg, "kid": self.key.as_deref().unwrap_or_default(), "use": self.purpose });
         let path = admin_path(&api, &format!("/keys/{}", segment(&self.set)));
         let set = api.send(Call::new(Method::POST, path).json(wanted)).await?.json()?;
-        remote.print(terminal, &report(&self.set, keys(set, self.public)))
+        remote.print(terminal, &report(&self.set, keys(&set, self.public)))
     }
 }
 
@@ -93,7 +93,10 @@ impl Get {
         let mut found = Vec::new();
         for set in &self.sets {
             let path = admin_path(&api, &format!("/keys/{}", segment(set)));
-            found.extend(keys(api.send(Call::new(Method::GET, path)).await?.json()?, self.public));
+            found.extend(keys(
+                &api.send(Call::new(Method::GET, path)).await?.json()?,
+                self.public,
+            ));
         }
         let mut report = report("", found.clone());
         if let Ok([key]) = <[Value; 1]>::try_from(found) {
@@ -154,7 +157,7 @@ impl Import {
     }
 }
 
-fn keys(set: Value, public: bool) -> Vec<Value> {
+fn keys(set: &Value, public: bool) -> Vec<Value> {
     let keys = set.get("keys").and_then(Value::as_array).cloned().unwrap_or_default();
     let shown = |key: Value| {
         let mut key = prune(key, true);

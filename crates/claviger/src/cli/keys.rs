@@ -61,7 +61,7 @@ struct Create {
     alg: String,
 
     /// What the key is for: sig or enc
-    #[arg(short, long = "use", value_name = "USE", default_value = "sig")]
+    #[arg(short = 'u', long = "use", value_name = "USE", default_value = "sig")]
     purpose: String,
 
     #[arg(hide = true)]

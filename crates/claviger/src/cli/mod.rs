@@ -111,7 +111,7 @@ enum Command {
 
 /// Runs the command that the arguments name, the first of them being the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> ExitCode {
-    let cli = match parse::parse(arguments.into_iter().collect(), terminal) {
+    let cli = match parse::parse(&arguments.into_iter().collect::<Vec<_>>(), terminal) {
         Ok(cli) => cli,
         Err(status) => return status,
     };

@@ -210,7 +210,7 @@ impl Fields {
     /// The client as the API takes it, from the file or from the flags.
     fn client(&self, id: Option<&str>, terminal: &mut Terminal) -> Result<Value, Failure> {
         let Some(path) = &self.file else {
-            return self.from_flags(id);
+            return self.described(id);
         };
         let expected = "the JSON object of one client";
         let mut client = match path.as_str() {
@@ -230,7 +230,7 @@ impl Fields {
         Ok(client)
     }
 
-    fn from_flags(&self, id: Option<&str>) -> Result<Value, Failure> {
+    fn described(&self, id: Option<&str>) -> Result<Value, Failure> {
         let metadata: Value = serde_json::from_str(&self.metadata).map_err(|error| {
             Failure::input(format!(
                 "--metadata is not JSON: {error}. Example: --metadata '{{\"a\":1}}'"
@@ -284,7 +284,9 @@ impl Create {
 impl Update {
     pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         let api = remote.api(terminal)?;
-        let client = self.fields.client(Some(&self.id), terminal)?;
+        // The path names the client; an id in the file must not name another one.
+        let id = self.fields.file.as_ref().map(|_| self.id.as_str());
+        let client = self.fields.client(id, terminal)?;
         let path = admin_path(&api, &format!("/clients/{}", segment(&self.id)));
         remote.print(
             terminal,

@@ -161,8 +161,8 @@ fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
 /// Drops what says nothing: `null`, and where `empty_too`, empty lists.
 pub(super) fn prune(value: Value, empty_too: bool) -> Value {
     let Value::Object(members) = value else { return value };
-    let says_something =
-        |value: &Value| !value.is_null() && !(empty_too && value.as_array().is_some_and(Vec::is_empty));
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    let says_something = |value: &Value| !(value.is_null() || empty_too && is_empty(value));
     Value::Object(members.into_iter().filter(|(_, value)| says_something(value)).collect())
 }
 

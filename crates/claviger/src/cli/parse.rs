@@ -17,14 +17,14 @@ use super::terminal::Terminal;
 const NAME: &str = "claviger";
 
 /// The command line, or the status to end with after everything was said.
-pub(super) fn parse(arguments: Vec<OsString>, terminal: &mut Terminal) -> Result<Cli, ExitCode> {
+pub(super) fn parse(arguments: &[OsString], terminal: &mut Terminal) -> Result<Cli, ExitCode> {
     let mut command = command();
     let parsed = command
-        .try_get_matches_from_mut(arguments.clone())
+        .try_get_matches_from_mut(arguments)
         .and_then(|found| Cli::from_arg_matches(&found));
     parsed.map_err(|error| {
         command.build();
-        explain(&command, &error, &arguments, terminal)
+        explain(&command, &error, arguments, terminal)
     })
 }
 
@@ -109,10 +109,7 @@ fn headline(error: &clap::Error) -> String {
         (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(flag), _) => {
             let flag = flag.split([' ', '=']).next().unwrap_or_default();
             let value = context(ContextKind::InvalidValue).unwrap_or_default();
-            let reason = std::error::Error::source(error)
-                .map(|reason| format!(": {reason}"))
-                .unwrap_or_default();
-            format!("invalid argument {value:?} for \"{flag}\" flag{reason}")
+            format!("invalid argument {value:?} for \"{flag}\" flag{}", reason(error))
         }
         (ErrorKind::InvalidSubcommand, _, Some(word)) => format!("unknown command \"{word}\" for \"{NAME}\""),
         _ => {
