@@ -293,7 +293,7 @@ impl List {
         if self.limit < 1 || self.page < 0 {
             return Err(Failure::input("--limit must be 1 or more, and --page counts from 1"));
         }
-        let offset = self.page.saturating_sub(1).saturating_mul(self.limit);
+        let offset = (self.page.max(1) - 1).saturating_mul(self.limit);
         let path = query(&[("limit", self.limit.to_string()), ("offset", offset.to_string())]);
         let clients = api
             .send(Call::new(Method::GET, format!("/clients{path}")))

@@ -470,3 +470,6 @@ fn letters() -> Result<String, Failure> {
 fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
     aws_lc_rs::rand::fill(bytes).map_err(|_| Failure::input("The operating system gave no randomness"))
 }
+
+#[cfg(test)]
+mod tests;
