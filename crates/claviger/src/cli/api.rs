@@ -339,3 +339,6 @@ pub(super) fn query<V: AsRef<str>>(members: &[(&str, V)]) -> String {
             .finish()
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -301,7 +301,7 @@ impl<'f> Comparison<'f> {
                     .any(|exchange| exchange.response_body.ends_with('…'));
                 match (cut, json(&expected), json(&self.stdout)) {
                     (true, Some(expected), Some(shown)) => {
-                        assert!(is_part(&shown, &expected), "{name}: {}", self.stdout)
+                        assert!(is_part(&shown, &expected), "{name}: {}", self.stdout);
                     }
                     (true, _, _) if self.fixture.argv.iter().any(|word| word == "list") => {}
                     (true, _, _) if expected.starts_with("client_id: ") => {}

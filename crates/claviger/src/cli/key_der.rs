@@ -213,3 +213,83 @@ impl<'a> Reader<'a> {
         Ok(contents)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::encoding::{AsDer, PublicKeyX509Der};
+    use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeySize};
+    use aws_lc_rs::signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P384_SHA384_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair,
+    };
+
+    use super::*;
+
+    fn text<'v>(key: &'v Value, name: &str) -> &'v str {
+        key[name].as_str().unwrap_or_default()
+    }
+
+    #[test]
+    fn an_ec_key_comes_out_of_pkcs_8_and_spki_with_the_same_point() {
+        let curves = [
+            (&ECDSA_P256_SHA256_FIXED_SIGNING, "P-256", 32),
+            (&ECDSA_P384_SHA384_FIXED_SIGNING, "P-384", 48),
+            (&ECDSA_P521_SHA512_FIXED_SIGNING, "P-521", 66),
+        ];
+        for (algorithm, name, size) in curves {
+            let pair = EcdsaKeyPair::generate(algorithm).unwrap();
+            let private = to_jwk(pair.to_pkcs8v1().unwrap().as_ref()).unwrap();
+            let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+            let public = to_jwk(spki.as_ref()).unwrap();
+            assert_eq!(text(&private, "crv"), name);
+            assert_eq!([&private["x"], &private["y"]], [&public["x"], &public["y"]]);
+            assert!(public.get("d").is_none());
+            assert_eq!(URL_SAFE_NO_PAD.decode(text(&private, "d")).unwrap().len(), size);
+            let expected = pair.public_key().as_ref();
+            assert_eq!(text(&private, "x"), encode(&expected[1..=size]));
+            assert_eq!(text(&private, "y"), encode(&expected[1 + size..]));
+        }
+    }
+
+    #[test]
+    fn an_rsa_key_comes_out_with_every_number() {
+        let pair = RsaKeyPair::generate(KeySize::Rsa2048).unwrap();
+        let pkcs8: aws_lc_rs::encoding::Pkcs8V1Der<'_> = pair.as_der().unwrap();
+        let private = to_jwk(pkcs8.as_ref()).unwrap();
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        let public = to_jwk(spki.as_ref()).unwrap();
+        assert_eq!([&private["n"], &private["e"]], [&public["n"], &public["e"]]);
+        // PKCS #1 is what lies inside both.
+        assert_eq!(to_jwk(pair.public_key().as_ref()).unwrap(), public);
+        assert_eq!(text(&private, "e"), "AQAB");
+        for name in ["d", "p", "q", "dp", "dq", "qi"] {
+            assert!(text(&private, name).len() > 160, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_ed25519_key_comes_out_with_its_public_half() {
+        let pair = Ed25519KeyPair::generate().unwrap();
+        let private = to_jwk(pair.to_pkcs8v1().unwrap().as_ref()).unwrap();
+        assert_eq!(text(&private, "x"), encode(pair.public_key().as_ref()));
+        let spki: PublicKeyX509Der<'_> = pair.public_key().as_der().unwrap();
+        assert_eq!(to_jwk(spki.as_ref()).unwrap()["x"], private["x"]);
+    }
+
+    #[test]
+    fn no_prefix_of_a_key_is_a_key_and_none_panics() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let der = pair.to_pkcs8v1().unwrap();
+        for end in 0..der.as_ref().len() {
+            assert!(to_jwk(&der.as_ref()[..end]).is_err(), "{end}");
+        }
+    }
+
+    #[test]
+    fn an_encrypted_or_foreign_pem_is_told_apart() {
+        let encrypted = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nMIIB\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        assert!(from_pem(encrypted).unwrap_err().contains("encrypted"));
+        let certificate = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        assert!(from_pem(certificate).unwrap_err().contains("no key"));
+        assert!(from_pem("-----BEGIN PRIVATE KEY-----\n***\n-----END PRIVATE KEY-----\n").is_err());
+    }
+}

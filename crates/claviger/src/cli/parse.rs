@@ -152,3 +152,6 @@ fn named(command: &Command, words: &[&str]) -> Command {
 fn is_root(command: &Command, words: &[&str]) -> bool {
     named(command, words).get_name() == NAME
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,20 +5,20 @@
 //! a mixed-up server (`iss`), a stolen code (PKCE), tokens left in caches or logs of a browser (`no-store`, and the
 //! page loads nothing).
 
+mod flow;
+#[cfg(test)]
+mod tests;
+
 use std::io;
 use std::net::IpAddr;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
-use http::Method;
-use serde_json::Value;
 use tokio::net::TcpListener;
 
-use super::api::{Api, Call};
-use super::callback::{self, Callback};
+use self::flow::Flow;
+use super::api::Api;
 use super::failure::Failure;
-use super::oauth2::{self, Credentials, Tokens};
+use super::oauth2::{Credentials, Tokens};
 use super::remote::{ClientFlags, Remote};
 use super::terminal::Terminal;
 use super::tokens::token_report;
@@ -119,9 +119,12 @@ impl PerformAuthorizationCode {
             remote,
             newer: &self.newer,
         };
-        self.flow
-            .run(&api, &endpoints, credentials, terminal, &presentation)
-            .await
+        let client = OAuth2Client {
+            api,
+            endpoints,
+            credentials,
+        };
+        self.flow.run(client, terminal, &presentation).await
     }
 }
 
@@ -178,17 +181,17 @@ fn blocks(tokens: &Tokens) -> String {
     format!("{}\n", labels.into_iter().map(block).collect::<String>())
 }
 
+/// This program as an OAuth 2.0 client of one server.
+pub(super) struct OAuth2Client {
+    pub(super) api: Api,
+    pub(super) endpoints: Endpoints,
+    pub(super) credentials: Credentials,
+}
+
 /// Where the flow goes.
 pub(super) struct Endpoints {
     authorize: url::Url,
     pub(super) token: String,
-}
-
-/// What one authorization request is remembered by.
-struct Attempt {
-    state: String,
-    nonce: String,
-    verifier: String,
 }
 
 impl FlowFlags {
@@ -223,9 +226,7 @@ impl FlowFlags {
     /// Runs the whole flow and shows its tokens.
     pub(super) async fn run(
         &self,
-        api: &Api,
-        endpoints: &Endpoints,
-        credentials: Credentials,
+        client: OAuth2Client,
         terminal: &mut Terminal,
         presentation: &Presentation<'_>,
     ) -> Result<(), Failure> {
@@ -236,40 +237,27 @@ impl FlowFlags {
             ));
         }
         let listener = self.listen(terminal).await?;
-        let port = listener
+        let address = listener
             .local_addr()
-            .map_err(|error| Failure::file("the listener's address", &error))?
-            .port();
-        let redirect = self
-            .redirect
-            .clone()
-            .unwrap_or_else(|| format!("http://127.0.0.1:{port}/callback"));
-        let home = format!("http://127.0.0.1:{port}/");
+            .map_err(|error| Failure::file("the listener's address", &error))?;
+        let home = format!("http://127.0.0.1:{}/", address.port());
         announce(terminal, presentation, &home)?;
+        let newer = presentation.newer();
+        let redirect = self.redirect.clone().unwrap_or_else(|| format!("{home}callback"));
         let flow = Flow {
             flags: self,
-            api,
-            endpoints,
-            credentials,
+            newer,
+            client,
             redirect,
-            newer: presentation.newer(),
         };
+        if !self.no_open {
+            // A page that is asked for before it is served waits in the listener's queue.
+            let skip = newer.is_some_and(|newer| newer.skip);
+            terminal.open_browser(&if skip { format!("{home}perform-flow") } else { home });
+        }
         let issuer = flow.issuer().await;
         loop {
-            let attempt = Attempt::new(presentation.newer().and_then(|newer| newer.state.as_deref()))?;
-            let start = flow.authorization_request(&attempt);
-            let waiting = callback::wait(&listener, start.as_str());
-            if !self.no_open {
-                let skip = presentation.newer().is_some_and(|newer| newer.skip);
-                terminal.open_browser(&if skip {
-                    format!("{home}perform-flow")
-                } else {
-                    home.clone()
-                });
-            }
-            let callback = waiting.await.map_err(|error| Failure::file("the callback", &error))?;
-            let outcome = flow.finish(&callback, &attempt, issuer.as_ref()).await;
-            callback.answer(&outcome).await;
+            let outcome = flow.once(&listener, issuer.as_ref()).await;
             match outcome {
                 Ok(tokens) => presentation.tokens(terminal, &tokens)?,
                 Err(failure) if self.no_shutdown => terminal.explain(&failure.to_string()),
@@ -308,168 +296,3 @@ fn announce(terminal: &mut Terminal, presentation: &Presentation<'_>, home: &str
     presentation.progress(terminal, "Press Ctrl + C to give up.")?;
     presentation.progress(terminal, &format!("If no browser opens, go to:\n\n\t{home}\n"))
 }
-
-/// The server's own statements about itself (RFC 8414 §2), as far as the flow needs them.
-struct Issuer {
-    id: String,
-    /// RFC 9207 §3: whether `iss` must be in the answer.
-    announces_itself: bool,
-}
-
-struct Flow<'a> {
-    flags: &'a FlowFlags,
-    api: &'a Api,
-    endpoints: &'a Endpoints,
-    credentials: Credentials,
-    redirect: String,
-    newer: Option<&'a NewerFlowFlags>,
-}
-
-impl Flow<'_> {
-    fn authorization_request(&self, attempt: &Attempt) -> url::Url {
-        let mut url = self.endpoints.authorize.clone();
-        let challenge = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, attempt.verifier.as_bytes());
-        let mut query = url.query_pairs_mut();
-        query.append_pair("client_id", &self.credentials.id);
-        query.append_pair("response_type", "code");
-        query.append_pair("redirect_uri", &self.redirect);
-        query.append_pair("scope", &self.flags.scope.join(" "));
-        query.append_pair("state", &attempt.state);
-        query.append_pair("nonce", &attempt.nonce);
-        query.append_pair("code_challenge", &URL_SAFE_NO_PAD.encode(challenge));
-        query.append_pair("code_challenge_method", "S256");
-        if !self.flags.audience.is_empty() {
-            query.append_pair("audience", &self.flags.audience.join(" "));
-        }
-        if !self.flags.prompt.is_empty() {
-            query.append_pair("prompt", &self.flags.prompt.join(" "));
-        }
-        // The newer command's way to say "any age" is -1.
-        if let Some(max_age) = self.flags.max_age.filter(|seconds| *seconds >= 0) {
-            query.append_pair("max_age", &max_age.to_string());
-        }
-        if let Some(mode) = self.newer.and_then(|newer| newer.response_mode.as_deref()) {
-            query.append_pair("response_mode", mode);
-        }
-        drop(query);
-        url
-    }
-
-    /// Asked from the server that the code will be given to. Servers without discovery are served as well.
-    async fn issuer(&self) -> Option<Issuer> {
-        let base = self.endpoints.token.strip_suffix("/oauth2/token")?;
-        let call = Call::new(Method::GET, format!("{base}/.well-known/openid-configuration"));
-        let metadata = self.api.send(call).await.ok()?.json().ok()?;
-        let announces_itself = metadata.get("authorization_response_iss_parameter_supported");
-        Some(Issuer {
-            id: metadata.get("issuer")?.as_str()?.to_owned(),
-            announces_itself: announces_itself == Some(&Value::Bool(true)),
-        })
-    }
-
-    async fn finish(&self, callback: &Callback, attempt: &Attempt, issuer: Option<&Issuer>) -> Result<Tokens, Failure> {
-        let code = check(callback, attempt, issuer)?;
-        let form = vec![
-            ("grant_type", "authorization_code".to_owned()),
-            ("code", code.to_owned()),
-            ("redirect_uri", self.redirect.clone()),
-            ("code_verifier", attempt.verifier.clone()),
-        ];
-        let tokens = oauth2::token(self.api, &self.endpoints.token, &self.credentials, form).await?;
-        check_nonce(&tokens, attempt)?;
-        Ok(tokens)
-    }
-}
-
-/// The code, if the callback answers this attempt and comes from this server.
-fn check<'c>(callback: &'c Callback, attempt: &Attempt, issuer: Option<&Issuer>) -> Result<&'c str, Failure> {
-    let state = callback.parameter("state").unwrap_or_default();
-    if aws_lc_rs::constant_time::verify_slices_are_equal(state.as_bytes(), attempt.state.as_bytes()).is_err() {
-        return Err(Failure::input(
-            "The callback's state is not the one that was sent, so it belongs to another flow. Nothing was done.\n\
-             Start again from the first page, in one browser tab",
-        ));
-    }
-    match (issuer, callback.parameter("iss")) {
-        (Some(issuer), Some(iss)) if iss != issuer.id => {
-            return Err(Failure::input(format!(
-                "The callback comes from the issuer {iss:?}, but the token endpoint belongs to {:?} (RFC 9207 §2.4).\n\
-                 Nothing was done. Check --auth-url and --token-url",
-                issuer.id
-            )));
-        }
-        (Some(issuer), None) if issuer.announces_itself => {
-            return Err(Failure::input(
-                "The callback names no issuer, although this server always does (RFC 9207 §2.4). Nothing was done",
-            ));
-        }
-        _ => {}
-    }
-    if let Some(error) = callback.parameter("error") {
-        let description = callback.parameter("error_description").unwrap_or_default();
-        let separator = if description.is_empty() { "" } else { ": " };
-        return Err(Failure::input(format!(
-            "No tokens were given. Got error: {error}{separator}{description}"
-        )));
-    }
-    callback
-        .parameter("code")
-        .ok_or_else(|| Failure::input("The callback carries neither a code nor an error"))
-}
-
-/// The ID token comes straight from the token endpoint, so its signature need not be checked here (OpenID Connect
-/// Core §3.1.3.7, item 6), but its nonce must be ours (item 11).
-fn check_nonce(tokens: &Tokens, attempt: &Attempt) -> Result<(), Failure> {
-    let Some(id_token) = &tokens.id_token else {
-        return Ok(());
-    };
-    let claims = id_token
-        .split('.')
-        .nth(1)
-        .and_then(|claims| URL_SAFE_NO_PAD.decode(claims).ok());
-    let claims: Option<Value> = claims.and_then(|claims| serde_json::from_slice(&claims).ok());
-    if claims.as_ref().and_then(|claims| claims.get("nonce")?.as_str()) == Some(&attempt.nonce) {
-        return Ok(());
-    }
-    Err(Failure::input(
-        "The ID token does not carry the nonce that was sent, so it may be replayed. It was discarded",
-    ))
-}
-
-impl Attempt {
-    fn new(state: Option<&str>) -> Result<Self, Failure> {
-        let mut verifier = [0; 32];
-        fill(&mut verifier)?;
-        let state = state.map_or_else(letters, |state| Ok(state.to_owned()))?;
-        Ok(Self {
-            state,
-            nonce: letters()?,
-            verifier: URL_SAFE_NO_PAD.encode(verifier),
-        })
-    }
-}
-
-/// 24 random letters.
-fn letters() -> Result<String, Failure> {
-    // 234 is the largest multiple of 26 in a byte: what lies above would make early letters likelier.
-    let mut text = String::new();
-    while text.len() < 24 {
-        let mut bytes = [0; 32];
-        fill(&mut bytes)?;
-        text.extend(
-            bytes
-                .iter()
-                .filter(|byte| **byte < 234)
-                .map(|byte| char::from(b'a' + byte % 26)),
-        );
-    }
-    text.truncate(24);
-    Ok(text)
-}
-
-fn fill(bytes: &mut [u8]) -> Result<(), Failure> {
-    aws_lc_rs::rand::fill(bytes).map_err(|_| Failure::input("The operating system gave no randomness"))
-}
-
-#[cfg(test)]
-mod tests;

@@ -2,6 +2,8 @@
 //!
 //! Commands take it as an argument, so that tests can run them in-process.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::process::{Command, Stdio};
 
@@ -12,7 +14,7 @@ pub struct Terminal {
     input: Box<dyn Read + Send>,
     output: Box<dyn Write + Send>,
     errors: Box<dyn Write + Send>,
-    environment: Box<dyn Fn(&str) -> Option<String> + Send>,
+    environment: BTreeMap<String, String>,
     browser: Box<dyn Fn(&str) + Send>,
 }
 
@@ -23,14 +25,14 @@ impl Terminal {
             input: Box::new(io::stdin()),
             output: Box::new(io::stdout()),
             errors: Box::new(io::stderr()),
-            environment: Box::new(|name| std::env::var(name).ok()),
+            environment: std::env::vars_os().filter_map(readable).collect(),
             browser: Box::new(start_browser),
         }
     }
 
     /// An environment variable; an empty one counts as absent.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
-        (self.environment)(name).filter(|value| !value.is_empty())
+        self.environment.get(name).filter(|value| !value.is_empty()).cloned()
     }
 
     /// The flag when it was given, otherwise the first of the variables that is set.
@@ -65,6 +67,11 @@ impl Terminal {
     pub(super) fn open_browser(&self, url: &str) {
         (self.browser)(url);
     }
+}
+
+/// Names and values that are no UTF-8 are not ours.
+fn readable((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
 }
 
 fn start_browser(url: &str) {
@@ -121,12 +128,7 @@ pub(super) mod testing {
             input: Box::new(io::Cursor::new(input.as_bytes().to_vec())),
             output: Box::new(output.clone()),
             errors: Box::new(errors.clone()),
-            environment: Box::new(move |wanted| {
-                environment
-                    .iter()
-                    .find(|(name, _)| name == wanted)
-                    .map(|(_, value)| value.clone())
-            }),
+            environment: environment.into_iter().collect(),
             browser: Box::new(|_| ()),
         };
         (terminal, output, errors)

@@ -10,7 +10,7 @@ use super::api::{Api, Call, query};
 use super::failure::Failure;
 use super::oauth2::{self, Credentials};
 use super::output::tab_indented;
-use super::perform_code::{FlowFlags, Presentation};
+use super::perform_code::{FlowFlags, OAuth2Client, Presentation};
 use super::remote::{AdminAddress, ClientFlags, Connection};
 use super::terminal::Terminal;
 use super::{clients, go_duration};
@@ -211,9 +211,12 @@ impl User {
                 .ok_or(missing)
         })?;
         let api = connection.endpoints(&endpoints.token)?;
-        self.flow
-            .run(&api, &endpoints, credentials, terminal, &Presentation::Blocks)
-            .await
+        let client = OAuth2Client {
+            api,
+            endpoints,
+            credentials,
+        };
+        self.flow.run(client, terminal, &Presentation::Blocks).await
     }
 }
 

@@ -8,15 +8,17 @@ use std::net::{SocketAddr, TcpListener as StdListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
 
-use super::*;
 use crate::cli::terminal::testing::terminal_with_browser;
 
 /// What the browser is sent back with; `{state}` stands for the state that the flow sent.
