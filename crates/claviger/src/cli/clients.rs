@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::files;
 use super::output::{list, tab_indented, text};
 use super::remote::{AdminAddress, Connection};
+use super::secret::Secret;
 use super::terminal::Terminal;
 
 /// The group with its connection flags.
@@ -165,7 +166,7 @@ struct Fields {
 
     /// The client's secret; without it the server makes one
     #[arg(long, value_name = "SECRET")]
-    secret: Option<String>,
+    secret: Option<Secret>,
 
     /// The client's name, as people read it
     #[arg(short, long, value_name = "NAME")]
@@ -210,7 +211,7 @@ impl Fields {
             "logo_uri": self.logo_uri,
             "allowed_cors_origins": self.allowed_cors_origins,
             "subject_type": self.subject_type,
-            "client_secret": self.secret,
+            "client_secret": self.secret.as_ref().map(Secret::expose),
             "client_name": self.name,
             "post_logout_redirect_uris": self.post_logout_callbacks,
             "backchannel_logout_session_required": self.backchannel_logout_session_required,
@@ -271,7 +272,7 @@ impl Update {
         let client = api.send(call).await?.json()?;
         terminal.print(&format!("{} OAuth 2.0 Client updated\n", text(&client, "client_id")))?;
         match &self.fields.secret {
-            Some(secret) => terminal.print(&format!("Updated OAuth 2.0 Client Secret: {secret}\n")),
+            Some(secret) => terminal.print(&format!("Updated OAuth 2.0 Client Secret: {}\n", secret.expose())),
             None => Ok(()),
         }
     }

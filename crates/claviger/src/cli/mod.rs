@@ -22,6 +22,7 @@ mod output;
 mod parse;
 mod perform_code;
 mod remote;
+mod secret;
 pub(crate) mod server_args;
 mod terminal;
 mod tls;

@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::api::{Answer, Api, Call};
 use super::failure::Failure;
+use super::secret::Secret;
 
 /// Who the command acts as. A client without a secret is a public one.
 pub(super) struct Credentials {
     pub(super) id: String,
-    pub(super) secret: Option<String>,
+    pub(super) secret: Option<Secret>,
 }
 
 impl Credentials {
@@ -35,17 +36,17 @@ pub(super) async fn post(
     credentials: &Credentials,
     form: Vec<(&'static str, String)>,
 ) -> Result<Answer, Failure> {
-    let in_body = |secret: Option<&String>| {
+    let in_body = |secret: Option<&Secret>| {
         let mut form = form.clone();
         form.push(("client_id", credentials.id.clone()));
-        form.extend(secret.map(|secret| ("client_secret", secret.clone())));
+        form.extend(secret.map(|secret| ("client_secret", secret.expose().to_owned())));
         Call::new(Method::POST, path).form(form)
     };
     let Some(secret) = &credentials.secret else {
         return api.send(in_body(None)).await;
     };
     let mut call = Call::new(Method::POST, path).form(form.clone());
-    call.authorization = credentials.basic(secret);
+    call.authorization = credentials.basic(secret.expose());
     let first = api.send(call).await?;
     if first.status() != StatusCode::UNAUTHORIZED || first.error_code().as_deref() != Some("invalid_client") {
         return Ok(first);

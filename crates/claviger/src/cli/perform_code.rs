@@ -230,12 +230,7 @@ impl FlowFlags {
         terminal: &mut Terminal,
         presentation: &Presentation<'_>,
     ) -> Result<(), Failure> {
-        if self.https {
-            return Err(Failure::input(
-                "--https is not supported: the local listener speaks plain HTTP on loopback, which RFC 8252 §8.3 \
-                 allows. Leave the flag out and register an http://127.0.0.1 redirect URI",
-            ));
-        }
+        self.refuse_https()?;
         let listener = self.listen(terminal).await?;
         let address = listener
             .local_addr()
@@ -267,6 +262,16 @@ impl FlowFlags {
                 return Ok(());
             }
         }
+    }
+
+    fn refuse_https(&self) -> Result<(), Failure> {
+        if !self.https {
+            return Ok(());
+        }
+        Err(Failure::input(
+            "--https is not supported: the local listener speaks plain HTTP on loopback, which RFC 8252 §8.3 allows.\n\
+             Leave the flag out and register an http://127.0.0.1 redirect URI",
+        ))
     }
 
     async fn listen(&self, terminal: &Terminal) -> Result<TcpListener, Failure> {

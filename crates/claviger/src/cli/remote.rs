@@ -9,6 +9,7 @@ use super::api::{Api, Options};
 use super::failure::Failure;
 use super::go_duration;
 use super::output::{Format, Report};
+use super::secret::Secret;
 use super::terminal::Terminal;
 
 const ADMIN_VARIABLES: &[&str] = &["HYDRA_ADMIN_URL", "HYDRA_URL"];
@@ -41,7 +42,7 @@ pub(crate) struct AdminAddress {
 
     /// Token sent as `Authorization: Bearer` [env: OAUTH2_ACCESS_TOKEN]
     #[arg(long, global = true, help_heading = "Connection", value_name = "TOKEN")]
-    access_token: Option<String>,
+    access_token: Option<Secret>,
 }
 
 impl Connection {
@@ -54,7 +55,8 @@ impl Connection {
         let endpoint = terminal
             .flag_or(address.endpoint.as_deref(), ADMIN_VARIABLES)
             .ok_or(missing)?;
-        let token = terminal.flag_or(address.access_token.as_deref(), &["OAUTH2_ACCESS_TOKEN"]);
+        let token = address.access_token.as_ref().map(Secret::expose);
+        let token = terminal.flag_or(token, &["OAUTH2_ACCESS_TOKEN"]).map(Secret::from);
         Api::new(&endpoint, self.options(token)?)
     }
 
@@ -73,11 +75,11 @@ impl Connection {
         Api::new(explicit, self.options(None)?)
     }
 
-    fn options(&self, token: Option<String>) -> Result<Options, Failure> {
+    fn options(&self, token: Option<Secret>) -> Result<Options, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
             let unusable = |_| Failure::input("The access token has characters that no HTTP header can carry");
-            let mut value = HeaderValue::try_from(format!("Bearer {token}")).map_err(unusable)?;
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(unusable)?;
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
@@ -106,7 +108,7 @@ pub(crate) struct Remote {
 
     /// Header to send, as 'Name: value'; may be repeated
     #[arg(short = 'H', long, global = true, help_heading = "Connection", value_name = "HEADER")]
-    http_header: Vec<String>,
+    http_header: Vec<Secret>,
 
     /// Print nothing but ids
     #[arg(short, long, global = true, help_heading = "Output")]
@@ -159,6 +161,7 @@ impl Remote {
         let mut headers = HeaderMap::new();
         for header in &self.http_header {
             // The header may carry a credential, so only its name is repeated to the person.
+            let header = header.expose();
             let name = header.split(':').next().unwrap_or_default();
             let unusable = || Failure::BadHeader(name.to_owned());
             let (name, value) = header.split_once(": ").ok_or_else(unusable)?;
@@ -192,7 +195,7 @@ pub(crate) struct ClientFlags {
 
     /// The OAuth 2.0 client's secret [env: OAUTH2_CLIENT_SECRET]
     #[arg(long, value_name = "SECRET")]
-    client_secret: Option<String>,
+    client_secret: Option<Secret>,
 }
 
 impl ClientFlags {
@@ -200,8 +203,9 @@ impl ClientFlags {
         terminal.flag_or(self.client_id.as_deref(), &["OAUTH2_CLIENT_ID"])
     }
 
-    pub(super) fn secret(&self, terminal: &Terminal) -> Option<String> {
-        terminal.flag_or(self.client_secret.as_deref(), &["OAUTH2_CLIENT_SECRET"])
+    pub(super) fn secret(&self, terminal: &Terminal) -> Option<Secret> {
+        let flag = self.client_secret.as_ref().map(Secret::expose);
+        terminal.flag_or(flag, &["OAUTH2_CLIENT_SECRET"]).map(Secret::from)
     }
 
     /// Whether one of the flags, not the environment, was used.

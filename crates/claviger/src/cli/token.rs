@@ -12,6 +12,7 @@ use super::oauth2::{self, Credentials};
 use super::output::tab_indented;
 use super::perform_code::{FlowFlags, OAuth2Client, Presentation};
 use super::remote::{AdminAddress, ClientFlags, Connection};
+use super::secret::Secret;
 use super::terminal::Terminal;
 use super::{clients, go_duration};
 
@@ -99,7 +100,7 @@ struct User {
 #[command(after_help = "Example:
   claviger token introspect --endpoint http://127.0.0.1:4445 \"$TOKEN\"")]
 struct Introspect {
-    token: String,
+    token: Secret,
 
     /// Scopes the token must have to count as active
     #[arg(long, value_name = "SCOPE", value_delimiter = ',')]
@@ -117,7 +118,7 @@ struct Introspect {
 
 #[derive(Args, Debug)]
 struct Revoke {
-    token: String,
+    token: Secret,
 
     #[command(flatten)]
     client: ClientFlags,
@@ -227,7 +228,7 @@ impl Introspect {
             terminal.explain("--client-id and --client-secret have no effect here: the admin API needs no client");
         }
         let api = connection.admin(&self.address, terminal)?;
-        let mut answer = introspect(&api, "/oauth2/introspect", &self.token, &self.scope).await?;
+        let mut answer = introspect(&api, "/oauth2/introspect", self.token.expose(), &self.scope).await?;
         // These two are printed whatever they say; the rest only if it says something.
         let aud = answer.get("aud").cloned().unwrap_or_default();
         if let Value::Object(members) = &mut answer {
@@ -259,8 +260,8 @@ impl Revoke {
         clients::warn_of_surplus(&self.surplus, terminal);
         let credentials = confidential(&self.client, terminal)?;
         let api = connection.public(self.endpoint.as_deref(), terminal)?;
-        revoke(&api, &credentials, &self.token).await?;
-        terminal.print(&format!("Revoked OAuth 2.0 Access Token: {}\n", self.token))
+        revoke(&api, &credentials, self.token.expose()).await?;
+        terminal.print(&format!("Revoked OAuth 2.0 Access Token: {}\n", self.token.expose()))
     }
 }
 

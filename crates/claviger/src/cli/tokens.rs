@@ -10,6 +10,7 @@ use super::failure::Failure;
 use super::oauth2::{self, Tokens};
 use super::output::{Document, Layout, Report, prune, text};
 use super::remote::{ClientFlags, Remote, admin_path};
+use super::secret::Secret;
 use super::terminal::Terminal;
 use super::token::{confidential, introspect, revoke};
 
@@ -35,7 +36,7 @@ pub(crate) struct PerformClientCredentials {
 #[command(after_help = "Example:
   claviger introspect token -e http://127.0.0.1:4445 --format json-pretty TOKEN")]
 pub(crate) struct IntrospectToken {
-    token: String,
+    token: Secret,
 
     /// Scopes the token must have to count as active
     #[arg(long, value_name = "SCOPE", value_delimiter = ',')]
@@ -47,7 +48,7 @@ pub(crate) struct IntrospectToken {
 #[command(after_help = "Example:
   claviger revoke token -e http://127.0.0.1:4444 --client-id my-api --client-secret … TOKEN")]
 pub(crate) struct RevokeToken {
-    token: String,
+    token: Secret,
 
     #[command(flatten)]
     client: ClientFlags,
@@ -73,7 +74,7 @@ impl IntrospectToken {
     pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         let api = remote.api(terminal)?;
         let path = admin_path(&api, "/oauth2/introspect");
-        let answer = introspect(&api, &path, &self.token, &self.scope).await?;
+        let answer = introspect(&api, &path, self.token.expose(), &self.scope).await?;
         remote.print(terminal, &introspection_report(answer))
     }
 }
@@ -81,8 +82,8 @@ impl IntrospectToken {
 impl RevokeToken {
     pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         let credentials = confidential(&self.client, terminal)?;
-        revoke(&remote.api(terminal)?, &credentials, &self.token).await?;
-        remote.print(terminal, &ids_report(vec![self.token.clone()]))
+        revoke(&remote.api(terminal)?, &credentials, self.token.expose()).await?;
+        remote.print(terminal, &ids_report(vec![self.token.expose().to_owned()]))
     }
 }
 

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::prune;
+use crate::cli::secret::Secret;
 use crate::cli::terminal::Terminal;
 
 /// What a client can be created or replaced with. Lists may be separated by commas or given by repeating the flag.
@@ -98,7 +99,7 @@ pub(super) struct Fields {
 
     /// The client's secret; without it the server makes one
     #[arg(long, value_name = "SECRET")]
-    secret: Option<String>,
+    secret: Option<Secret>,
 
     /// The client's name, as people read it
     #[arg(long, value_name = "NAME")]
@@ -175,7 +176,7 @@ impl Fields {
             "backchannel_logout_uri": self.backchannel_logout_callback,
             "client_id": id,
             "client_name": self.name,
-            "client_secret": self.secret,
+            "client_secret": self.secret.as_ref().map(Secret::expose),
             "client_uri": self.client_uri,
             "contacts": self.contact,
             "frontchannel_logout_session_required": self.frontchannel_logout_session_required,
