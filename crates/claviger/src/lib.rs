@@ -6,4 +6,5 @@ pub mod config;
 pub mod edge;
 pub mod pages;
 pub mod public;
+pub mod server;
 pub mod telemetry;

@@ -1,1 +1,183 @@
-//! (to be written)
+//! The command line.
+//!
+//! Two trees of commands in one program, so that what was written for Hydra v1 (`clients`, `keys`, `token`) and for
+//! Hydra v2 (`create client`, `perform client-credentials` …) runs as it is; `serve`, `migrate`, `janitor` and
+//! `version` are shared. Results go to standard output and everything else to standard error. Commands that talk to
+//! a server know nothing of this program's insides: they use the same API as everybody.
+
+mod api;
+mod callback;
+mod clients;
+mod columns;
+mod failure;
+mod files;
+mod go_duration;
+mod jwks;
+mod key_der;
+mod key_file;
+mod keys;
+mod oauth2;
+mod oauth2_clients;
+mod output;
+mod parse;
+mod perform_code;
+mod remote;
+mod secret;
+pub(crate) mod server_args;
+mod terminal;
+mod tls;
+mod token;
+mod tokens;
+mod verbs;
+mod yaml;
+
+#[cfg(test)]
+mod fixtures;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
+
+use self::failure::Failure;
+pub use self::terminal::Terminal;
+use crate::server;
+
+#[derive(Parser, Debug)]
+#[command(
+    about = "An OAuth 2.0 authorization server and OpenID Provider for your own login",
+    version,
+    propagate_version = false,
+    disable_version_flag = true,
+    after_help = "First steps:
+  claviger serve all --dev
+  claviger clients create --endpoint http://127.0.0.1:4445 --id my-app \\
+      -g authorization_code,refresh_token -a openid,offline \\
+      -c http://127.0.0.1:4446/callback
+  claviger token user --endpoint http://127.0.0.1:4444 \\
+      --client-id my-app --client-secret …
+
+`claviger help COMMAND` explains a command with examples.
+clients, keys and token are the commands of Hydra v1; create, get, list, update,
+delete, import, perform, introspect and revoke those of Hydra v2."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Start the server
+    Serve(server_args::Serve),
+    /// Prepare the database
+    Migrate(server_args::Migrate),
+    /// Remove what has expired
+    Janitor(Box<server_args::Janitor>),
+    /// Manage OAuth 2.0 clients
+    Clients(Box<clients::Clients>),
+    /// Manage JSON Web Key sets
+    Keys(keys::Keys),
+    /// Get, inspect and end tokens
+    Token(token::Token),
+    /// Create a client or a key
+    Create(verbs::Verb<verbs::CreateObject>),
+    /// Show clients or keys
+    Get(verbs::Verb<verbs::GetObject>),
+    /// List clients
+    #[command(visible_alias = "ls")]
+    List(verbs::Verb<verbs::ListObject>),
+    /// Replace a client
+    Update(verbs::Verb<verbs::UpdateObject>),
+    /// Delete clients, keys or access tokens
+    Delete(verbs::Verb<verbs::DeleteObject>),
+    /// Import clients or keys from files
+    Import(verbs::Verb<verbs::ImportObject>),
+    /// Go through an OAuth 2.0 flow and print its tokens
+    Perform(verbs::Verb<verbs::PerformObject>),
+    /// Show what a token stands for
+    Introspect(verbs::Verb<verbs::IntrospectObject>),
+    /// End a token
+    Revoke(verbs::Verb<verbs::RevokeObject>),
+    /// Show version and build
+    Version,
+    /// Print a script that completes commands in your shell
+    #[command(arg_required_else_help = true)]
+    Completion {
+        /// The shell, for example: claviger completion bash > /etc/bash_completion.d/claviger
+        shell: Shell,
+    },
+}
+
+/// Runs the command that the arguments name, the first of them being the program's own name.
+pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> ExitCode {
+    let cli = match parse::parse(&arguments.into_iter().collect::<Vec<_>>(), terminal) {
+        Ok(cli) => cli,
+        Err(status) => return status,
+    };
+    let result = match cli.command {
+        Command::Serve(arguments) => return server::serve(&arguments),
+        Command::Migrate(arguments) => return server::migrate(&arguments.job()),
+        Command::Janitor(arguments) => match arguments.check() {
+            Ok(()) => return server::janitor(&arguments),
+            Err(failure) => Err(failure),
+        },
+        Command::Version => terminal.print(&version()),
+        Command::Completion { shell } => terminal.print(&completion(shell)),
+        command => with_runtime(&command, terminal),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever closed the pipe has read enough.
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal.explain(&failure.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn with_runtime(command: &Command, terminal: &mut Terminal) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::file("the operating system's event queue", &error))?;
+    runtime.block_on(client_command(command, terminal))
+}
+
+async fn client_command(command: &Command, terminal: &mut Terminal) -> Result<(), Failure> {
+    match command {
+        Command::Clients(arguments) => arguments.run(terminal).await,
+        Command::Keys(arguments) => arguments.run(terminal).await,
+        Command::Token(arguments) => arguments.run(terminal).await,
+        Command::Create(arguments) => arguments.run(terminal).await,
+        Command::Get(arguments) => arguments.run(terminal).await,
+        Command::List(arguments) => arguments.run(terminal).await,
+        Command::Update(arguments) => arguments.run(terminal).await,
+        Command::Delete(arguments) => arguments.run(terminal).await,
+        Command::Import(arguments) => arguments.run(terminal).await,
+        Command::Perform(arguments) => arguments.run(terminal).await,
+        Command::Introspect(arguments) => arguments.run(terminal).await,
+        Command::Revoke(arguments) => arguments.run(terminal).await,
+        // Run by `run` itself, without a runtime of ours.
+        Command::Serve(_) | Command::Migrate(_) | Command::Janitor(_) => Ok(()),
+        Command::Version | Command::Completion { .. } => Ok(()),
+    }
+}
+
+/// A build sets the two variables; a build by hand does not know.
+fn version() -> String {
+    let hash = option_env!("CLAVIGER_GIT_HASH").unwrap_or("undefined");
+    let time = option_env!("CLAVIGER_BUILD_TIME").unwrap_or("undefined");
+    format!(
+        "Version:    v{}\nGit Hash:   {hash}\nBuild Time: {time}\n",
+        env!("CARGO_PKG_VERSION")
+    )
+}
+
+fn completion(shell: Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut parse::command(), "claviger", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}

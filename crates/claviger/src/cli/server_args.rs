@@ -1,0 +1,238 @@
+//! The arguments of the commands that run on the server itself: `serve`, `migrate`, `janitor`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+
+use super::failure::Failure;
+use super::go_duration;
+use super::output::Format;
+
+/// Starts the server.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  claviger serve all --dev                             everything on this machine, nothing to configure
+  claviger serve all -c claviger.yml                   both ports, configured by a file
+  DSN=postgres://… SECRETS_SYSTEM=… claviger serve all --dangerous-force-http
+
+The public port (4444) is for browsers and OAuth 2.0 clients, the admin port (4445) for your own services.")]
+pub(crate) struct Serve {
+    /// Configuration file (YAML, JSON or TOML); may be repeated, later files win
+    #[arg(short, long, global = true, value_name = "FILE", value_delimiter = ',')]
+    pub(crate) config: Vec<PathBuf>,
+
+    /// Development mode: plain HTTP, SQLite, generated secrets and sample pages. Never on the internet
+    #[arg(long, global = true)]
+    pub(crate) dev: bool,
+
+    /// Serve plain HTTP although the issuer is not development. For use behind a proxy that ends TLS
+    #[arg(long, global = true)]
+    pub(crate) dangerous_force_http: bool,
+
+    /// Redirect URLs that may be plain HTTP; only together with --dangerous-force-http
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
+    pub(crate) dangerous_allow_insecure_redirect_urls: Vec<String>,
+
+    /// Accepted and without effect: there is no telemetry
+    #[arg(long, global = true)]
+    pub(crate) sqa_opt_out: bool,
+
+    #[command(subcommand)]
+    pub(crate) listeners: Listeners,
+}
+
+/// Which ports are opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub(crate) enum Listeners {
+    /// Open the public and the admin port
+    All,
+    /// Open the public port only
+    Public,
+    /// Open the admin port only
+    Admin,
+}
+
+/// Prepares the database.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Migrate {
+    /// Configuration file (YAML, JSON or TOML); may be repeated, later files win
+    #[arg(short, long, global = true, value_name = "FILE", value_delimiter = ',')]
+    pub(crate) config: Vec<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) target: MigrateTarget,
+}
+
+/// What is migrated.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MigrateTarget {
+    /// Create or update the tables of the database
+    Sql(MigrateSql),
+}
+
+/// `migrate sql`, which without a further word means `up`.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  claviger migrate sql --yes postgres://user:password@host:5432/database
+  DSN=sqlite:///var/lib/claviger/db.sqlite claviger migrate sql up -e --yes
+  claviger migrate sql status -c claviger.yml --block
+
+Nothing else changes the tables; run it before a new version starts. It is safe to run twice.")]
+pub(crate) struct MigrateSql {
+    #[command(flatten)]
+    pub(crate) up: MigrateUp,
+
+    /// Take the database from the configuration or the variable DSN, not from the argument
+    #[arg(short = 'e', long, global = true)]
+    pub(crate) read_from_env: bool,
+
+    #[command(subcommand)]
+    pub(crate) action: Option<MigrateAction>,
+}
+
+/// What `migrate sql` does.
+#[derive(Clone, Debug, Subcommand)]
+pub(crate) enum MigrateAction {
+    /// Apply what is pending
+    Up(MigrateUp),
+    /// Show what is applied and what is pending
+    Status(MigrateStatus),
+}
+
+/// What a `migrate` command line asks for.
+#[expect(dead_code, reason = "read by the server, which this build does not have")]
+#[derive(Clone, Debug)]
+pub(crate) struct MigrateJob {
+    pub(crate) config: Vec<PathBuf>,
+    pub(crate) read_from_env: bool,
+    pub(crate) action: MigrateAction,
+}
+
+impl Migrate {
+    /// The job, with the arguments from before and after the word `up` taken together.
+    pub(super) fn job(self) -> MigrateJob {
+        let MigrateTarget::Sql(MigrateSql {
+            up: before,
+            read_from_env,
+            action,
+        }) = self.target;
+        let action = match action {
+            Some(status @ MigrateAction::Status(_)) => status,
+            Some(MigrateAction::Up(up)) => MigrateAction::Up(MigrateUp {
+                yes: up.yes || before.yes,
+                ..up
+            }),
+            None => MigrateAction::Up(before),
+        };
+        MigrateJob {
+            config: self.config,
+            read_from_env,
+            action,
+        }
+    }
+}
+
+/// Arguments of `migrate sql` and `migrate sql up`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MigrateUp {
+    /// Database URL; otherwise the configuration's, or the variable DSN
+    pub(crate) database_url: Option<String>,
+
+    /// Apply without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// Arguments of `migrate sql status`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct MigrateStatus {
+    /// Database URL; otherwise the configuration's, or the variable DSN
+    pub(crate) database_url: Option<String>,
+
+    /// Wait until nothing is pending
+    #[arg(long)]
+    pub(crate) block: bool,
+
+    /// How to print: table, json, json-pretty, yaml, jsonpath=PATH or jsonpointer=POINTER
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub(crate) format: Format,
+
+    /// Print nothing but versions
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+/// Removes what has expired.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  claviger janitor --tokens --requests --grants -c claviger.yml
+  claviger janitor --tokens --keep-if-younger 24h postgres://user:password@host:5432/database
+
+The server does this by itself in the background. Run it by hand after a large import, or when you want it now.")]
+pub(crate) struct Janitor {
+    /// Database URL; otherwise -e or -c says where the database is
+    pub(crate) database_url: Option<String>,
+
+    /// Configuration file (YAML, JSON or TOML); may be repeated, later files win
+    #[arg(short, long, value_name = "FILE", value_delimiter = ',')]
+    pub(crate) config: Vec<PathBuf>,
+
+    /// Take the database from the variable DSN
+    #[arg(short = 'e', long)]
+    pub(crate) read_from_env: bool,
+
+    /// Remove expired access and refresh tokens
+    #[arg(long)]
+    pub(crate) tokens: bool,
+
+    /// Remove login and consent requests that were never finished
+    #[arg(long)]
+    pub(crate) requests: bool,
+
+    /// Remove expired trust in issuers of JWT bearer grants
+    #[arg(long)]
+    pub(crate) grants: bool,
+
+    /// At most this many rows of each table
+    #[arg(long, value_name = "ROWS", default_value_t = 10_000)]
+    pub(crate) limit: i64,
+
+    /// This many rows with each statement
+    #[arg(long, value_name = "ROWS", default_value_t = 100)]
+    pub(crate) batch_size: i64,
+
+    /// Never remove rows younger than this
+    #[arg(long, value_name = "DURATION", default_value = "0s", value_parser = go_duration::parse)]
+    pub(crate) keep_if_younger: Duration,
+
+    /// Lifespan of access tokens, instead of the configured one
+    #[arg(long, value_name = "DURATION", value_parser = go_duration::parse)]
+    pub(crate) access_lifespan: Option<Duration>,
+
+    /// Lifespan of refresh tokens, instead of the configured one
+    #[arg(long, value_name = "DURATION", value_parser = go_duration::parse)]
+    pub(crate) refresh_lifespan: Option<Duration>,
+
+    /// Lifespan of login and consent requests, instead of the configured one
+    #[arg(long, value_name = "DURATION", value_parser = go_duration::parse)]
+    pub(crate) consent_request_lifespan: Option<Duration>,
+}
+
+impl Janitor {
+    /// Refuses what cannot be meant, before a database is opened.
+    pub(super) fn check(&self) -> Result<(), Failure> {
+        let problem = if self.database_url.is_none() && !self.read_from_env && self.config.is_empty() {
+            "No database is named. Give its URL as the argument, or use -e (variable DSN) or -c (configuration file)"
+        } else if !(self.tokens || self.requests || self.grants) {
+            "Nothing is named to be removed. Pass at least one of --tokens, --requests and --grants"
+        } else if self.limit <= 0 || self.batch_size <= 0 {
+            "--limit and --batch-size must be greater than 0"
+        } else if self.batch_size > self.limit {
+            "--batch-size must not be greater than --limit"
+        } else {
+            return Ok(());
+        };
+        Err(Failure::input(problem))
+    }
+}

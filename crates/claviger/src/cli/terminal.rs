@@ -1,0 +1,143 @@
+//! What a command sees of the process it runs in: standard streams, environment and browser.
+//!
+//! Commands take it as an argument, so that tests can run them in-process.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::process::{Command, Stdio};
+
+use super::failure::Failure;
+
+/// The streams, environment and browser that a command may use.
+pub struct Terminal {
+    input: Box<dyn Read + Send>,
+    output: Box<dyn Write + Send>,
+    errors: Box<dyn Write + Send>,
+    environment: BTreeMap<String, String>,
+    browser: Box<dyn Fn(&str) + Send>,
+}
+
+impl Terminal {
+    /// The terminal of this process.
+    pub fn process() -> Self {
+        Self {
+            input: Box::new(io::stdin()),
+            output: Box::new(io::stdout()),
+            errors: Box::new(io::stderr()),
+            environment: std::env::vars_os().filter_map(readable).collect(),
+            browser: Box::new(start_browser),
+        }
+    }
+
+    /// An environment variable; an empty one counts as absent.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.environment.get(name).filter(|value| !value.is_empty()).cloned()
+    }
+
+    /// The flag when it was given, otherwise the first of the variables that is set.
+    pub(super) fn flag_or(&self, flag: Option<&str>, variables: &[&str]) -> Option<String> {
+        let given = flag.filter(|value| !value.is_empty()).map(ToOwned::to_owned);
+        given.or_else(|| variables.iter().find_map(|name| self.variable(name)))
+    }
+
+    /// Writes a result to standard output at once.
+    pub(super) fn print(&mut self, text: &str) -> Result<(), Failure> {
+        self.output
+            .write_all(text.as_bytes())
+            .and_then(|()| self.output.flush())
+            .map_err(Failure::Output)
+    }
+
+    /// Writes one line for the person to standard error. Where even that fails, nobody is there to be told.
+    pub(super) fn explain(&mut self, line: &str) {
+        let _ = writeln!(self.errors, "{line}").and_then(|()| self.errors.flush());
+    }
+
+    /// Everything on standard input.
+    pub(super) fn read_input(&mut self) -> Result<Vec<u8>, Failure> {
+        let mut bytes = Vec::new();
+        self.input
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::file("standard input", &error))?;
+        Ok(bytes)
+    }
+
+    /// Asks the desktop to show the address. It never fails: the address is printed as well.
+    pub(super) fn open_browser(&self, url: &str) {
+        (self.browser)(url);
+    }
+}
+
+/// Names and values that are no UTF-8 are not ours.
+fn readable((name, value): (OsString, OsString)) -> Option<(String, String)> {
+    Some((name.into_string().ok()?, value.into_string().ok()?))
+}
+
+fn start_browser(url: &str) {
+    let mut command = if cfg!(target_os = "macos") {
+        Command::new("open")
+    } else if cfg!(windows) {
+        // `start` belongs to the command interpreter; its first quoted argument is a window title.
+        let mut command = Command::new("cmd");
+        command.args(["/c", "start", ""]);
+        command
+    } else {
+        Command::new("xdg-open")
+    };
+    let quiet = command
+        .arg(url)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    // A machine without a desktop has no opener. That is no error: the person can follow the printed address.
+    let _ = quiet.spawn();
+}
+
+#[cfg(test)]
+pub(super) mod testing {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    /// A stream that a test can read while and after the command runs.
+    #[derive(Clone, Default)]
+    pub(crate) struct Recorded(Arc<Mutex<Vec<u8>>>);
+
+    impl Recorded {
+        pub(crate) fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    impl Write for Recorded {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A terminal for a test: given input and environment, recorded streams, no browser.
+    pub(crate) fn terminal(input: &str, environment: Vec<(String, String)>) -> (Terminal, Recorded, Recorded) {
+        let (output, errors) = (Recorded::default(), Recorded::default());
+        let terminal = Terminal {
+            input: Box::new(io::Cursor::new(input.as_bytes().to_vec())),
+            output: Box::new(output.clone()),
+            errors: Box::new(errors.clone()),
+            environment: environment.into_iter().collect(),
+            browser: Box::new(|_| ()),
+        };
+        (terminal, output, errors)
+    }
+
+    /// As [`terminal`], with a browser of the test's own.
+    pub(crate) fn terminal_with_browser(browser: impl Fn(&str) + Send + 'static) -> (Terminal, Recorded, Recorded) {
+        let (mut terminal, output, errors) = terminal("", Vec::new());
+        terminal.browser = Box::new(browser);
+        (terminal, output, errors)
+    }
+}
