@@ -1,1 +1,3 @@
-//! (to be written)
+//! What operators see of the running program: log lines and metrics. Nothing is sent anywhere.
+
+pub mod metrics;
