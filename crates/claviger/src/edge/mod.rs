@@ -9,6 +9,7 @@ mod connection;
 pub mod lenient;
 pub mod listener;
 mod patience;
+pub mod problem;
 pub mod reply;
 pub mod request_id;
 pub mod router;

@@ -161,10 +161,8 @@ where
             let span = tracing::error_span!("request", id = %arrival.id);
             // The handler is gone after a panic, and what it shares with others is behind locks that cannot be poisoned.
             let answer = AssertUnwindSafe(async { self.handler.call(request, state).await }).catch_unwind();
-            let mut response = answer.instrument(span).await.unwrap_or_else(|panic| {
-                tracing::error!(request_id = %arrival.id, panic = message_of(&*panic), "a handler panicked");
-                reply::panicked()
-            });
+            // The panic is logged where it happens, by the hook, inside the span.
+            let mut response = answer.instrument(span).await.unwrap_or_else(|_| reply::panicked());
 
             let took = arrival.at.elapsed();
             self.route.metrics.answered(response.status(), took);
@@ -173,12 +171,6 @@ where
             response
         })
     }
-}
-
-fn message_of(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("-")
 }
 
 /// The one line of a request. The pattern stands for the path, which may hold ids, and the query is not there at all.
