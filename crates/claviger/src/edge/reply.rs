@@ -12,6 +12,8 @@ use serde::Serialize;
 
 use super::call::Call;
 use super::problem::Problem;
+use super::request_id::RequestId;
+use crate::pages;
 
 const PROTOCOL_JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 const ADMIN_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -163,19 +165,7 @@ pub(super) enum Audience {
 }
 
 /// 404 or 405, in the format that the client accepts. The `Allow` header of a 405 is added by the router.
-pub(super) fn routing_miss(status: StatusCode, audience: Audience, headers: &HeaderMap) -> Response {
-    #[derive(Serialize)]
-    struct Nested {
-        error: Detail,
-    }
-    #[derive(Serialize)]
-    struct Detail {
-        code: u16,
-        status: &'static str,
-        message: &'static str,
-        reason: &'static str,
-    }
-
+pub(super) fn routing_miss(status: StatusCode, audience: Audience, headers: &HeaderMap, id: RequestId) -> Response {
     let title = status.canonical_reason().unwrap_or_default();
     let reason = match status {
         StatusCode::METHOD_NOT_ALLOWED => {
@@ -183,20 +173,39 @@ pub(super) fn routing_miss(status: StatusCode, audience: Audience, headers: &Hea
         }
         _ => "There is nothing at this address. Check the path, and whether it belongs to the other port.",
     };
-    let detail = Detail {
-        code: status.as_u16(),
-        status: title,
-        message: title,
-        reason,
-    };
+    let code = status.as_u16();
     match preferred(headers, audience) {
-        Format::Json => json(status, ADMIN_ERROR_JSON, &Nested { error: detail }, b"\n"),
-        Format::Text => with_type(status, TEXT, format!("{} {title}: {reason}\n", status.as_u16()).into()),
+        Format::Html => pages::notice(status, title, reason, id),
+        Format::Json => {
+            let detail = Detail {
+                code,
+                status: title,
+                message: title,
+                reason,
+            };
+            json(status, ADMIN_ERROR_JSON, &Nested { error: detail }, b"\n")
+        }
+        Format::Text => with_type(status, TEXT, format!("{code} {title}: {reason}\n").into()),
     }
+}
+
+/// The shape of errors that no handler had a part in. Only here does Hydra, and so do we, nest the error.
+#[derive(Serialize)]
+struct Nested {
+    error: Detail,
+}
+
+#[derive(Serialize)]
+struct Detail {
+    code: u16,
+    status: &'static str,
+    message: &'static str,
+    reason: &'static str,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
+    Html,
     Json,
     Text,
 }
@@ -211,13 +220,14 @@ fn preferred(headers: &HeaderMap, audience: Audience) -> Format {
         .map(|range| range.split(';').next().unwrap_or_default().trim());
     for media_type in media_types {
         match media_type {
+            "text/html" => return Format::Html,
             "application/json" => return Format::Json,
             "text/plain" => return Format::Text,
             _ => {}
         }
     }
     match audience {
-        Audience::People => Format::Text,
+        Audience::People => Format::Html,
         Audience::Programs => Format::Json,
     }
 }

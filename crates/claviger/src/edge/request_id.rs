@@ -21,7 +21,7 @@ impl RequestId {
     }
 
     /// The name of requests that never crossed a socket.
-    pub(super) fn in_process() -> Self {
+    pub(crate) fn in_process() -> Self {
         Self([b'0'; LENGTH])
     }
 

@@ -16,7 +16,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tracing::Instrument as _;
 
-use super::call::Arrival;
+use super::call::{Arrival, Call};
 use super::reply::{self, Audience, Refused};
 use super::request_id::RequestId;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
@@ -96,7 +96,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         let audience = self.audience;
         let missed = |status| {
             let handler =
-                move |request: Request| async move { reply::routing_miss(status, audience, request.headers()) };
+                move |call: Call| async move { reply::routing_miss(status, audience, &call.headers, call.id()) };
             let metrics = self.metrics.route("other", UNMATCHED);
             Watched {
                 handler,
@@ -225,7 +225,6 @@ mod tests {
     use tower_service::Service as _;
 
     use super::*;
-    use crate::edge::call::Call;
 
     async fn ask(router: &Router, method: Method, uri: &str, accept: &str) -> (StatusCode, Response) {
         let request = Request::builder()
@@ -297,12 +296,14 @@ mod tests {
         for (accept, content_type) in [
             ("application/json", "application/json"),
             ("text/plain", "text/plain; charset=utf-8"),
+            ("text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"),
+            ("*/*", "application/json"),
         ] {
             let (status, response) = ask(&port, Method::GET, "/nowhere", accept).await;
-            assert_eq!(
-                (status, &response.headers()["content-type"]),
-                (StatusCode::NOT_FOUND, &content_type.parse().unwrap())
-            );
+            assert_eq!(status, StatusCode::NOT_FOUND);
+            assert_eq!(response.headers()["content-type"], content_type);
+            let body = body_of(response).await;
+            assert!(body.contains("Not Found"), "{body}");
         }
     }
 
