@@ -1,1 +1,18 @@
-//! (to be written)
+//! The HTTP edge: sockets, deadlines, limits, routing, and the only place where answers are written.
+//!
+//! A connection is accepted and bounded by [`listener`] and [`connection`], named by [`request_id`], routed by
+//! [`router`], read by [`call`], and answered through [`reply`]. Handlers see a [`call::Call`] and return a response.
+
+pub mod address;
+pub mod call;
+mod connection;
+pub mod lenient;
+pub mod listener;
+mod patience;
+pub mod problem;
+pub mod reply;
+pub mod request_id;
+pub mod router;
+
+#[cfg(test)]
+mod socket_tests;

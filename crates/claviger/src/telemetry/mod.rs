@@ -1,1 +1,4 @@
-//! (to be written)
+//! What operators see of the running program: log lines and metrics. Nothing is sent anywhere.
+
+pub mod log;
+pub mod metrics;

@@ -1,0 +1,253 @@
+//! One connection, from its first byte to its last.
+//!
+//! Attacks: silence (hyper's automatic choice of a protocol waits for the first byte without a deadline, so the choice is
+//! made here), slow heads and bodies, clients that never read, rapid resets (hyper's own limits stay on).
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io;
+use std::pin::{self, pin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::routing::future::RouteFuture;
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_service::Service as _;
+
+use super::call::{Arrival, Peer};
+use super::listener::{Limits, Stream};
+use super::patience::Patient;
+use super::request_id::RequestIds;
+use super::router::without_trailing_slash;
+use crate::telemetry::metrics::ConnectionMetrics;
+
+/// How much a client may still send after its connection was given up; the rest meets a closed socket.
+const LINGER_BYTES: usize = 512 * 1024;
+
+/// What the connections of a port have in common.
+pub(super) struct Shared {
+    pub(super) router: Router,
+    pub(super) limits: Arc<Limits>,
+    pub(super) request_ids: Arc<RequestIds>,
+    pub(super) metrics: ConnectionMetrics,
+    /// Finish what is in flight.
+    pub(super) stop: CancellationToken,
+    /// Drop what is in flight.
+    pub(super) abandon: CancellationToken,
+    pub(super) tasks: TaskTracker,
+}
+
+pub(super) struct Connection {
+    shared: Arc<Shared>,
+}
+
+impl Connection {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// `_slot` is given back when the connection has ended.
+    pub(super) async fn run(self, stream: Stream, _slot: OwnedSemaphorePermit) {
+        let _counted = self.shared.metrics.opened();
+        tokio::select! {
+            biased;
+            () = self.shared.abandon.cancelled() => {}
+            () = self.serve(stream) => {}
+        }
+    }
+
+    async fn serve(&self, stream: Stream) {
+        match stream {
+            Stream::Tcp(stream, peer) => self.serve_tcp(stream, peer).await,
+            // A Unix socket cannot be peeked at, and proxies on the same machine speak HTTP/1.1.
+            #[cfg(unix)]
+            Stream::Unix(stream) => self.serve_http1(stream, Peer::Local).await,
+        }
+    }
+
+    async fn serve_tcp(&self, stream: TcpStream, peer: Peer) {
+        // An answer is one write: waiting to fill a packet would only delay it.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let protocol = tokio::select! {
+            biased;
+            protocol = tokio::time::timeout(self.shared.limits.first_byte, choose_protocol(&stream)) => protocol,
+            () = self.shared.stop.cancelled() => return,
+        };
+        match protocol {
+            Ok(Ok(Protocol::Http1)) => self.serve_http1(stream, peer).await,
+            Ok(Ok(Protocol::Http2)) => self.serve_http2(stream, peer).await,
+            // Silent for too long, or gone without a word.
+            Ok(Err(_)) | Err(_) => {}
+        }
+    }
+
+    async fn serve_http1<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let limits = &self.shared.limits;
+        let io = TokioIo::new(Patient::new(stream, limits.write));
+        let mut connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.head)
+            .max_headers(limits.headers)
+            .max_header_size(limits.head_bytes)
+            .max_buf_size(limits.head_bytes.max(64 * 1024))
+            .serve_connection(io, self.site(peer));
+        let result = tokio::select! {
+            biased;
+            result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => result,
+            () = self.shared.stop.cancelled() => {
+                pin::Pin::new(&mut connection).graceful_shutdown();
+                poll_fn(|cx| connection.poll_without_shutdown(cx)).await
+            }
+        };
+        log_end(result);
+        linger(connection.into_parts().io.into_inner(), limits.linger).await;
+    }
+
+    async fn serve_http2<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let limits = &self.shared.limits;
+        let streams = Streams {
+            tasks: self.shared.tasks.clone(),
+            abandon: self.shared.abandon.clone(),
+        };
+        let connection = http2::Builder::new(streams)
+            .timer(TokioTimer::new())
+            .keep_alive_interval(limits.head)
+            .keep_alive_timeout(limits.first_byte)
+            .max_concurrent_streams(limits.streams)
+            .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+            .serve_connection(TokioIo::new(Patient::new(stream, limits.write)), self.site(peer));
+        let mut connection = pin!(connection);
+        let result = tokio::select! {
+            biased;
+            result = connection.as_mut() => result,
+            () = self.shared.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        log_end(result);
+    }
+
+    fn site(&self, peer: Peer) -> Site {
+        Site {
+            shared: Arc::clone(&self.shared),
+            peer,
+        }
+    }
+}
+
+/// What hyper hands requests to.
+struct Site {
+    shared: Arc<Shared>,
+    peer: Peer,
+}
+
+impl hyper::service::Service<Request<Incoming>> for Site {
+    type Response = axum::response::Response;
+    type Error = Infallible;
+    type Future = RouteFuture<Infallible>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let arrival = Arrival {
+            id: self.shared.request_ids.generate(),
+            at: Instant::now(),
+            peer: self.peer,
+            limits: Arc::clone(&self.shared.limits),
+        };
+        if let Some(uri) = without_trailing_slash(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+        request.extensions_mut().insert(arrival);
+        self.shared.router.clone().call(request)
+    }
+}
+
+/// Runs the requests of HTTP/2 connections, so that stopping knows of them.
+#[derive(Clone)]
+struct Streams {
+    tasks: TaskTracker,
+    abandon: CancellationToken,
+}
+
+impl<F> hyper::rt::Executor<F> for Streams
+where
+    F: Future + Send + 'static,
+    F::Output: Send,
+{
+    fn execute(&self, request: F) {
+        let abandon = self.abandon.clone();
+        self.tasks
+            .spawn(async move { abandon.run_until_cancelled_owned(request).await.map(drop) });
+    }
+}
+
+enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// HTTP/2 with prior knowledge announces itself (RFC 9113 §3.4) with a method that HTTP/1.1 does not have.
+async fn choose_protocol(stream: &TcpStream) -> io::Result<Protocol> {
+    const PREFACE: &[u8] = b"PRI ";
+    let mut head = [0; PREFACE.len()];
+    loop {
+        let seen = stream.peek(&mut head).await?;
+        let seen = head.get(..seen).unwrap_or_default();
+        if seen.is_empty() {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if seen == PREFACE {
+            return Ok(Protocol::Http2);
+        }
+        if !PREFACE.starts_with(seen) {
+            return Ok(Protocol::Http1);
+        }
+        // The socket stays readable after a peek, so only time can tell whether more has come.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// Closes so that the client gets to read the answer: a socket closed with unread bytes in it makes the kernel throw away
+/// what was sent (RFC 9112 §9.6).
+async fn linger<S>(mut stream: Patient<S>, patience: Duration)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let closing = async {
+        stream.shutdown().await?;
+        let mut waste = [0; 4096];
+        let mut thrown_away = 0;
+        while thrown_away < LINGER_BYTES {
+            match stream.read(&mut waste).await? {
+                0 => break,
+                read => thrown_away += read,
+            }
+        }
+        io::Result::Ok(())
+    };
+    // However it ends, it ends: there is nobody left to tell.
+    let _ = tokio::time::timeout(patience, closing).await;
+}
+
+fn log_end(result: hyper::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

@@ -1,0 +1,113 @@
+//! The name of a request: in its answer's `X-Request-Id`, on its error page, and on every log line it causes.
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use http::HeaderValue;
+
+const LENGTH: usize = 20;
+/// Crockford's alphabet in lower case: in order, and nothing that is misread over the telephone.
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// Twenty characters that sort by time: nine of milliseconds, five of the process, six of a scrambled counter.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId([u8; LENGTH]);
+
+impl RequestId {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    /// The name of requests that never crossed a socket.
+    pub(crate) fn in_process() -> Self {
+        Self([b'0'; LENGTH])
+    }
+
+    pub(super) fn header(&self) -> HeaderValue {
+        HeaderValue::from_bytes(&self.0).unwrap_or(HeaderValue::from_static(""))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Gives every request of this process another id.
+///
+/// An incoming `X-Request-Id` is not taken over: a stranger could give two requests one name, or write into our logs.
+#[derive(Debug)]
+pub struct RequestIds {
+    seed: u64,
+    next: AtomicU64,
+}
+
+impl RequestIds {
+    /// `seed` should be random: it tells processes apart, and hides how many requests were served.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            next: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn generate(&self) -> RequestId {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
+        self.at(millis)
+    }
+
+    fn at(&self, millis: u64) -> RequestId {
+        const COUNTER_BITS: u64 = (1 << 30) - 1;
+        let count = self.next.fetch_add(1, Ordering::Relaxed);
+        // Multiplying by an odd number and adding are permutations of the counter's bits: scrambled, never repeated.
+        let scrambled = count.wrapping_mul((self.seed >> 32) | 1).wrapping_add(self.seed) & COUNTER_BITS;
+
+        let mut id = [0; LENGTH];
+        let (time, rest) = id.split_at_mut(9);
+        let (process, counter) = rest.split_at_mut(5);
+        write_base32(time, millis);
+        write_base32(process, self.seed.rotate_left(17));
+        write_base32(counter, scrambled);
+        RequestId(id)
+    }
+}
+
+fn write_base32(digits: &mut [u8], mut value: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = ALPHABET.get((value & 31) as usize).copied().unwrap_or(b'0');
+        value >>= 5;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn ids_of_one_process_differ() {
+        let ids = RequestIds::new(0x1234_5678_9abc_def0);
+        let seen: HashSet<_> = (0..100_000).map(|_| ids.at(1_700_000_000_000)).collect();
+        assert_eq!(seen.len(), 100_000);
+    }
+
+    #[test]
+    fn ids_sort_by_time() {
+        let ids = RequestIds::new(7);
+        let (early, late) = (ids.at(1_700_000_000_000), ids.at(1_700_000_000_001));
+        assert!(early.as_str() < late.as_str());
+        assert_eq!(early.as_str().len(), LENGTH);
+    }
+}

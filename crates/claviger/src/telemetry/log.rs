@@ -1,0 +1,242 @@
+//! Log lines, as text or JSON, on standard error.
+//!
+//! A line never holds a token, code, secret, cookie or query string: whoever logs sees to that, and libraries that might
+//! log what they carry are shown from warnings upward only.
+
+use std::io;
+use std::str::FromStr;
+
+use tracing::Subscriber;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::registry::Registry;
+
+/// The crates of this program; a target is the path of a module.
+const OURS: &str = "claviger";
+
+/// How a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSettings {
+    pub level: LevelFilter,
+    pub format: Format,
+}
+
+/// A logging setting that means nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LogSettingError {
+    #[error("log.level is '{0}'; it must be one of trace, debug, info, warn, error, fatal, panic, off")]
+    Level(String),
+    #[error("log.format is '{0}'; it must be text or json")]
+    Format(String),
+}
+
+impl LogSettings {
+    /// Reads `log.level` and `log.format`. Hydra's levels `fatal` and `panic` mean `error`, its `json_pretty` means `json`.
+    pub fn parse(level: &str, format: &str) -> Result<Self, LogSettingError> {
+        Ok(Self {
+            level: parse_level(level)?,
+            format: format.parse()?,
+        })
+    }
+}
+
+fn parse_level(text: &str) -> Result<LevelFilter, LogSettingError> {
+    match text.to_ascii_lowercase().as_str() {
+        "panic" | "fatal" | "error" => Ok(LevelFilter::ERROR),
+        "warning" | "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        "off" => Ok(LevelFilter::OFF),
+        _ => Err(LogSettingError::Level(text.to_owned())),
+    }
+}
+
+impl FromStr for Format {
+    type Err = LogSettingError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "text" => Ok(Self::Text),
+            "json" | "json_pretty" => Ok(Self::Json),
+            _ => Err(LogSettingError::Format(text.to_owned())),
+        }
+    }
+}
+
+/// Starts logging for the whole program; what was started before stays. Panics become log lines too.
+pub fn start(settings: LogSettings) {
+    if tracing::subscriber::set_global_default(subscriber(settings, io::stderr)).is_ok() {
+        std::panic::set_hook(Box::new(log_panic));
+    }
+}
+
+fn subscriber<W>(settings: LogSettings, writer: W) -> Box<dyn Subscriber + Send + Sync>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let filter = Targets::new()
+        .with_default(settings.level.min(LevelFilter::WARN))
+        .with_target(OURS, settings.level);
+    // Internal errors are not reported: the only one is that standard error is gone, and reporting it there would panic.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(writer)
+        .log_internal_errors(false);
+    match settings.format {
+        Format::Text => Box::new(Registry::default().with(lines.with_ansi(false).with_filter(filter))),
+        Format::Json => {
+            let lines = lines
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false);
+            Box::new(Registry::default().with(lines.with_filter(filter)))
+        }
+    }
+}
+
+fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    tracing::error!(
+        place,
+        message = panic.payload_as_str().unwrap_or("-"),
+        "a bug: the program panicked"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Body;
+    use http::{Method, Request, StatusCode};
+    use serde_json::Value;
+    use tower_service::Service as _;
+
+    use super::*;
+    use crate::edge::call::Call;
+    use crate::edge::problem::Resource;
+    use crate::edge::reply;
+    use crate::edge::router::Routes;
+    use crate::telemetry::metrics::Metrics;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Memory {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+    }
+
+    fn logging(level: &str, format: &str) -> (Memory, Box<dyn Subscriber + Send + Sync>) {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        (
+            memory,
+            subscriber(LogSettings::parse(level, format).unwrap(), move || writer.clone()),
+        )
+    }
+
+    #[test]
+    fn settings_that_mean_nothing_are_named() {
+        assert_eq!(
+            LogSettings::parse("loud", "text"),
+            Err(LogSettingError::Level("loud".into()))
+        );
+        assert_eq!(
+            LogSettings::parse("info", "gelf"),
+            Err(LogSettingError::Format("gelf".into()))
+        );
+    }
+
+    #[test]
+    fn libraries_are_not_shown_at_debug() {
+        let (memory, subscriber) = logging("debug", "text");
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::debug!(target: "h2::codec", "frame with secrets");
+            tracing::debug!("ours");
+        });
+        assert!(
+            memory.text().contains("ours") && !memory.text().contains("frame"),
+            "{}",
+            memory.text()
+        );
+    }
+
+    #[tokio::test]
+    async fn a_request_is_one_line_of_json_without_its_query_and_path() {
+        let (memory, subscriber) = logging("info", "json");
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let metrics = Metrics::new("-");
+        let mut router = Routes::admin(&metrics)
+            .on(&Method::GET, "/admin/clients/{id}", |_call: Call| async {
+                reply::admin_error(&Resource::Missing.into())
+            })
+            .finish(());
+        let request = Request::builder()
+            .uri("/clients/secret-id?token=secret-token")
+            .header("cookie", "secret-cookie")
+            .body(Body::empty())
+            .unwrap();
+        let Ok(response) = router.call(request).await;
+        assert_eq!(response.status(), StatusCode::NOT_FOUND);
+
+        let text = memory.text();
+        assert_eq!(text.lines().count(), 1, "{text}");
+        assert!(!text.contains("secret"), "{text}");
+        let line: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["route"], "/admin/clients/{id}");
+        assert_eq!((&line["method"], &line["status"]), (&"GET".into(), &404.into()));
+        assert_eq!(line["error"], "Unable to locate the resource");
+        assert_eq!(line["request_id"], response.headers()["x-request-id"].to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn lines_that_a_handler_writes_carry_the_request_id_even_when_only_errors_are_shown() {
+        let (memory, subscriber) = logging("error", "json");
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let metrics = Metrics::new("-");
+        let mut router = Routes::public(&metrics)
+            .on(&Method::GET, "/", || async { tracing::error!("broken") })
+            .finish(());
+        let Ok(response) = router.call(Request::new(Body::empty())).await;
+        let line: Value = serde_json::from_str(&memory.text()).unwrap();
+        assert_eq!(line["message"], "broken");
+        assert_eq!(line["span"]["id"], response.headers()["x-request-id"].to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn probes_can_be_quiet() {
+        let (memory, subscriber) = logging("info", "text");
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let metrics = Metrics::new("-");
+        let mut router = Routes::public(&metrics)
+            .quiet(&["/health/alive"])
+            .on(&Method::GET, "/health/alive", || async {})
+            .finish(());
+        let request = Request::builder().uri("/health/alive").body(Body::empty()).unwrap();
+        let Ok(response) = router.call(request).await;
+        assert_eq!((response.status(), memory.text().as_str()), (StatusCode::OK, ""));
+    }
+}
