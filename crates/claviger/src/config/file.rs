@@ -49,7 +49,9 @@ fn yaml(text: &str) -> Result<Value, Position> {
     }
     serde_saphyr::from_str(text).map_err(|error| {
         let place = error.location();
-        let message = error.without_snippet().to_string();
+        let message = error
+            .without_snippet()
+            .render_with_formatter(&serde_saphyr::UserMessageFormatter);
         let end = place.and_then(|_| message.rfind(" at line ")).unwrap_or(message.len());
         Position {
             line: place.map_or(1, |place| place.line()),

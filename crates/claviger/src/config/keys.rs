@@ -471,7 +471,7 @@ pub static SECTIONS: &[Section] = &[
     ] },
     Section { title: "Tracing", keys: &[
         key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Where traces go.").not_yet(),
-        key("tracing.service_name", Text, "Ory Hydra", "Name of this service in traces.").not_yet(),
+        key("tracing.service_name", Text, "Claviger", "Name of this service in traces.").not_yet(),
         key("tracing.deployment_environment", Text, "", "Name of this environment in traces.").not_yet(),
         key("tracing.providers.jaeger.local_agent_address", Text, "", "Address of a Jaeger agent.").not_yet(),
         key("tracing.providers.jaeger.propagation", Text, "", "Version 1: form of trace headers.").not_yet(),

@@ -45,12 +45,12 @@ A key that is not in these tables, or a value of another type, stops the start w
 
 Durations are numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`, as in `1h30m`.
 
-The column *Effect* says when a change of the value takes effect: *reload* for the next request after the configuration is
-read again, *start* at the next start.
+The column *Effect* says when a changed value can take effect: *start* only at the next start, *reload* while the server
+runs. This release reads its configuration once, at start.
 
 Keys marked *not yet* belong to features that this release does not have. They are accepted, so that a configuration written
 for Ory Hydra can be used as it is, and named in a warning at start. Keys marked *refused* do too, but to ignore them
-would be unsafe: with them the server does not start. Keys marked *nothing to do* are accepted silently.
+would be unsafe: with them the server does not start.
 ";
 
 fn row(key: &Key) -> String {
@@ -64,9 +64,9 @@ fn row(key: &Key) -> String {
         Effect::Start => "start",
     };
     let standing = match key.standing {
-        Standing::Works => "",
+        // The description of a moot setting says that there is nothing to switch.
+        Standing::Works | Standing::Moot => "",
         Standing::NotYet => "*Not yet.* ",
-        Standing::Moot => "*Nothing to do.* ",
         Standing::Withheld => "*Refused.* ",
     };
     format!(
