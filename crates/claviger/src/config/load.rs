@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::error::{ConfigError, Source};
 use super::keys::Standing;
-use super::listener::Address;
+use super::listener::Listener;
 use super::settings::Settings;
 use super::values::Values;
 use super::{dev, env, file};
@@ -123,24 +123,21 @@ fn complete_issuer(values: &mut Values, is_served: bool) -> Result<(), ConfigErr
     }
     let is_plain = values.get("dev")? || values.get("dangerous-force-http")?;
     let scheme = if is_plain { "http" } else { "https" };
-    let host: Option<String> = values.get("serve.public.host")?;
-    let port = values.get("serve.public.port")?;
-    match Address::new(host.as_deref().unwrap_or_default(), port).authority() {
-        Some(authority) => values.set_path(
-            "urls.self.issuer",
-            format!("{scheme}://{authority}/").into(),
-            Source::Default,
-        ),
-        None if is_served => Err(ConfigError::Refused(
-            "the public port is a socket, so the issuer cannot be known: set urls.self.issuer (URLS_SELF_ISSUER)"
-                .into(),
-        )),
-        None => values.set_path(
-            "urls.self.issuer",
-            format!("{scheme}://127.0.0.1:{port}/").into(),
-            Source::Default,
-        ),
-    }
+    let public = Listener::from_values(values, "public")?;
+    let authority = match public.authority() {
+        Some(authority) => authority,
+        None if is_served => {
+            let reason =
+                "the public port is a socket, so the issuer cannot be known: set urls.self.issuer (URLS_SELF_ISSUER)";
+            return Err(ConfigError::Refused(reason.into()));
+        }
+        None => format!("127.0.0.1:{}", public.port),
+    };
+    values.set_path(
+        "urls.self.issuer",
+        format!("{scheme}://{authority}/").into(),
+        Source::Default,
+    )
 }
 
 /// To ignore these would leave the operator less protected than the configuration says.
@@ -198,7 +195,7 @@ fn check_pairwise(values: &Values) -> Result<(), ConfigError> {
 
 /// Whoever reaches the admin port can do everything.
 fn check_admin(settings: &Settings, values: &Values) -> Result<(), ConfigError> {
-    if settings.admin.address.is_local() || values.get("serve.admin.allow_unauthenticated")? {
+    if settings.admin.is_local() || values.get("serve.admin.allow_unauthenticated")? {
         return Ok(());
     }
     let reason = "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it";

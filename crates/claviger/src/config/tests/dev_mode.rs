@@ -8,8 +8,8 @@ fn it_needs_nothing() {
     let database = start.path("claviger.sqlite");
     let settings = start.load();
     assert_eq!(settings.dsn().unwrap(), &Dsn::Sqlite { path: database });
-    assert_eq!(settings.public.address, Address::Tcp("127.0.0.1".into(), 4444));
-    assert_eq!(settings.admin.address, Address::Tcp("127.0.0.1".into(), 4445));
+    assert_eq!(address(&settings.public), ("127.0.0.1", 4444));
+    assert_eq!(address(&settings.admin), ("127.0.0.1", 4445));
     assert_eq!(settings.urls.issuer, "http://127.0.0.1:4444/");
     assert_eq!(settings.cookies.session, "ory_hydra_session_dev");
     assert_eq!(settings.system_secrets.len(), 1);
@@ -32,7 +32,7 @@ fn what_is_set_wins() {
     let path = start.path("claviger.secrets");
     let settings = start.load();
     assert_eq!(settings.dsn().unwrap(), &Dsn::Memory);
-    assert_eq!(settings.public.address, Address::Tcp("0.0.0.0".into(), 4444));
+    assert_eq!(address(&settings.public), ("0.0.0.0", 4444));
     assert_eq!(settings.system_secrets[0].expose(), SECRET);
     assert!(!path.exists());
 }

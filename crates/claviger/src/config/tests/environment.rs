@@ -94,7 +94,7 @@ fn an_empty_variable_counts_as_absent() {
         .env("SECRETS_COOKIE", "")
         .env("SERVE_PUBLIC_PORT", " ")
         .load();
-    assert_eq!(settings.public.address, Address::AllInterfaces(4444));
+    assert_eq!(address(&settings.public), ("", 4444));
 }
 
 #[test]

@@ -24,7 +24,7 @@ fn yaml_json_and_toml_say_the_same() {
     ];
     for (name, text) in texts {
         let settings = Start::served().file(name, text).load();
-        assert_eq!(settings.public.address, Address::AllInterfaces(5444), "{name}");
+        assert_eq!(address(&settings.public), ("", 5444), "{name}");
         assert_eq!(settings.oidc.supported_claims, ["email"], "{name}");
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::listener::Address;
+use super::listener::Listener;
 use super::settings::{LogFormat, LogLevel, SameSite, ScopeStrategy};
 use super::*;
 
@@ -101,4 +101,8 @@ impl Start {
 fn effective(settings: &Settings, path: &str) -> (Value, String) {
     let found = settings.effective().iter().find(|(given, ..)| *given == path).unwrap();
     (found.1.clone(), found.2.to_string())
+}
+
+fn address(listener: &Listener) -> (&str, u16) {
+    (&listener.host, listener.port)
 }

@@ -8,8 +8,8 @@ fn the_guide_starts_with_secret_database_and_urls_only() {
         .env("URLS_LOGIN", "http://127.0.0.1:9020/login")
         .env("URLS_CONSENT", "http://127.0.0.1:9020/consent")
         .load();
-    assert_eq!(settings.public.address, Address::AllInterfaces(4444));
-    assert_eq!(settings.admin.address, Address::Tcp("127.0.0.1".into(), 4445));
+    assert_eq!(address(&settings.public), ("", 4444));
+    assert_eq!(address(&settings.admin), ("127.0.0.1", 4445));
     assert_eq!(settings.urls.issuer, ISSUER);
     assert_eq!(settings.urls.login.as_deref(), Some("http://127.0.0.1:9020/login"));
 }
