@@ -146,186 +146,34 @@ pub fn groups() -> &'static [&'static str] {
 }
 
 /// The settings of a listener, `$e` being `public` or `admin`.
+#[rustfmt::skip]
 macro_rules! listener {
     ($e:literal, $host:literal, $port:literal, $extra:expr) => {
         &[
-            key(
-                concat!("serve.", $e, ".host"),
-                Host,
-                $host,
-                concat!(
-                    "Address that the ",
-                    $e,
-                    " port binds to, or `unix:/path` for a socket; empty for all interfaces."
-                ),
-            ),
-            key(
-                concat!("serve.", $e, ".port"),
-                Int(1, 65535),
-                $port,
-                concat!("TCP port of the ", $e, " endpoints."),
-            ),
-            key(
-                concat!("serve.", $e, ".base_url"),
-                Url,
-                "",
-                "Base of links to these endpoints.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".write_listen_file"),
-                Text,
-                "",
-                "File to write the bound address to.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".socket.owner"),
-                Text,
-                "",
-                "Owner of the socket file.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".socket.group"),
-                Text,
-                "",
-                "Group of the socket file.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".socket.mode"),
-                Int(0, 0o7777),
-                "493",
-                "Mode of the socket file, as a decimal number.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".request_log.disable_for_health"),
-                Bool,
-                "false",
-                "Log health probes at trace level only.",
-            ),
-            key(
-                concat!("serve.", $e, ".access_log.disable_for_health"),
-                Bool,
-                "false",
-                "Version 1 name of `request_log.disable_for_health`.",
-            ),
-            key(
-                concat!("serve.", $e, ".tls.enabled"),
-                Bool,
-                "false",
-                "Speak TLS on this port.",
-            )
-            .withheld(),
-            key(
-                concat!("serve.", $e, ".tls.key.path"),
-                Text,
-                "",
-                "PEM file of the private key.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".tls.key.base64"),
-                Secret,
-                "",
-                "The private key, PEM in base64.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".tls.cert.path"),
-                Text,
-                "",
-                "PEM file of the certificate chain.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".tls.cert.base64"),
-                Text,
-                "",
-                "The certificate chain, PEM in base64.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".tls.allow_termination_from"),
-                Texts,
-                "",
-                "Networks (CIDR) of proxies that terminate TLS.",
-            )
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.enabled"),
-                Bool,
-                "false",
-                "Answer cross-origin requests.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.allowed_origins"),
-                Texts,
-                "",
-                "Origins that may call, with one `*` each.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.allowed_methods"),
-                Texts,
-                "POST,GET,PUT,PATCH,DELETE,CONNECT,HEAD,OPTIONS,TRACE",
-                "Methods of cross-origin requests.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.allowed_headers"),
-                Texts,
-                "Accept,Content-Type,Content-Length,Accept-Language,Content-Language,Authorization",
-                "Headers of cross-origin requests.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.exposed_headers"),
-                Texts,
-                "Cache-Control,Expires,Last-Modified,Pragma,Content-Length,Content-Language,Content-Type",
-                "Response headers that cross-origin callers may read.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.allow_credentials"),
-                Bool,
-                "true",
-                "Allow credentials in cross-origin requests.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.options_passthrough"),
-                Bool,
-                "false",
-                "Hand preflight requests on.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.max_age"),
-                Int(0, i64::MAX),
-                "0",
-                "Seconds that a preflight answer may be kept.",
-            )
-            .hot()
-            .not_yet(),
-            key(
-                concat!("serve.", $e, ".cors.debug"),
-                Bool,
-                "false",
-                "Log cross-origin decisions.",
-            )
-            .hot()
-            .not_yet(),
+            key(concat!("serve.", $e, ".host"), Host, $host, concat!("Address that the ", $e, " port binds to, or `unix:/path` for a socket; empty for all interfaces.")),
+            key(concat!("serve.", $e, ".port"), Int(1, 65535), $port, concat!("TCP port of the ", $e, " endpoints.")),
+            key(concat!("serve.", $e, ".base_url"), Url, "", "Base of links to these endpoints.").not_yet(),
+            key(concat!("serve.", $e, ".write_listen_file"), Text, "", "File to write the bound address to.").not_yet(),
+            key(concat!("serve.", $e, ".socket.owner"), Text, "", "Owner of the socket file.").not_yet(),
+            key(concat!("serve.", $e, ".socket.group"), Text, "", "Group of the socket file.").not_yet(),
+            key(concat!("serve.", $e, ".socket.mode"), Int(0, 0o7777), "493", "Mode of the socket file, as a decimal number.").not_yet(),
+            key(concat!("serve.", $e, ".request_log.disable_for_health"), Bool, "false", "Log health probes at trace level only."),
+            key(concat!("serve.", $e, ".access_log.disable_for_health"), Bool, "false", "Version 1 name of `request_log.disable_for_health`."),
+            key(concat!("serve.", $e, ".tls.enabled"), Bool, "false", "Speak TLS on this port.").withheld(),
+            key(concat!("serve.", $e, ".tls.key.path"), Text, "", "PEM file of the private key.").not_yet(),
+            key(concat!("serve.", $e, ".tls.key.base64"), Secret, "", "The private key, PEM in base64.").not_yet(),
+            key(concat!("serve.", $e, ".tls.cert.path"), Text, "", "PEM file of the certificate chain.").not_yet(),
+            key(concat!("serve.", $e, ".tls.cert.base64"), Text, "", "The certificate chain, PEM in base64.").not_yet(),
+            key(concat!("serve.", $e, ".tls.allow_termination_from"), Texts, "", "Networks (CIDR) of proxies that terminate TLS.").not_yet(),
+            key(concat!("serve.", $e, ".cors.enabled"), Bool, "false", "Answer cross-origin requests.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.allowed_origins"), Texts, "", "Origins that may call, with one `*` each.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.allowed_methods"), Texts, "POST,GET,PUT,PATCH,DELETE,CONNECT,HEAD,OPTIONS,TRACE", "Methods of cross-origin requests.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.allowed_headers"), Texts, "Accept,Content-Type,Content-Length,Accept-Language,Content-Language,Authorization", "Headers of cross-origin requests.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.exposed_headers"), Texts, "Cache-Control,Expires,Last-Modified,Pragma,Content-Length,Content-Language,Content-Type", "Response headers that cross-origin callers may read.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.allow_credentials"), Bool, "true", "Allow credentials in cross-origin requests.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.options_passthrough"), Bool, "false", "Hand preflight requests on.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.max_age"), Int(0, i64::MAX), "0", "Seconds that a preflight answer may be kept.").hot().not_yet(),
+            key(concat!("serve.", $e, ".cors.debug"), Bool, "false", "Log cross-origin decisions.").hot().not_yet(),
             $extra,
         ]
     };
