@@ -1,1 +1,30 @@
-//! (to be written)
+//! Configuration: what may be written ([`keys`]), how it is put together ([`load`]) and what comes out ([`Settings`]).
+//!
+//! Sources, weakest first: defaults, files, flags, the environment, arguments of the command. Everything is judged by
+//! the table of keys, and every error is one line that names the key, the place where it was written and what to change.
+
+mod dev;
+pub mod dsn;
+pub mod duration;
+mod env;
+mod error;
+mod file;
+pub mod keys;
+mod kind;
+pub mod listener;
+mod load;
+mod nearest;
+mod reference;
+pub mod secret;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use dsn::Dsn;
+pub use env::process_env;
+pub use error::{ConfigError, Source};
+pub use load::{Flag, Purpose, Sources, load};
+pub use reference::reference;
+pub use secret::Secret;
+pub use settings::Settings;

@@ -1,0 +1,54 @@
+//! Where the server listens.
+
+use std::net::IpAddr;
+
+use super::error::ConfigError;
+use super::values::Values;
+
+/// `serve.public` or `serve.admin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// A host name, an IP address with or without brackets, `unix:/path` for a socket, or empty for every interface.
+    pub host: String,
+    /// The TCP port; means nothing for a socket.
+    pub port: u16,
+    /// Whether health probes are kept out of the request log.
+    pub quiet_health: bool,
+}
+
+impl Listener {
+    pub(super) fn from_values(values: &Values, name: &str) -> Result<Self, ConfigError> {
+        let quiet = |key: &str| values.get::<bool>(&format!("serve.{name}.{key}.disable_for_health"));
+        let (by_this_name, by_old_name) = (quiet("request_log")?, quiet("access_log")?);
+        Ok(Self {
+            host: values
+                .get::<Option<_>>(&format!("serve.{name}.host"))?
+                .unwrap_or_default(),
+            port: values.get(&format!("serve.{name}.port"))?,
+            quiet_health: by_this_name || by_old_name,
+        })
+    }
+
+    /// Whether only programs on this machine can reach it.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        let loopback = self.ip().is_some_and(|ip| ip.to_canonical().is_loopback());
+        loopback || self.host.starts_with("unix:") || self.host.eq_ignore_ascii_case("localhost")
+    }
+
+    /// Host and port for a URL that reaches it from this machine; none for a socket.
+    #[must_use]
+    pub fn authority(&self) -> Option<String> {
+        let port = self.port;
+        match self.ip() {
+            Some(ip) if ip.is_unspecified() => Some(format!("127.0.0.1:{port}")),
+            Some(IpAddr::V6(ip)) => Some(format!("[{ip}]:{port}")),
+            _ if self.host.is_empty() => Some(format!("127.0.0.1:{port}")),
+            _ => (!self.host.starts_with("unix:")).then(|| format!("{}:{port}", self.host)),
+        }
+    }
+
+    fn ip(&self) -> Option<IpAddr> {
+        self.host.trim_matches(['[', ']']).parse().ok()
+    }
+}

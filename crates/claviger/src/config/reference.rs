@@ -1,0 +1,136 @@
+//! The reference of all settings, `docs/configuration.md`, written from the table.
+
+use std::fmt::Write;
+
+use super::keys::{Effect, Key, SECTIONS, Standing};
+use super::kind::Kind;
+
+/// The text of `docs/configuration.md`.
+#[must_use]
+pub fn reference() -> String {
+    let mut text = String::from(INTRODUCTION);
+    for section in SECTIONS {
+        // Writing to a string cannot fail.
+        let _ = write!(
+            text,
+            "\n## {}\n\n| Key | Type | Default | Effect | Meaning |\n|---|---|---|---|---|\n",
+            section.title
+        );
+        for key in section.keys {
+            let _ = writeln!(text, "{}", row(key));
+        }
+    }
+    text
+}
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+This page is written from the table in `crates/claviger/src/config/keys.rs`.
+
+Settings come from these places; later ones win:
+
+1. the defaults below;
+2. configuration files, in the order of their `-c` flags: YAML (`.yaml`, `.yml`), JSON (`.json`) or TOML (`.toml`);
+3. flags (`--dev`, `--dangerous-force-http`, ...), where given;
+4. environment variables;
+5. the argument of a command, such as the database of `migrate sql`.
+
+In a file, the dots of a key separate levels. The environment variable of a key is its name in capitals with `_` for `.`
+and `-`: `serve.public.port` is `SERVE_PUBLIC_PORT`. A list is written with commas (`SECRETS_SYSTEM=new,old`), as a JSON
+array, or in numbered variables (`SECRETS_SYSTEM_0`, `SECRETS_SYSTEM_1`). A group of settings may be given as a JSON
+object (`TTL='{\"id_token\":\"30m\"}'`). An empty variable counts as absent, and one that no key has is ignored.
+
+A key that is not in these tables, or a value of another type, stops the start with a line that names it.
+
+Durations are numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`, as in `1h30m`.
+
+The column *Effect* says when a changed value can take effect: *start* only at the next start, *reload* while the server
+runs. This release reads its configuration once, at start.
+
+Keys marked *not yet* belong to features that this release does not have. They are accepted, so that a configuration written
+for Ory Hydra can be used as it is, and named in a warning at start. Keys marked *refused* do too, but to ignore them
+would be unsafe: with them the server does not start.
+";
+
+fn row(key: &Key) -> String {
+    let default = if key.default.is_empty() {
+        String::new()
+    } else {
+        format!("`{}`", key.default.replace(',', ", "))
+    };
+    let effect = match key.effect {
+        Effect::Hot => "reload",
+        Effect::Start => "start",
+    };
+    let standing = match key.standing {
+        // The description of a moot setting says that there is nothing to switch.
+        Standing::Works | Standing::Moot => "",
+        Standing::NotYet => "*Not yet.* ",
+        Standing::Withheld => "*Refused.* ",
+    };
+    format!(
+        "| `{}` | {} | {default} | {effect} | {standing}{} |",
+        key.path,
+        type_name(key.kind),
+        key.doc
+    )
+}
+
+fn type_name(kind: Kind) -> String {
+    match kind {
+        Kind::OneOf(words) => words
+            .iter()
+            .map(|word| format!("`{word}`"))
+            .collect::<Vec<_>>()
+            .join(", "),
+        Kind::Hook => "URL or object".into(),
+        Kind::Headers => "object".into(),
+        Kind::Prefix | Kind::CookieName | Kind::CookieAttribute | Kind::Secret => "text".into(),
+        Kind::Url => "URL".into(),
+        Kind::Page => "URL or path".into(),
+        Kind::Duration => "duration".into(),
+        Kind::DurationOrNever => "duration, or -1".into(),
+        Kind::Host => "host".into(),
+        Kind::Secrets => "list of texts of at least 16 bytes".into(),
+        other => other.expected().trim_start_matches("a ").to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::keys;
+
+    /// With `CLAVIGER_BLESS=1` in the environment the file is written anew.
+    #[test]
+    fn the_checked_in_reference_is_the_table() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/configuration.md");
+        if std::env::var_os("CLAVIGER_BLESS").is_some() {
+            fs::write(&path, reference()).unwrap();
+        }
+        let file = fs::read_to_string(&path).unwrap();
+        assert!(
+            file == reference(),
+            "docs/configuration.md is out of date; run: CLAVIGER_BLESS=1 cargo test -p claviger --lib reference"
+        );
+    }
+
+    #[test]
+    fn every_setting_is_in_the_reference_in_one_line() {
+        let text = reference();
+        for key in keys::all() {
+            assert_eq!(
+                text.lines()
+                    .filter(|line| line.starts_with(&format!("| `{}` |", key.path)))
+                    .count(),
+                1,
+                "{}",
+                key.path
+            );
+        }
+    }
+}

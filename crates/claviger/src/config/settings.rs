@@ -1,0 +1,358 @@
+//! The settings that work in this release, as typed values.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::dsn::Dsn;
+use super::error::{ConfigError, Source};
+use super::keys::Standing;
+use super::listener::Listener;
+use super::secret::Secret;
+use super::values::Values;
+
+/// Longest `ttl.authentication_session`: 180 days.
+const LONGEST_SESSION: Duration = Duration::from_secs(180 * 24 * 3600);
+
+/// What the operator wrote, complete and checked.
+#[derive(Debug)]
+pub struct Settings {
+    /// Development mode.
+    pub dev: bool,
+    /// Whether an issuer with http is allowed (`dangerous-force-http`).
+    pub force_http: bool,
+    /// Redirect URIs that may use http (`dangerous-allow-insecure-redirect-urls`).
+    pub insecure_redirect_urls: Vec<String>,
+    /// `secrets.system`, newest first. Never empty when the server is to be started.
+    pub system_secrets: Vec<Secret>,
+    /// `serve.public`.
+    pub public: Listener,
+    /// `serve.admin`.
+    pub admin: Listener,
+    /// How long requests in flight may take at shutdown.
+    pub shutdown_timeout: Duration,
+    /// `log`.
+    pub log: Log,
+    /// `serve.cookies`.
+    pub cookies: Cookies,
+    /// `urls`.
+    pub urls: Urls,
+    /// `ttl`.
+    pub ttl: Ttl,
+    /// `strategies`.
+    pub strategies: Strategies,
+    /// `oauth2`.
+    pub oauth2: OAuth2,
+    /// `oidc` and `webfinger.oidc_discovery`.
+    pub oidc: Oidc,
+    /// `clients.http`.
+    pub outgoing: Outgoing,
+    /// One line for every setting that was given and has no effect in this release.
+    pub warnings: Vec<String>,
+    dsn: Option<Dsn>,
+    effective: Vec<(&'static str, Value, Source)>,
+}
+
+/// `log`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// How much.
+    pub level: LogLevel,
+    /// In which form.
+    pub format: LogFormat,
+}
+
+/// `log.level`, least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Also written `panic` or `fatal`.
+    #[serde(alias = "panic", alias = "fatal")]
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// `log.format`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    /// One object a line.
+    Json,
+    /// Indented objects.
+    JsonPretty,
+}
+
+/// `serve.cookies`, as cookies have to be made: the rules about http and development mode are applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cookies {
+    /// Domain attribute, if any.
+    pub domain: Option<String>,
+    /// Secure attribute.
+    pub secure: bool,
+    /// SameSite attribute.
+    pub same_site: SameSite,
+    /// Whether to set a second cookie without SameSite.
+    pub legacy_workaround: bool,
+    /// Name of the login session's cookie.
+    pub session: String,
+    /// Name of the cookie that ties a login to its browser.
+    pub login_csrf: String,
+    /// Name of the cookie that ties a consent to its browser.
+    pub consent_csrf: String,
+    /// Path attribute of the login session's cookie.
+    pub session_path: String,
+}
+
+/// The SameSite attribute of a cookie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+pub enum SameSite {
+    Strict,
+    Lax,
+    None,
+}
+
+/// `urls`. Pages are absolute URLs, or paths on our own host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Urls {
+    /// The issuer, verbatim.
+    pub issuer: String,
+    /// Base of public links; the issuer by default.
+    pub public: String,
+    /// Login page.
+    pub login: Option<String>,
+    /// Registration page.
+    pub registration: Option<String>,
+    /// Consent page.
+    pub consent: Option<String>,
+    /// Logout page.
+    pub logout: Option<String>,
+    /// Error page.
+    pub error: Option<String>,
+    /// Where people go after a logout.
+    pub post_logout_redirect: Option<String>,
+}
+
+/// `ttl`. All at least one second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ttl {
+    pub login_consent_request: Duration,
+    /// At most 180 days.
+    pub authentication_session: Duration,
+    pub access_token: Duration,
+    /// None: for ever.
+    pub refresh_token: Option<Duration>,
+    pub id_token: Duration,
+    pub auth_code: Duration,
+}
+
+/// `strategies`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Strategies {
+    pub scope: ScopeStrategy,
+    pub id_token_signing_alg: SigningAlg,
+}
+
+/// `strategies.scope`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopeStrategy {
+    Wildcard,
+    Exact,
+    #[serde(rename = "DEPRECATED_HIERARCHICAL_SCOPE_STRATEGY")]
+    Hierarchic,
+}
+
+/// `strategies.jwt.id_token_signing_alg`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum SigningAlg {
+    Rs256,
+    Es256,
+}
+
+/// `oauth2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OAuth2 {
+    pub expose_internal_errors: bool,
+    pub pkce_enforced: bool,
+    pub pkce_enforced_for_public_clients: bool,
+    pub default_grant_allowed_scope: bool,
+    pub rotation_grace_period: Duration,
+    pub access_token_prefix: String,
+    pub refresh_token_prefix: String,
+    pub code_prefix: String,
+}
+
+/// `oidc` and `webfinger.oidc_discovery`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Oidc {
+    /// Scopes of clients that are registered without any.
+    pub default_scope: Vec<String>,
+    /// Extra entries of `claims_supported`.
+    pub supported_claims: Vec<String>,
+    /// Extra entries of `scopes_supported`.
+    pub supported_scope: Vec<String>,
+}
+
+/// `clients.http`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// Whether private and loopback addresses are refused.
+    pub disallow_private_ip_ranges: bool,
+    /// URLs that are fetched all the same.
+    pub private_ip_exception_urls: Vec<String>,
+}
+
+impl Settings {
+    /// The database.
+    ///
+    /// # Errors
+    /// If none is configured.
+    pub fn dsn(&self) -> Result<&Dsn, ConfigError> {
+        self.dsn.as_ref().ok_or_else(|| {
+            ConfigError::Refused("no database is configured: set dsn (environment variable DSN), for example to sqlite://claviger.sqlite or postgres://user:password@host:5432/database".into())
+        })
+    }
+
+    /// Every setting that has a value: its path, the value with secrets masked, and where it came from.
+    #[must_use]
+    pub fn effective(&self) -> &[(&'static str, Value, Source)] {
+        &self.effective
+    }
+
+    pub(super) fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let dsn: Option<Secret> = values.get("dsn")?;
+        let dsn = dsn.map(|text| Dsn::parse(text.expose())).transpose();
+        let urls = Urls::from_values(values)?;
+        let dev = values.get("dev")?;
+        Ok(Self {
+            dev,
+            force_http: values.get("dangerous-force-http")?,
+            insecure_redirect_urls: list(values, "dangerous-allow-insecure-redirect-urls")?,
+            system_secrets: values.get::<Option<_>>("secrets.system")?.unwrap_or_default(),
+            public: Listener::from_values(values, "public")?,
+            admin: Listener::from_values(values, "admin")?,
+            shutdown_timeout: values.duration("serve.shutdown_timeout")?,
+            log: Log {
+                level: values.get("log.level")?,
+                format: values.get("log.format")?,
+            },
+            cookies: Cookies::from_values(values, &urls.issuer, dev)?,
+            urls,
+            ttl: Ttl::from_values(values)?,
+            strategies: Strategies {
+                scope: values.get("strategies.scope")?,
+                id_token_signing_alg: values.get("strategies.jwt.id_token_signing_alg")?,
+            },
+            oauth2: OAuth2::from_values(values)?,
+            oidc: Oidc {
+                default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
+                supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
+                supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
+            },
+            outgoing: Outgoing {
+                disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
+                private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
+            },
+            warnings: values
+                .changed(Standing::NotYet)
+                .map(|(path, source)| no_effect(path, source))
+                .collect(),
+            dsn: dsn.map_err(|error| values.invalid("dsn", error.to_string()))?,
+            effective: values.shown(),
+        })
+    }
+}
+
+fn no_effect(path: &str, source: &Source) -> String {
+    format!("{path} ({source}) has no effect in this release")
+}
+
+fn list(values: &Values, path: &str) -> Result<Vec<String>, ConfigError> {
+    Ok(values.get::<Option<_>>(path)?.unwrap_or_default())
+}
+
+impl Cookies {
+    fn from_values(values: &Values, issuer: &str, dev: bool) -> Result<Self, ConfigError> {
+        let https = issuer.starts_with("https:");
+        let secure: bool = values.get("serve.cookies.secure")?;
+        let same_site = values.get("serve.cookies.same_site_mode")?;
+        let name = |kind: &str| -> Result<String, ConfigError> {
+            let name: String = values.get(&format!("serve.cookies.names.{kind}"))?;
+            Ok(if dev { format!("{name}_dev") } else { name })
+        };
+        Ok(Self {
+            domain: values.get("serve.cookies.domain")?,
+            // Browsers drop SameSite=None without Secure, and Secure on plain http.
+            secure: https || secure,
+            same_site: if https { same_site } else { SameSite::Lax },
+            legacy_workaround: values.get("serve.cookies.same_site_legacy_workaround")?,
+            session: name("session")?,
+            login_csrf: name("login_csrf")?,
+            consent_csrf: name("consent_csrf")?,
+            session_path: values.get("serve.cookies.paths.session")?,
+        })
+    }
+}
+
+impl Urls {
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let issuer: String = values.get("urls.self.issuer")?;
+        Ok(Self {
+            public: values
+                .get::<Option<_>>("urls.self.public")?
+                .unwrap_or_else(|| issuer.clone()),
+            issuer,
+            login: values.get("urls.login")?,
+            registration: values.get("urls.registration")?,
+            consent: values.get("urls.consent")?,
+            logout: values.get("urls.logout")?,
+            error: values.get("urls.error")?,
+            post_logout_redirect: values.get("urls.post_logout_redirect")?,
+        })
+    }
+}
+
+impl Ttl {
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let life = |path: &str| match values.duration(path)? {
+            life if life < Duration::from_secs(1) => Err(values.invalid(path, "must be at least 1s")),
+            life => Ok(life),
+        };
+        let never = values.duration_or_never("ttl.refresh_token")?.is_none();
+        Ok(Self {
+            login_consent_request: life("ttl.login_consent_request")?,
+            authentication_session: life("ttl.authentication_session")?.min(LONGEST_SESSION),
+            access_token: life("ttl.access_token")?,
+            refresh_token: if never { None } else { Some(life("ttl.refresh_token")?) },
+            id_token: life("ttl.id_token")?,
+            auth_code: life("ttl.auth_code")?,
+        })
+    }
+}
+
+impl OAuth2 {
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let prefix = |kind: &str| values.get(&format!("oauth2.token_prefixes.{kind}"));
+        let grace = "oauth2.grant.refresh_token.rotation_grace_period";
+        let rotation_grace_period = values.duration(grace)?;
+        if rotation_grace_period > Duration::from_secs(300) {
+            return Err(values.invalid(grace, "must be at most 5m"));
+        }
+        Ok(Self {
+            expose_internal_errors: values.get("oauth2.expose_internal_errors")?,
+            pkce_enforced: values.get("oauth2.pkce.enforced")?,
+            pkce_enforced_for_public_clients: values.get("oauth2.pkce.enforced_for_public_clients")?,
+            default_grant_allowed_scope: values.get("oauth2.client_credentials.default_grant_allowed_scope")?,
+            rotation_grace_period,
+            access_token_prefix: prefix("access")?,
+            refresh_token_prefix: prefix("refresh")?,
+            code_prefix: prefix("code")?,
+        })
+    }
+}

@@ -1,0 +1,268 @@
+//! What a start needs, and what it refuses.
+
+use super::*;
+
+#[test]
+fn the_guide_starts_with_secret_database_and_urls_only() {
+    let settings = Start::served()
+        .env("URLS_LOGIN", "http://127.0.0.1:9020/login")
+        .env("URLS_CONSENT", "http://127.0.0.1:9020/consent")
+        .load();
+    assert_eq!(address(&settings.public), ("", 4444));
+    assert_eq!(address(&settings.admin), ("127.0.0.1", 4445));
+    assert_eq!(settings.urls.issuer, ISSUER);
+    assert_eq!(settings.urls.login.as_deref(), Some("http://127.0.0.1:9020/login"));
+}
+
+#[test]
+fn a_database_is_needed() {
+    for purpose in [
+        Purpose::Database,
+        Purpose::Serve {
+            public: true,
+            admin: false,
+        },
+    ] {
+        let error = Start::served().without("DSN").purpose(purpose).error();
+        assert!(
+            error.starts_with("no database is configured: set dsn (environment variable DSN)"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_database_of_another_kind_is_refused_without_showing_it() {
+    for (dsn, part) in [
+        ("garbage", "is not a database URL"),
+        ("oracle://u:hidden@x", "database type \"oracle\""),
+    ] {
+        let error = Start::served().env("DSN", dsn).error();
+        assert!(
+            error.starts_with("dsn (environment variable DSN)") && error.contains(part),
+            "{error}"
+        );
+        assert!(
+            error.contains("supports sqlite://") && !error.contains("hidden"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_system_secret_is_needed_to_serve_but_not_to_migrate() {
+    let error = Start::served().without("SECRETS_SYSTEM").error();
+    assert!(
+        error.starts_with("no system secret is configured: set secrets.system"),
+        "{error}"
+    );
+    Start::served()
+        .without("SECRETS_SYSTEM")
+        .purpose(Purpose::Database)
+        .load();
+}
+
+#[test]
+fn every_secret_has_sixteen_bytes() {
+    let error = Start::served().env("SECRETS_SYSTEM", "short").error();
+    let expected = "secrets.system (environment variable SECRETS_SYSTEM) has 5 bytes in its entry 1, and every entry needs at least 16";
+    assert!(error.starts_with(expected), "{error}");
+    let error = Start::served()
+        .env("SECRETS_SYSTEM", &format!("{SECRET},short"))
+        .error();
+    assert!(error.contains("in its entry 2"), "{error}");
+    let error = Start::served().env("SECRETS_COOKIE", "short").error();
+    assert!(error.starts_with("secrets.cookie"), "{error}");
+}
+
+#[test]
+fn an_http_issuer_needs_dev_or_force_http() {
+    let mut start = Start::served();
+    start.sources.flags.clear();
+    let error = start.error();
+    let expected = "urls.self.issuer (environment variable URLS_SELF_ISSUER) must use https, or start with --dev or --dangerous-force-http where nobody can listen in";
+    assert_eq!(error, expected);
+    assert_eq!(Start::dev().env("URLS_SELF_ISSUER", ISSUER).load().urls.issuer, ISSUER);
+}
+
+#[test]
+fn an_issuer_has_no_query_and_no_fragment() {
+    for issuer in ["https://a.example/?x", "https://a.example/#x"] {
+        let error = Start::served().env("URLS_SELF_ISSUER", issuer).error();
+        assert!(error.ends_with("must have no query and no fragment"), "{error}");
+    }
+}
+
+#[test]
+fn without_an_issuer_it_is_the_address_of_the_public_port() {
+    let mut start = Start::served()
+        .without("URLS_SELF_ISSUER")
+        .env("SERVE_PUBLIC_PORT", "5000");
+    start.sources.flags.clear();
+    assert_eq!(start.load().urls.issuer, "https://127.0.0.1:5000/");
+    let start = Start::served()
+        .without("URLS_SELF_ISSUER")
+        .env("SERVE_PUBLIC_HOST", "::1");
+    assert_eq!(start.load().urls.issuer, "http://[::1]:4444/");
+    let error = Start::served()
+        .without("URLS_SELF_ISSUER")
+        .env("SERVE_PUBLIC_HOST", "unix:/run/c.sock")
+        .error();
+    assert!(error.ends_with("set urls.self.issuer (URLS_SELF_ISSUER)"), "{error}");
+}
+
+#[test]
+fn the_issuer_is_kept_verbatim_and_is_the_public_url_by_default() {
+    let urls = Start::served().env("URLS_SELF_ISSUER", "https://a.example").load().urls;
+    assert_eq!(
+        (urls.issuer.as_str(), urls.public.as_str()),
+        ("https://a.example", "https://a.example")
+    );
+}
+
+#[test]
+fn insecure_redirect_urls_need_force_http() {
+    let mut start = Start::served().env("URLS_SELF_ISSUER", "https://a.example/");
+    start.sources.flags.clear();
+    let value = json!(["http://a/"]);
+    let name = "--dangerous-allow-insecure-redirect-urls";
+    start.sources.flags.push(Flag {
+        path: "dangerous-allow-insecure-redirect-urls",
+        name,
+        value,
+    });
+    let error = start.error();
+    assert!(
+        error.starts_with("dangerous-allow-insecure-redirect-urls (flag") && error.contains("force-http"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_admin_port_opens_to_other_machines_only_when_told_so() {
+    for host in ["0.0.0.0", "::", "10.0.0.1", "admin.internal"] {
+        let error = Start::served().env("SERVE_ADMIN_HOST", host).error();
+        assert!(
+            error.starts_with("serve.admin.host (environment variable SERVE_ADMIN_HOST) would open"),
+            "{error}"
+        );
+        assert!(error.contains("serve.admin.allow_unauthenticated"), "{error}");
+    }
+    let start = Start::served().env("SERVE_ADMIN_HOST", "0.0.0.0");
+    start.env("SERVE_ADMIN_ALLOW_UNAUTHENTICATED", "true").load();
+}
+
+#[test]
+fn loopback_and_sockets_need_no_permission() {
+    for host in [
+        "127.0.0.1",
+        "127.9.9.9",
+        "::1",
+        "[::1]",
+        "::ffff:127.0.0.1",
+        "localhost",
+        "unix:/run/a.sock",
+    ] {
+        Start::served().env("SERVE_ADMIN_HOST", host).load();
+    }
+}
+
+#[test]
+fn the_public_server_does_not_care_about_the_admin_port() {
+    let start = Start::served().env("SERVE_ADMIN_HOST", "0.0.0.0");
+    start
+        .purpose(Purpose::Serve {
+            public: true,
+            admin: false,
+        })
+        .load();
+}
+
+#[test]
+fn pairwise_subjects_need_a_salt_of_eight_characters() {
+    let start = || Start::served().env("OIDC_SUBJECT_IDENTIFIERS_SUPPORTED_TYPES", "public,pairwise");
+    for start in [start(), start().env("OIDC_SUBJECT_IDENTIFIERS_PAIRWISE_SALT", "short")] {
+        let error = start.error();
+        assert!(
+            error.contains("oidc.subject_identifiers.pairwise.salt with at least 8"),
+            "{error}"
+        );
+    }
+    start()
+        .env("OIDC_SUBJECT_IDENTIFIERS_PAIRWISE_SALT", "long enough")
+        .load();
+}
+
+#[test]
+fn settings_of_features_to_come_are_named_in_a_warning() {
+    let settings = Start::served()
+        .env("STRATEGIES_ACCESS_TOKEN", "jwt")
+        .env("TTL_DEVICE_USER_CODE", "10m")
+        .load();
+    let expected =
+        "strategies.access_token (environment variable STRATEGIES_ACCESS_TOKEN) has no effect in this release";
+    assert_eq!(settings.warnings, [expected]);
+}
+
+#[test]
+fn switches_without_a_counterpart_are_accepted_silently() {
+    let settings = Start::served()
+        .env("SQA_OPT_OUT", "true")
+        .env("OAUTH2_HASHERS_BCRYPT_COST", "12")
+        .load();
+    assert_eq!(settings.warnings, Vec::<String>::new());
+}
+
+#[test]
+fn protection_that_is_not_there_yet_is_refused_and_not_ignored() {
+    for (name, value) in [
+        ("SERVE_PUBLIC_TLS_ENABLED", "true"),
+        ("HSM_ENABLED", "true"),
+        ("OAUTH2_TOKEN_HOOK", "https://a/h"),
+    ] {
+        let error = Start::served().env(name, value).error();
+        assert!(
+            error.contains(name) && error.contains("this release cannot do"),
+            "{error}"
+        );
+    }
+    Start::served().env("SERVE_PUBLIC_TLS_ENABLED", "false").load();
+}
+
+#[test]
+fn lifetimes_are_at_least_a_second_and_bounded_where_the_protocol_needs_it() {
+    let error = Start::served().env("TTL_AUTH_CODE", "500ms").error();
+    assert!(error.ends_with("must be at least 1s"), "{error}");
+    let error = Start::served()
+        .env("OAUTH2_GRANT_REFRESH_TOKEN_ROTATION_GRACE_PERIOD", "6m")
+        .error();
+    assert!(error.ends_with("must be at most 5m"), "{error}");
+    let settings = Start::served().env("TTL_AUTHENTICATION_SESSION", "10000h").load();
+    assert_eq!(
+        settings.ttl.authentication_session,
+        Duration::from_secs(180 * 24 * 3600)
+    );
+}
+
+#[test]
+fn cookies_follow_the_scheme_of_the_issuer() {
+    let cookies = Start::served().load().cookies;
+    assert_eq!((cookies.secure, cookies.same_site), (false, SameSite::Lax));
+    let cookies = Start::served()
+        .env("URLS_SELF_ISSUER", "https://a.example/")
+        .load()
+        .cookies;
+    assert_eq!((cookies.secure, cookies.same_site), (true, SameSite::None));
+    assert_eq!(cookies.session, "ory_hydra_session");
+}
+
+#[test]
+fn a_cookie_name_cannot_smuggle_attributes() {
+    for (name, value) in [
+        ("NAMES_SESSION", "a;b"),
+        ("DOMAIN", "a; Secure"),
+        ("PATHS_SESSION", "/\r\nx"),
+    ] {
+        Start::served().env(&format!("SERVE_COOKIES_{name}"), value).error();
+    }
+}
