@@ -2,15 +2,13 @@
 
 use std::net::IpAddr;
 
+use claviger_core::secrets::SHORTEST_SECRET;
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::dsn::Dsn;
 use super::duration;
 use super::secret::MASK;
-
-/// Fewest bytes of every entry of a list of secrets.
-pub(super) const SHORTEST_SECRET: usize = 16;
 
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
