@@ -1,6 +1,6 @@
 //! Keys: what signs, what verifies, what is published, and what the operator does with key sets.
 //!
-//! Private keys rest in the database sealed under `secrets.system` ([`vault`]). Every server keeps the published sets
+//! Private keys rest in the database sealed under `secrets.system` (module `vault`). Every server keeps the published sets
 //! parsed in memory ([`KeyRing`]) and reads them again when they are two seconds old, so that a rotation ordered on one
 //! server is everywhere at once. The first key of a set is made once, whatever races: the database decides.
 //!
