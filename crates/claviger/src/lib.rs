@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod keys;
 pub mod pages;
 pub mod public;
 pub mod server;

@@ -1,1 +1,3 @@
-//! (to be written)
+//! The admin port: endpoints for the operator and for the login and consent application.
+
+pub mod keys;

@@ -1,1 +1,3 @@
-//! (to be written)
+//! The public port: endpoints for clients and browsers.
+
+pub mod jwks;
