@@ -153,6 +153,8 @@ pub struct Policy {
     pub default_grant_allowed_scope: bool,
     /// How long a used refresh token answers with the same successor (RFC 9700 §4.14.2).
     pub rotation_grace: Duration,
+    /// JWS algorithm of ID tokens (`strategies.jwt.id_token_signing_alg`).
+    pub id_token_alg: claviger_jose::Alg,
     /// Development mode: `http` redirect URIs anywhere, cookies without `Secure`.
     pub dev: bool,
     /// Text before every token, by kind.

@@ -3,10 +3,13 @@
 //! No HTTP type, no SQL, no runtime, no clock and no dice live here. Time arrives as [`context::Cx::now`], randomness
 //! through [`context::Entropy`], facts through [`port::Store`]; what is decided leaves as a [`port::Change`].
 
+pub mod client;
+pub mod consented;
 pub mod context;
 pub mod fault;
 pub mod params;
 pub mod port;
+pub mod scope;
 pub mod seal;
 pub mod secrets;
 pub mod token;

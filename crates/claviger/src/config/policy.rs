@@ -37,6 +37,10 @@ pub fn policy(settings: &Settings) -> Policy {
         pkce_enforced_for_public_clients: settings.oauth2.pkce_enforced_for_public_clients,
         default_grant_allowed_scope: settings.oauth2.default_grant_allowed_scope,
         rotation_grace: settings.oauth2.rotation_grace_period,
+        id_token_alg: match settings.strategies.id_token_signing_alg {
+            settings::SigningAlg::Rs256 => claviger_jose::Alg::RS256,
+            settings::SigningAlg::Es256 => claviger_jose::Alg::ES256,
+        },
         dev: settings.dev,
         prefixes: prefixes(&settings.oauth2),
         default_client_scope: settings.oidc.default_scope.clone(),

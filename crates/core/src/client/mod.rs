@@ -1,0 +1,135 @@
+//! A registered client.
+//!
+//! RFC 7591 §2, OpenID Connect Dynamic Client Registration §2, and the additions of Hydra's admin API. The record in
+//! the database is the JSON of [`Client`].
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::context::Timestamp;
+use crate::port::{ClientProof, ClientRecord, StoreError};
+
+/// How a client authenticates at the token endpoint (`token_endpoint_auth_method`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    /// HTTP Basic (RFC 6749 §2.3.1).
+    ClientSecretBasic,
+    /// Credentials in the body (RFC 6749 §2.3.1).
+    ClientSecretPost,
+    /// A public client (RFC 6749 §2.1).
+    None,
+}
+
+impl AuthMethod {
+    /// Every method that works, in the order in which discovery lists them.
+    pub const ALL: [Self; 3] = [Self::ClientSecretPost, Self::ClientSecretBasic, Self::None];
+
+    /// The registered name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+            Self::None => "none",
+        }
+    }
+}
+
+/// A client as the protocol sees it: validated, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// `client_id`.
+    pub id: Arc<str>,
+    /// Counts changes from 1.
+    #[serde(skip)]
+    pub version: i64,
+    /// Digests of the secrets that authenticate it, newest first.
+    pub secrets: Vec<String>,
+    /// `token_endpoint_auth_method`.
+    pub auth_method: AuthMethod,
+    /// `redirect_uris`, as the strings that were registered.
+    pub redirect_uris: Vec<String>,
+    /// `grant_types`.
+    pub grant_types: Vec<String>,
+    /// `response_types`; the words of each are sorted.
+    pub response_types: Vec<String>,
+    /// `scope`, split.
+    pub scope: Vec<String>,
+    /// `audience`.
+    pub audience: Vec<String>,
+    /// `skip_consent`.
+    pub skip_consent: bool,
+    /// Lifespans of this client's tokens, in seconds.
+    #[serde(default)]
+    pub lifespans: Lifespans,
+    /// What the protocol does not look at, kept for the admin API and the login and consent apps.
+    #[serde(default)]
+    pub display: serde_json::Map<String, serde_json::Value>,
+    /// `created_at`.
+    #[serde(skip)]
+    pub created_at: Timestamp,
+    /// `updated_at`.
+    #[serde(skip)]
+    pub updated_at: Timestamp,
+}
+
+/// Lifespans of one client's tokens by grant, in seconds; none means the global ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(
+    missing_docs,
+    reason = "each field is the member of the client's metadata with that name"
+)]
+pub struct Lifespans {
+    pub authorization_code_grant_access_token_lifespan: Option<u64>,
+    pub authorization_code_grant_id_token_lifespan: Option<u64>,
+    pub authorization_code_grant_refresh_token_lifespan: Option<u64>,
+    pub client_credentials_grant_access_token_lifespan: Option<u64>,
+    pub implicit_grant_access_token_lifespan: Option<u64>,
+    pub implicit_grant_id_token_lifespan: Option<u64>,
+    pub jwt_bearer_grant_access_token_lifespan: Option<u64>,
+    pub refresh_token_grant_id_token_lifespan: Option<u64>,
+    pub refresh_token_grant_access_token_lifespan: Option<u64>,
+    pub refresh_token_grant_refresh_token_lifespan: Option<u64>,
+    pub device_authorization_grant_id_token_lifespan: Option<u64>,
+    pub device_authorization_grant_access_token_lifespan: Option<u64>,
+    pub device_authorization_grant_refresh_token_lifespan: Option<u64>,
+}
+
+impl Client {
+    /// Reads a stored client.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] if the document is not one that this program wrote.
+    pub fn from_record(record: &ClientRecord) -> Result<Self, StoreError> {
+        let mut client: Self = serde_json::from_str(&record.document)
+            .map_err(|error| StoreError::Broken(format!("client {:?} cannot be read: {error}", record.id)))?;
+        client.version = record.version;
+        client.created_at = record.created_at;
+        client.updated_at = record.updated_at;
+        Ok(client)
+    }
+
+    /// The proof for a change that relies on this client as it is.
+    #[must_use]
+    pub fn proof(&self) -> ClientProof {
+        ClientProof {
+            id: Arc::clone(&self.id),
+            version: self.version,
+        }
+    }
+
+    /// Whether the client has no secret (RFC 6749 §2.1).
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        self.auth_method == AuthMethod::None
+    }
+
+    /// Whether the client is registered for a grant type.
+    #[must_use]
+    pub fn has_grant_type(&self, grant_type: &str) -> bool {
+        self.grant_types.iter().any(|registered| registered == grant_type)
+    }
+}

@@ -1,0 +1,63 @@
+//! What a grant holds in its sealed part: who authenticated how, and the claims that the consent app set.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::context::{Cx, Id, Timestamp};
+use crate::fault::Failure;
+use crate::port::GrantRecord;
+use crate::seal::{Purpose, open, seal};
+
+/// The consented session of a grant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Consented {
+    /// `auth_time` (OpenID Connect Core §2).
+    #[serde(rename = "t")]
+    pub auth_time: i64,
+    /// `acr`.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+    /// `amr`.
+    #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// `nonce` of the authorization request.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<String>,
+    /// `session.access_token`: `ext` of introspection.
+    #[serde(rename = "e", default, skip_serializing_if = "Map::is_empty")]
+    pub access_token: Map<String, Value>,
+    /// `session.id_token`: extra claims of the ID token.
+    #[serde(rename = "i", default, skip_serializing_if = "Map::is_empty")]
+    pub id_token: Map<String, Value>,
+    /// `session.userinfo`: claims of userinfo, if they are to differ from those of the ID token.
+    #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
+    pub userinfo: Option<Map<String, Value>>,
+}
+
+impl Consented {
+    /// Seals the session for the grant with this id.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if it cannot be written as JSON, which no value read from JSON causes.
+    pub fn seal(&self, cx: &Cx<'_>, grant: Id) -> Result<Vec<u8>, Failure> {
+        let plain = serde_json::to_vec(self).map_err(|error| Failure::Internal(error.to_string()))?;
+        Ok(seal(cx.secrets, cx.entropy, Purpose::GrantAtRest, &grant.0, &plain))
+    }
+
+    /// Opens the session of a stored grant.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if the row was not written by this program under a configured secret.
+    pub fn open(cx: &Cx<'_>, grant: &GrantRecord) -> Result<Self, Failure> {
+        let broken = |why: &str| Failure::Internal(format!("the session of grant {} cannot be read: {why}", grant.id));
+        let plain = open(cx.secrets, Purpose::GrantAtRest, &grant.id.0, &grant.sealed)
+            .map_err(|error| broken(&error.to_string()))?;
+        serde_json::from_slice(&plain).map_err(|error| broken(&error.to_string()))
+    }
+
+    /// [`Self::auth_time`] as a time.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Timestamp {
+        Timestamp(self.auth_time)
+    }
+}
