@@ -138,7 +138,7 @@ mod tests {
             tokio::task::yield_now().await;
             gate.add_permits(64);
         };
-        let (first, rest, ()) = futures_util::join!(first, rest, open);
+        let (first, rest, ()) = tokio::join!(first, rest, open);
         assert_eq!(first.unwrap(), 2);
         assert_eq!(
             rest.into_iter().map(Result::unwrap).collect::<Vec<_>>(),
@@ -152,7 +152,7 @@ mod tests {
         let lane = Coalescer::start(LIMITS, |questions: Vec<u32>| async move {
             questions.into_iter().map(Ok).collect()
         });
-        let (answer, ()) = futures_util::join!(lane.ask(7), lane.stop());
+        let (answer, ()) = tokio::join!(lane.ask(7), lane.stop());
         assert_eq!(answer.unwrap(), 7);
         assert!(matches!(lane.ask(8).await, Err(StoreError::Unavailable(_))));
     }

@@ -8,7 +8,7 @@ mod coalesce;
 mod columns;
 mod engine;
 mod migrate;
-//mod postgres;
+mod postgres;
 mod remember;
 mod sqlite;
 mod statistics;
@@ -21,6 +21,7 @@ use claviger_core::port::{Store, StoreError};
 
 use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
+pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
 use crate::remember::Remembering;
 pub use crate::statistics::Count;
 
@@ -134,5 +135,15 @@ impl Database {
 /// If the file cannot be used.
 pub async fn open_sqlite(path: Option<&Path>, options: Options) -> Result<Database, OpenError> {
     let engine = sqlite::Sqlite::open(path, &options)?;
+    Ok(Database::new(Arc::new(engine), &options))
+}
+/// Opens a PostgreSQL database by its `postgres://` URL. The parameter `sslmode` is one of `disable`, `prefer` (the
+/// default), `require`, `verify-ca` and `verify-full`; `sslrootcert` names a PEM file of authorities to trust instead
+/// of the public ones.
+///
+/// # Errors
+/// If the address is not understood or the server does not let us in. A database that is not migrated opens.
+pub async fn open_postgres(url: &str, options: Options) -> Result<Database, OpenError> {
+    let engine = postgres::Postgres::open(url, &options).await?;
     Ok(Database::new(Arc::new(engine), &options))
 }

@@ -293,15 +293,18 @@ fn add_key(connection: &Connection, key: &KeyRecord, seed: Option<&str>) -> Resu
 }
 
 fn put_key(connection: &Connection, key: &KeyRecord) -> Result<Outcome> {
-    let params = params![key.set, key.kid, key.sealed, key.created_at.0];
-    always(connection, statements::PUT_KEY, params)
+    always(connection, statements::PUT_KEY, key_params(key))
+}
+
+fn key_params(key: &KeyRecord) -> (&str, &str, &[u8], i64) {
+    (&key.set, &key.kid, &key.sealed, key.created_at.0)
 }
 
 /// The first key of the list is the newest.
 fn replace_key_set(connection: &Connection, set: &str, keys: &[KeyRecord]) -> Result<Outcome> {
     run(connection, statements::DELETE_KEY_SET, [set])?;
     for key in keys.iter().rev() {
-        put_key(connection, key)?;
+        run(connection, statements::PUT_KEY, key_params(key))?;
     }
     Ok(Outcome::Applied)
 }

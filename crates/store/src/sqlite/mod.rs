@@ -24,7 +24,7 @@ use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 use self::writer::Worker;
 use crate::coalesce::Limits;
 use crate::engine::Engine;
-use crate::migrate::MigrationStatus;
+use crate::migrate::{Comparison, MigrationStatus};
 use crate::statistics::{Kind, Statistics};
 use crate::{OpenError, Options};
 
@@ -236,7 +236,7 @@ impl Engine for Sqlite {
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         self.writer
-            .run(|connection| migrate::compare(connection).map(|comparison| comparison.all()))
+            .run(|connection| migrate::compare(connection).map(Comparison::all))
             .await
     }
 

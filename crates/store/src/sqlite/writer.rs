@@ -19,7 +19,7 @@ use crate::statistics::{Kind, Statistics};
 pub(super) type Task = Box<dyn FnOnce(&mut Connection) + Send>;
 
 struct Waiting {
-    change: Change,
+    change: Box<Change>,
     caller: oneshot::Sender<Answer<Outcome>>,
 }
 
@@ -53,6 +53,7 @@ impl Worker {
 
     pub(super) async fn apply(&self, change: Change) -> Answer<Outcome> {
         let (caller, answer) = oneshot::channel();
+        let change = Box::new(change);
         self.send(Job::Change(Waiting { change, caller })).await?;
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
@@ -113,7 +114,7 @@ fn serve(mut connection: Connection, mut queue: mpsc::Receiver<Job>, limit: usiz
 fn kind_of(batch: &[Waiting]) -> Kind {
     let only_issues = batch
         .iter()
-        .all(|waiting| matches!(waiting.change, Change::Issue { .. }));
+        .all(|waiting| matches!(*waiting.change, Change::Issue { .. }));
     if only_issues { Kind::Issue } else { Kind::Change }
 }
 
@@ -134,7 +135,7 @@ fn commit(connection: &mut Connection, batch: Vec<Waiting>) {
     }
 }
 
-fn transact(connection: &mut Connection, changes: &[Change]) -> Answer<Vec<Answer<Outcome>>> {
+fn transact(connection: &mut Connection, changes: &[Box<Change>]) -> Answer<Vec<Answer<Outcome>>> {
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|error| refused(&error))?;
