@@ -65,7 +65,7 @@ impl Lane {
             let asking = session.client.query(&session.statements.access, &values);
             match self.line.answer(&session, asking).await {
                 Ok(rows) => return Ok(rows),
-                Err(failed) if session.client.is_closed() => last = Some(StoreError::from(&failed)),
+                Err(failed @ Failed::Lost(_)) => last = Some(StoreError::from(&failed)),
                 Err(failed) => return Err(StoreError::from(&failed)),
             }
         }
@@ -84,7 +84,7 @@ impl Lane {
                 .iter()
                 .map(|issue| Ok(outcome(applied.contains(&uuid(issue.access.id)))))
                 .collect(),
-            Err(failed) if batch.len() > 1 && is_undone(&failed) => self.issue_singly(&session, &batch).await,
+            Err(Failed::Refused(_)) if batch.len() > 1 => self.issue_singly(&session, &batch).await,
             Err(failed) => batch.iter().map(|_| Err(StoreError::from(&failed))).collect(),
         };
         restored(answers, &positions)
@@ -145,7 +145,9 @@ impl Lane {
         };
         let answers = match together {
             Some(Ok(outcomes)) => outcomes.into_iter().map(Ok).collect(),
-            Some(Err(failed)) if !is_undone(&failed) => batch.iter().map(|_| Err(StoreError::from(&failed))).collect(),
+            Some(Err(failed @ (Failed::Lost(_) | Failed::Silent))) => {
+                batch.iter().map(|_| Err(StoreError::from(&failed))).collect()
+            }
             // Somebody in the batch failed, and everything was undone: nobody shall suffer for another.
             _ => {
                 let mut answers = Vec::with_capacity(batch.len());
@@ -233,18 +235,6 @@ async fn done<T, F: Future<Output = Result<T, Error>>>(
 ) -> Result<Option<T>, Error> {
     asking.as_mut().await;
     asking.as_mut().take_output().transpose()
-}
-
-/// Whether the server said that it did nothing. A lost connection says nothing: what it carried may be committed.
-fn is_undone(failed: &Failed) -> bool {
-    match failed {
-        Failed::Refused(error) => match error.as_db_error() {
-            Some(error) => !matches!(*error.code(), SqlState::ADMIN_SHUTDOWN | SqlState::CRASH_SHUTDOWN),
-            // The driver could not write a parameter.
-            None => !error.is_closed(),
-        },
-        Failed::Silent => false,
-    }
 }
 
 /// Whether the server undid the statement for the sake of another one.

@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error};
 
 use super::connect::Connector;
 use super::statements::Statements;
-use super::{is_outdated, refused};
+use super::{is_lost, is_outdated, refused};
 use crate::coalesce::closed;
 
 /// The first wait after a failed attempt to connect, doubled up to [`LONGEST_WAIT`].
@@ -113,11 +113,15 @@ impl Line {
         match tokio::time::timeout(self.deadline, asking).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
-                let is_lost = error.as_db_error().is_none() && session.client.is_closed();
+                let is_lost = is_lost(&error) || session.client.is_closed();
                 if is_lost || is_outdated(&error) {
                     self.give_up(session);
                 }
-                Err(Failed::Refused(error))
+                Err(if is_lost {
+                    Failed::Lost(error)
+                } else {
+                    Failed::Refused(error)
+                })
             }
             Err(_) => {
                 self.give_up(session);
@@ -158,8 +162,10 @@ impl Line {
 
 /// Why a statement has no answer.
 pub(super) enum Failed {
-    /// The server, or the driver, said so.
+    /// The server, or the driver, said so: nothing was done.
     Refused(Error),
+    /// The connection ended, or the server said that it ends it. Whether it happened is not known.
+    Lost(Error),
     /// Nobody said anything until the deadline. Whether it happened is not known.
     Silent,
 }
@@ -167,7 +173,7 @@ pub(super) enum Failed {
 impl From<&Failed> for StoreError {
     fn from(failed: &Failed) -> Self {
         match failed {
-            Failed::Refused(error) => refused(error),
+            Failed::Refused(error) | Failed::Lost(error) => refused(error),
             Failed::Silent => Self::Unavailable("it did not answer in time".to_owned()),
         }
     }

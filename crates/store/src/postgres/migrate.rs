@@ -1,9 +1,11 @@
 //! Migrations of PostgreSQL, on a connection of their own, one server at a time by an advisory lock.
 
 use claviger_core::port::StoreError;
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Row};
 
-use super::{read, refused};
+use super::read::column;
+use super::refused;
+use super::statements::APPLIED;
 use crate::migrate::{AppliedMigration, Comparison, Migration, MigrationStatus, POSTGRES};
 
 /// Migrations may run long, and wait for a server that runs them.
@@ -12,24 +14,28 @@ const PREPARE: &str = "SET statement_timeout = 0; SET idle_in_transaction_sessio
       CREATE TABLE IF NOT EXISTS claviger_migration (
           version bigint NOT NULL PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL, applied_at bigint NOT NULL)";
 const HAS_TABLE: &str = "SELECT to_regclass('claviger_migration') IS NOT NULL";
-const APPLIED: &str = "SELECT version, name, sha256 FROM claviger_migration ORDER BY version";
 const RECORD: &str = "INSERT INTO claviger_migration (version, name, sha256, applied_at)
       VALUES ($1, $2, $3, extract(epoch FROM now())::bigint)";
 
+/// Also where no migration was ever applied.
 pub(super) async fn compare(client: &Client) -> Result<Comparison, StoreError> {
     let row = client
         .query_one(HAS_TABLE, &[])
         .await
         .map_err(|error| refused(&error))?;
-    let rows = match read::column(&row, 0)? {
-        true => client.query(APPLIED, &[]).await.map_err(|error| refused(&error))?,
-        false => Vec::new(),
-    };
+    if !column::<bool>(&row, 0)? {
+        return Comparison::new(POSTGRES, Vec::new());
+    }
+    read(&client.query(APPLIED, &[]).await.map_err(|error| refused(&error))?)
+}
+
+/// From the rows of [`APPLIED`].
+pub(super) fn read(rows: &[Row]) -> Result<Comparison, StoreError> {
     let applied = rows.iter().map(|row| {
         Ok(AppliedMigration {
-            version: read::column(row, 0)?,
-            name: read::column(row, 1)?,
-            sha256: read::column(row, 2)?,
+            version: column(row, 0)?,
+            name: column(row, 1)?,
+            sha256: column(row, 2)?,
         })
     });
     Comparison::new(POSTGRES, applied.collect::<Result<_, StoreError>>()?)

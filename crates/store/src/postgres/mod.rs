@@ -14,6 +14,7 @@ mod statements;
 
 use std::error::Error as _;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
@@ -21,6 +22,7 @@ use claviger_core::port::{
     AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantRecord, KeyRecord, Outcome,
     Owner, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store, StoreError,
 };
+use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
@@ -28,7 +30,7 @@ use tokio_postgres::{Error, Row, Statement};
 use self::apply::uuid;
 use self::connect::Connector;
 use self::lane::{Issue, Lane};
-use self::line::Line;
+use self::line::{Failed, Line};
 use self::statements::Statements;
 use crate::coalesce::{Coalescer, Limits};
 use crate::engine::Engine;
@@ -39,6 +41,9 @@ use crate::{OpenError, Options};
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
 
+/// How long a schema that is behind is remembered, so that questions about it do not become connections.
+const SCHEMA_MEMORY: Duration = Duration::from_secs(1);
+
 /// A PostgreSQL database.
 pub(crate) struct Postgres {
     connector: Arc<Connector>,
@@ -46,6 +51,8 @@ pub(crate) struct Postgres {
     accesses: Coalescer<Id, Option<AccessFacts>>,
     changes: Coalescer<Change, Outcome>,
     lines: Lines,
+    /// How the schema stood when its statements could not be prepared.
+    last_schema: Mutex<Option<(Instant, SchemaStatus)>>,
     statistics: Arc<Statistics>,
 }
 
@@ -104,6 +111,7 @@ impl Postgres {
             changes: Coalescer::start(limits, move |batch| changes.clone().apply(batch)),
             connector,
             lines,
+            last_schema: Mutex::new(None),
             statistics,
         })
     }
@@ -124,7 +132,7 @@ impl Postgres {
             let asking = session.client.query(statement(&session.statements), values);
             match line.answer(&session, asking).await {
                 Ok(rows) => return Ok(rows),
-                Err(_) if !is_second && session.client.is_closed() => is_second = true,
+                Err(Failed::Lost(_)) if !is_second => is_second = true,
                 Err(failed) => return Err(StoreError::from(&failed)),
             }
         }
@@ -138,6 +146,18 @@ impl Postgres {
         read: fn(&Row) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         self.rows(kind, statement, values).await?.first().map(read).transpose()
+    }
+
+    /// How the schema stands, on a connection of its own: one at a time and once a second, however many ask.
+    async fn unprepared_schema(&self) -> Result<SchemaStatus, StoreError> {
+        let mut last = self.last_schema.lock().await;
+        if let Some((_, status)) = last.as_ref().filter(|(at, _)| at.elapsed() < SCHEMA_MEMORY) {
+            return Ok(status.clone());
+        }
+        let client = self.connector.connect().await?;
+        let status = migrate::compare(&client).await?.schema();
+        *last = Some((Instant::now(), status.clone()));
+        Ok(status)
     }
 
     /// Rows of a rare statement.
@@ -190,6 +210,16 @@ fn refused(error: &Error) -> StoreError {
         _ if is_outdated(error) => StoreError::Unavailable(reason),
         _ => StoreError::Broken(reason),
     }
+}
+
+/// Whether the connection is of no use any more: it is closed, or the server shuts down or was told to end it.
+fn is_lost(error: &Error) -> bool {
+    let shutdown = [
+        &SqlState::ADMIN_SHUTDOWN,
+        &SqlState::CRASH_SHUTDOWN,
+        &SqlState::CANNOT_CONNECT_NOW,
+    ];
+    error.is_closed() || error.code().is_some_and(|code| shutdown.contains(&code))
 }
 
 /// Whether a prepared statement does not fit the schema any more, as a migration ran meanwhile.
@@ -318,9 +348,20 @@ impl Store for Postgres {
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         self.statistics.asked(Kind::Schema);
         self.statistics.sent(Kind::Schema);
-        // Not on a line, whose statements cannot be prepared if the schema is behind.
-        let client = self.connector.connect().await?;
-        Ok(migrate::compare(&client).await?.schema())
+        let line = &self.lines.slow;
+        match line.session().await {
+            Ok(session) => {
+                let asking = session.client.query(&session.statements.migrations, &[]);
+                let rows = line
+                    .answer(&session, asking)
+                    .await
+                    .map_err(|failed| StoreError::from(&failed))?;
+                Ok(migrate::read(&rows)?.schema())
+            }
+            // Its statements cannot be prepared, as the schema is behind.
+            Err(StoreError::NotMigrated) => self.unprepared_schema().await,
+            Err(error) => Err(error),
+        }
     }
 }
 
@@ -328,6 +369,7 @@ impl Store for Postgres {
 impl Engine for Postgres {
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError> {
         migrate::run(self.connector.connect().await?, progress).await?;
+        *self.last_schema.lock().await = None;
         for line in self.lines.all() {
             line.try_again().await;
         }

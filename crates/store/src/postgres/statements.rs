@@ -106,6 +106,8 @@ statements! {
     keys = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = $1
           ORDER BY created_at DESC, position DESC";
 
+    migrations = APPLIED;
+
     issue = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at)
           SELECT t.id, t.digest, c.serial, t.scope, t.audience, t.issued_at, t.expires_at
           FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[])
@@ -199,6 +201,9 @@ statements! {
     delete_key = "DELETE FROM claviger_key WHERE key_set = $1 AND kid = $2";
     delete_key_set = "DELETE FROM claviger_key WHERE key_set = $1";
 }
+
+/// What was applied to the schema.
+pub(super) const APPLIED: &str = "SELECT version, name, sha256 FROM claviger_migration ORDER BY version";
 
 // Rare statements, parsed each time.
 

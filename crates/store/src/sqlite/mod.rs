@@ -96,6 +96,13 @@ impl Sqlite {
     }
 }
 
+fn purge(connection: &mut Connection, now: Timestamp, limit: u32) -> rusqlite::Result<Purged> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let purged = apply::purge(&transaction, now, limit)?;
+    transaction.commit()?;
+    Ok(purged)
+}
+
 /// SQLite would make the file readable for everybody; its log files take the mode of the database.
 fn make_private(path: &Path) -> std::io::Result<()> {
     let mut file = std::fs::OpenOptions::new();
@@ -200,20 +207,15 @@ impl Store for Sqlite {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
         self.statistics.asked(Kind::Purge);
         self.statistics.sent(Kind::Purge);
-        let work = move |connection: &mut Connection| {
-            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let purged = apply::purge(&transaction, now, limit)?;
-            transaction.commit()?;
-            Ok(purged)
-        };
-        let answer = move |connection: &mut Connection| match work(connection)
-            .map_err(|error: rusqlite::Error| refused(&error))
-        {
-            // Another process writes: the next round will do.
-            Err(StoreError::Unavailable(_)) => Ok(Purged { rows: 0, busy: true }),
-            answer => answer,
-        };
-        self.writer.run(answer).await
+        self.writer
+            .run(move |connection| match purge(connection, now, limit) {
+                // Another process writes: the next round will do.
+                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                    Ok(Purged { rows: 0, busy: true })
+                }
+                purged => purged.map_err(|error| refused(&error)),
+            })
+            .await
     }
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {

@@ -204,14 +204,15 @@ pub(super) fn keys(connection: &Connection, set: &str) -> Result<Vec<KeyRecord>>
         .collect()
 }
 
-/// The ten columns of a grant from column `at` on, if there is one.
+/// The ten columns of a grant from column `at` on, if there is one and its client is there.
 fn grant(row: &Row<'_>, at: usize) -> Result<Option<GrantRecord>> {
-    let Some(id) = row.get::<_, Option<[u8; 16]>>(at)? else {
+    let (id, client_id) = (row.get::<_, Option<[u8; 16]>>(at)?, row.get(at + 1)?);
+    let (Some(id), Some(client_id)) = (id, client_id) else {
         return Ok(None);
     };
     Ok(Some(GrantRecord {
         id: Id(id),
-        client_id: row.get(at + 1)?,
+        client_id,
         subject: row.get(at + 2)?,
         session_id: row.get::<_, Option<[u8; 16]>>(at + 3)?.map(Id),
         scope: split_scope(&row.get::<_, String>(at + 4)?),

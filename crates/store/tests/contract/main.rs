@@ -99,6 +99,7 @@ contract! {
         endless_refresh_tokens_go_with_their_grant,
         an_access_token_of_the_client_itself_is_read_back,
         a_token_is_not_issued_to_an_outdated_client,
+        a_token_of_a_grant_is_not_issued_without_its_code,
         an_access_token_is_revoked_alone,
         the_latest_remembered_grant_is_found,
         remembering_a_grant_forgets_earlier_ones_but_their_tokens_live,

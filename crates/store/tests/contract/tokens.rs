@@ -283,6 +283,17 @@ pub(crate) async fn a_token_is_not_issued_to_an_outdated_client(scene: &Scene) {
     assert_eq!(store.access(access.id).await.unwrap(), None);
 }
 
+pub(crate) async fn a_token_of_a_grant_is_not_issued_without_its_code(scene: &Scene) {
+    let client = scene.client("app").await;
+    let (grant, _) = scene.coded(grant("app")).await;
+    let issue = Change::Issue {
+        access: access(grant.id),
+        client: proof(&client),
+    };
+    let refusal = scene.store().apply(issue).await;
+    assert!(matches!(refusal, Err(StoreError::Broken(_))), "{refusal:?}");
+}
+
 pub(crate) async fn an_access_token_is_revoked_alone(scene: &Scene) {
     let store = scene.store();
     let (_, _, refresh) = scene.redeemed("app").await;
