@@ -14,7 +14,8 @@ const SCRIPT: &str = r#"
     set -e
     mkdir -m 700 "$FOLDER"
     "$BIN/initdb" -D "$FOLDER/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null
-    "$BIN/postgres" -D "$FOLDER/data" -p "$PORT" -k "$FOLDER" -c listen_addresses=127.0.0.1 -c fsync=off \
+    (umask 077; echo "$CERTIFICATE" >"$FOLDER/data/server.crt"; echo "$KEY" >"$FOLDER/data/server.key")
+    "$BIN/postgres" -D "$FOLDER/data" -p "$PORT" -k "$FOLDER" -c listen_addresses=127.0.0.1 -c ssl=on -c fsync=off \
         -c max_connections=300 -c shared_buffers=64MB -c lc_messages=C </dev/null &
     server=$!
     cat >/dev/null
@@ -63,6 +64,8 @@ fn start() -> Cluster {
     let mut keeper = shell()
         .env("BIN", binaries())
         .env("FOLDER", &folder)
+        .env("CERTIFICATE", include_str!("tls/server.pem"))
+        .env("KEY", include_str!("tls/server.key"))
         .env("PORT", port.to_string())
         .current_dir("/")
         .stdin(Stdio::piped())

@@ -248,15 +248,52 @@ async fn a_server_that_is_not_there_is_an_error_at_the_start() {
     assert!(!refusal.to_string().contains("geheim"), "{refusal}");
 }
 
+/// The server's certificate is for `localhost`, by an authority that nobody else knows.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn tls_is_preferred_but_not_demanded_unless_the_address_says_so() {
+async fn sslmode_decides_whether_there_is_tls_and_what_is_checked() {
     let scene = Scene::postgres().await;
     let url = scene.postgres_url().unwrap();
-    let preferred = url.replace("sslmode=disable", "application_name=test");
-    assert!(open_postgres(&preferred, Options::default()).await.is_ok());
-    for mode in ["require", "verify-ca", "verify-full"] {
-        let demanded = url.replace("disable", mode);
-        let refusal = open_postgres(&demanded, Options::default()).await.err().unwrap();
-        assert!(matches!(refusal, OpenError::Server(_)), "{mode}: {refusal}");
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/tls");
+    let ours = format!("&sslrootcert={folder}/authority.pem");
+    for (mode, host, authority, expected) in [
+        ("disable", "127.0.0.1", "", Some(false)),
+        ("prefer", "127.0.0.1", "", Some(true)),
+        ("require", "127.0.0.1", "", Some(true)),
+        ("require", "127.0.0.1", &*ours, Some(true)),
+        ("verify-ca", "127.0.0.1", &*ours, Some(true)),
+        ("verify-ca", "localhost", "", None),
+        ("verify-full", "localhost", &*ours, Some(true)),
+        ("verify-full", "127.0.0.1", &*ours, None),
+        ("verify-full", "localhost", "", None),
+    ] {
+        let name = format!("{mode} {host}");
+        let url = url.replace(
+            "sslmode=disable",
+            &format!("sslmode={mode}{authority}&application_name={mode}"),
+        );
+        let opened = open_postgres(&url.replace("127.0.0.1", host), Options::default()).await;
+        assert_eq!(
+            opened.is_ok(),
+            expected.is_some(),
+            "{name}: {:?}",
+            opened.as_ref().err()
+        );
+        let (Ok(_open), Some(is_encrypted)) = (&opened, expected) else {
+            continue;
+        };
+        let beside = cluster::connect(scene.postgres_url().unwrap()).await;
+        let sessions =
+            "SELECT bool_and(ssl) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = $1
+                        AND datname = current_database()";
+        let found: bool = beside.query_one(sessions, &[&mode]).await.unwrap().get(0);
+        assert_eq!(found, is_encrypted, "{name}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_authority_that_cannot_be_read_is_named() {
+    let scene = Scene::postgres().await;
+    let url = format!("{}&sslrootcert=/nonexistent.pem", scene.postgres_url().unwrap());
+    let refusal = open_postgres(&url, Options::default()).await.err().unwrap();
+    assert!(refusal.to_string().contains("/nonexistent.pem"), "{refusal}");
 }
