@@ -45,7 +45,8 @@ pub enum Freshness {
 pub struct ClientRecord {
     /// `client_id`.
     pub id: String,
-    /// Counts changes from 1; a change that relies on a remembered client names the version that it saw.
+    /// Grows by one with each change; a change that relies on a remembered client names the version that it saw. The
+    /// store chooses the first one, such that a client made again under an old id has no version that it had before.
     pub version: i64,
     /// `client_name`, for the list's filter.
     pub name: String,
@@ -119,7 +120,7 @@ pub struct FlowRecord {
     pub id: Id,
     /// How far it has come.
     pub step: FlowStep,
-    /// Counts the writes of this row from 1.
+    /// Changes with each write of this row.
     pub version: i64,
     /// Request, login answer and consent answer, sealed.
     pub sealed: Vec<u8>,
@@ -317,8 +318,8 @@ pub enum Change {
         client: ClientProof,
     },
     /// Insert a flow that the login app answered, or replace it while its step still is
-    /// [`FlowStep::LoginAnswered`] (accepting twice is safe). The new version is one more than the replaced one.
-    /// Predicate: the flow is absent or at that step.
+    /// [`FlowStep::LoginAnswered`] (accepting twice is safe). The store draws the version from the sealed bytes, so that
+    /// two answers differ. Predicate: the flow is absent or at that step.
     AnswerLogin {
         /// The flow; its version is ignored.
         flow: FlowRecord,
@@ -379,14 +380,14 @@ pub enum Change {
     RevokeAccess(Id),
     /// Remove a login session. Applied also if it is gone already.
     EndSession(Id),
-    /// Insert a client. Predicate: the id is free.
+    /// Insert a client; the version is ignored. Predicate: the id is free.
     CreateClient(ClientRecord),
     /// Replace a client. Predicate: it still has the version before the new record's.
     UpdateClient(ClientRecord),
     /// Remove a client; its grants and tokens are dead from then on. Predicate: it exists.
     DeleteClient(String),
-    /// Insert the first key of a set for an algorithm. Predicate: no key was ever seeded for that pair, so that
-    /// exactly one of any number of racing servers makes it.
+    /// Insert the first key of a set for an algorithm. Predicate: the key that was seeded for that pair is not there, so
+    /// that exactly one of any number of racing servers makes it.
     SeedKey {
         /// The key.
         key: KeyRecord,
@@ -397,7 +398,7 @@ pub enum Change {
     AddKey(KeyRecord),
     /// Insert or replace one key.
     PutKey(KeyRecord),
-    /// Replace a whole set.
+    /// Replace a whole set. The first key of the list is the newest of its second.
     ReplaceKeySet {
         /// The set.
         set: String,

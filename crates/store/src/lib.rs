@@ -1,1 +1,149 @@
-//! store
+//! PostgreSQL and SQLite behind the [`Store`] trait of `claviger-core`.
+//!
+//! Each engine writes every [`claviger_core::port::Change`] in its own best SQL, gathers what concurrent callers ask
+//! (`coalesce`), and keeps no protocol rule. [`Database`] is what the program holds: the store with its memory
+//! (`remember`), the migrations, the counters, and the way to close it all.
+
+mod coalesce;
+mod columns;
+mod engine;
+mod migrate;
+mod postgres;
+mod remember;
+mod sqlite;
+mod statistics;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_core::port::{Store, StoreError};
+
+use crate::engine::Engine;
+pub use crate::migrate::MigrationStatus;
+pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
+use crate::remember::Remembering;
+pub use crate::statistics::Count;
+
+/// How a database is used.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Most connections at a time (PostgreSQL). Five serve everything and more are never opened; with fewer, work that
+    /// does not depend on each other shares them. At least two are used.
+    pub max_connections: Option<u32>,
+    /// A connection is replaced at this age (PostgreSQL); none means never.
+    pub connection_lifetime: Option<Duration>,
+    /// How long connecting, or waiting for another process' lock, may take.
+    pub patience: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+    /// Most operations that are gathered into one statement or transaction.
+    pub batch: usize,
+    /// Most operations that wait in each queue; further callers wait at the door.
+    pub queue: usize,
+    /// How many clients, flows, codes and refresh tokens, each, are remembered for
+    /// [`claviger_core::port::Freshness::ProvedByWrite`].
+    pub remember: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_connections: None,
+            connection_lifetime: None,
+            patience: Duration::from_secs(2),
+            statement_timeout: Duration::from_secs(5),
+            batch: 256,
+            queue: 4096,
+            remember: 10_000,
+        }
+    }
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The address has a form or a parameter that is not understood. The message does not repeat the address.
+    #[error("the database address cannot be used: {0}")]
+    Address(String),
+    /// The file cannot be used.
+    #[error("the database file {path} cannot be opened: {reason}; check the path and its permissions")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system or SQLite says.
+        reason: String,
+    },
+    /// The server does not answer, or refuses.
+    #[error("the database server cannot be reached: {0}; check the address, the credentials, and that it runs")]
+    Server(String),
+}
+
+/// An open database.
+pub struct Database {
+    engine: Arc<dyn Engine>,
+    store: Arc<dyn Store>,
+}
+
+impl Database {
+    fn new(engine: Arc<dyn Engine>, options: &Options) -> Self {
+        let inner: Arc<dyn Store> = engine.clone();
+        let store = Arc::new(Remembering::new(inner, options.remember));
+        Self { engine, store }
+    }
+
+    /// The store. All handles share one memory and the same connections.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.store.clone()
+    }
+
+    /// Applies what is pending, one server at a time, and tells `progress` of each migration after it is applied.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] if a migration fails, or one that was applied earlier had another text than it has in
+    /// this program; what was applied before stays applied.
+    pub async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError> {
+        self.engine.migrate(progress).await
+    }
+
+    /// All migrations that the program or the database knows, oldest first.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        self.engine.migration_status().await
+    }
+
+    /// How often each kind of operation was asked of the database, and in how many round trips it was answered. What was
+    /// answered from memory is not counted.
+    #[must_use]
+    pub fn statistics(&self) -> Vec<Count> {
+        self.engine.statistics().counts()
+    }
+
+    /// Finishes what was asked, refuses what is asked from now on, and lets go of the connections.
+    pub async fn close(&self) {
+        self.engine.close().await;
+    }
+}
+
+/// Opens a SQLite file, which is made with mode 0600 if it is absent, or a database in memory that lives as long as
+/// the handle.
+///
+/// # Errors
+/// If the file cannot be used.
+pub async fn open_sqlite(path: Option<&Path>, options: Options) -> Result<Database, OpenError> {
+    let engine = sqlite::Sqlite::open(path, &options)?;
+    Ok(Database::new(Arc::new(engine), &options))
+}
+/// Opens a PostgreSQL database by its `postgres://` URL. The parameter `sslmode` is one of `disable`, `prefer` (the
+/// default), `require`, `verify-ca` and `verify-full`; `sslrootcert` names a PEM file of authorities to trust instead
+/// of the public ones.
+///
+/// # Errors
+/// If the address is not understood or the server does not let us in. A database that is not migrated opens.
+pub async fn open_postgres(url: &str, options: Options) -> Result<Database, OpenError> {
+    let engine = postgres::Postgres::open(url, &options).await?;
+    Ok(Database::new(Arc::new(engine), &options))
+}

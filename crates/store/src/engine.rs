@@ -1,0 +1,16 @@
+//! What a database offers to the program besides the facts and changes of the protocol.
+
+use async_trait::async_trait;
+use claviger_core::port::{Store, StoreError};
+
+use crate::migrate::MigrationStatus;
+use crate::statistics::Statistics;
+
+/// One database. [`crate::Database`] documents the operations.
+#[async_trait]
+pub(crate) trait Engine: Store {
+    async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError>;
+    async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError>;
+    async fn close(&self);
+    fn statistics(&self) -> &Statistics;
+}

@@ -1,0 +1,273 @@
+//! One connection to PostgreSQL: address, TLS, session settings.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_core::port::StoreError;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{explained, refused};
+use crate::{OpenError, Options};
+
+/// What `sslmode` asks of the server's certificate, as libpq understands it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Check {
+    Nothing,
+    Authority,
+    AuthorityAndName,
+}
+
+/// Makes connections.
+pub(super) struct Connector {
+    config: Config,
+    tls: MakeRustlsConnect,
+    patience: Duration,
+    settings: String,
+}
+
+impl Connector {
+    pub(super) fn new(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let (url, parameters) = Parameters::take(url);
+        let (mode, mut check) = parameters.mode()?;
+        if mode == SslMode::Require && check == Check::Nothing && parameters.authorities.is_some() {
+            check = Check::Authority;
+        }
+        let mut config = Config::from_str(&url).map_err(|error| OpenError::Address(explained(&error)))?;
+        config.ssl_mode(mode);
+        if config.get_application_name().is_none() {
+            config.application_name("claviger");
+        }
+        if config.get_connect_timeout().is_none() {
+            config.connect_timeout(options.patience);
+        }
+        let timeout = options.statement_timeout.as_millis();
+        // Every statement finds its rows by a key, so that one plan serves all values; planning again, or compiling
+        // to machine code, costs more than running.
+        let settings = format!(
+            "SET statement_timeout = {timeout}; SET idle_in_transaction_session_timeout = {timeout}; \
+             SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_encoding = 'UTF8'"
+        );
+        Ok(Self {
+            config,
+            tls: MakeRustlsConnect::new(tls(check, parameters.authorities.as_deref())?),
+            patience: options.patience,
+            settings,
+        })
+    }
+
+    /// A connection, whose task ends when the client is dropped.
+    pub(super) async fn connect(&self) -> Result<Client, StoreError> {
+        let connecting = async {
+            let (client, connection) = self.config.connect(self.tls.clone()).await?;
+            // The task's owner is the client: it ends when that is dropped, and its error reaches every caller.
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(reason = explained(&error), "a database connection ended");
+                }
+            });
+            client.batch_execute(&self.settings).await?;
+            Ok(client)
+        };
+        // The driver's own limit is per address, and does not cover the handshakes.
+        match tokio::time::timeout(self.patience * 2, connecting).await {
+            Ok(connected) => connected.map_err(|error: tokio_postgres::Error| match refused(&error) {
+                StoreError::Broken(reason) => StoreError::Unavailable(reason),
+                error => error,
+            }),
+            Err(_) => Err(StoreError::Unavailable("connecting took too long".to_owned())),
+        }
+    }
+}
+
+/// Parameters of the address that are ours to understand.
+#[derive(Default)]
+struct Parameters {
+    mode: Option<String>,
+    authorities: Option<String>,
+}
+
+impl Parameters {
+    /// The address without them.
+    fn take(url: &str) -> (String, Self) {
+        // A password may contain a question mark; the query begins after the first @.
+        let server = url.find('@').unwrap_or(0);
+        let mark = url
+            .get(server..)
+            .and_then(|tail| tail.find('?'))
+            .map(|mark| server + mark);
+        let Some((target, query)) = mark.and_then(|mark| Some((url.get(..mark)?, url.get(mark + 1..)?))) else {
+            return (url.to_owned(), Self::default());
+        };
+        let mut found = Self::default();
+        let mut kept = Vec::new();
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = percent_encoding::percent_decode_str(value)
+                .decode_utf8_lossy()
+                .into_owned();
+            match name {
+                "sslmode" => found.mode = Some(value),
+                "sslrootcert" => found.authorities = Some(value),
+                _ => kept.push(pair),
+            }
+        }
+        let mark = if kept.is_empty() { "" } else { "?" };
+        (format!("{target}{mark}{}", kept.join("&")), found)
+    }
+
+    fn mode(&self) -> Result<(SslMode, Check), OpenError> {
+        match self.mode.as_deref() {
+            Some("disable") => Ok((SslMode::Disable, Check::Nothing)),
+            None | Some("allow" | "prefer") => Ok((SslMode::Prefer, Check::Nothing)),
+            Some("require") => Ok((SslMode::Require, Check::Nothing)),
+            Some("verify-ca") => Ok((SslMode::Require, Check::Authority)),
+            Some("verify-full") => Ok((SslMode::Require, Check::AuthorityAndName)),
+            Some(other) => Err(OpenError::Address(format!(
+                "sslmode {other:?} is not known; use disable, prefer, require, verify-ca or verify-full"
+            ))),
+        }
+    }
+}
+
+fn tls(check: Check, authorities: Option<&str>) -> Result<ClientConfig, OpenError> {
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    let roots = roots(authorities)?;
+    let chain = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+        .build()
+        .map_err(|error| OpenError::Address(format!("sslrootcert holds no usable certificate: {error}")))?;
+    let verifier = Arc::new(Verifier {
+        check,
+        chain,
+        provider: provider.clone(),
+    });
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| OpenError::Address(format!("TLS cannot be set up: {error}")))?;
+    Ok(builder
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth())
+}
+
+fn roots(authorities: Option<&str>) -> Result<RootCertStore, OpenError> {
+    let mut roots = RootCertStore::empty();
+    let Some(path) = authorities else {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        return Ok(roots);
+    };
+    let refuse = |reason: String| OpenError::Address(format!("sslrootcert {path:?} cannot be read: {reason}"));
+    for certificate in CertificateDer::pem_file_iter(path).map_err(|error| refuse(error.to_string()))? {
+        let certificate = certificate.map_err(|error| refuse(error.to_string()))?;
+        roots.add(certificate).map_err(|error| refuse(error.to_string()))?;
+    }
+    Ok(roots)
+}
+
+/// Checks what `sslmode` asks for, and always that the server holds the key of the certificate it shows.
+struct Verifier {
+    check: Check,
+    chain: Arc<WebPkiServerVerifier>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Verifier")
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        if self.check == Check::Nothing {
+            return Ok(ServerCertVerified::assertion());
+        }
+        // The name is checked last, so that an error about it says that the chain is trusted.
+        match self
+            .chain
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+        {
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if self.check == Check::Authority => Ok(ServerCertVerified::assertion()),
+            checked => checked,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tls_parameters_are_taken_out_of_the_address_and_others_stay() {
+        let (url, found) =
+            Parameters::take("postgres://u:p?w@h/db?sslmode=verify-full&options=a&sslrootcert=%2Fca.pem");
+        assert_eq!(url, "postgres://u:p?w@h/db?options=a");
+        assert_eq!(found.mode.as_deref(), Some("verify-full"));
+        assert_eq!(found.authorities.as_deref(), Some("/ca.pem"));
+    }
+
+    #[test]
+    fn an_unknown_sslmode_is_refused_with_the_ones_there_are() {
+        let refusal = Connector::new("postgres://h/db?sslmode=maybe", &Options::default())
+            .err()
+            .unwrap();
+        assert!(refusal.to_string().contains("verify-full"), "{refusal}");
+    }
+
+    #[test]
+    fn a_refused_address_does_not_show_its_password() {
+        let refusal = Connector::new("postgres://u:geheim@h/db?nonsense=1", &Options::default())
+            .err()
+            .unwrap();
+        assert!(!refusal.to_string().contains("geheim"), "{refusal}");
+    }
+}

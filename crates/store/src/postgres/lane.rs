@@ -1,0 +1,262 @@
+//! What a lane does with the batch that it took.
+
+use std::collections::HashMap;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use claviger_core::context::Id;
+use claviger_core::port::{AccessFacts, AccessRecord, Change, ClientProof, Outcome, Owner, StoreError};
+use futures_util::future::{MaybeDone, maybe_done};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row};
+use uuid::Uuid;
+
+use super::apply::{Step, order, step, uuid};
+use super::line::{Failed, Line, Session};
+use super::read;
+use crate::coalesce::Answer;
+use crate::columns::{join_audience, join_scope};
+use crate::statistics::{Kind, Statistics};
+
+/// How often one change is tried when the server undoes it for the sake of another one.
+const ATTEMPTS: usize = 5;
+
+/// A lane's connection and counters.
+#[derive(Clone)]
+pub(super) struct Lane {
+    pub(super) line: Arc<Line>,
+    pub(super) statistics: Arc<Statistics>,
+}
+
+/// A token of a client itself, to be inserted.
+pub(super) struct Issue {
+    pub(super) access: AccessRecord,
+    pub(super) client: ClientProof,
+}
+
+impl Lane {
+    /// Reads access tokens, all in one statement.
+    pub(super) async fn read_access(self, ids: Vec<Id>) -> Vec<Answer<Option<AccessFacts>>> {
+        let mut found = HashMap::new();
+        let rows = match self.access_rows(&ids).await {
+            Ok(rows) => rows,
+            Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
+        };
+        for row in &rows {
+            match read::access(row) {
+                Ok(facts) => drop(found.insert(facts.access.id, facts)),
+                Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
+            }
+        }
+        ids.iter().map(|id| Ok(found.get(id).cloned())).collect()
+    }
+
+    async fn access_rows(&self, ids: &[Id]) -> Result<Vec<Row>, StoreError> {
+        let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
+        let mut last = None;
+        // A connection may have died while nobody was looking; reading twice does no harm.
+        for _ in 0..2 {
+            let session = self.line.session().await?;
+            self.statistics.sent(Kind::Access);
+            let values: [&(dyn ToSql + Sync); 1] = [&ids];
+            let asking = session.client.query(&session.statements.access, &values);
+            match self.line.answer(&session, asking).await {
+                Ok(rows) => return Ok(rows),
+                Err(failed @ Failed::Lost(_)) => last = Some(StoreError::from(&failed)),
+                Err(failed) => return Err(StoreError::from(&failed)),
+            }
+        }
+        Err(last.unwrap_or_else(|| StoreError::Unavailable("the connection was lost".to_owned())))
+    }
+
+    /// Inserts tokens, all in one statement. What the statement does not return had an outdated client.
+    pub(super) async fn issue(self, mut batch: Vec<Issue>) -> Vec<Answer<Outcome>> {
+        let positions = sorted(&mut batch, |issue| issue.access.id);
+        let session = match self.line.session().await {
+            Ok(session) => session,
+            Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let answers = match self.insert(&session, &batch).await {
+            Ok(applied) => batch
+                .iter()
+                .map(|issue| Ok(outcome(applied.contains(&uuid(issue.access.id)))))
+                .collect(),
+            Err(Failed::Refused(_)) if batch.len() > 1 => self.issue_singly(&session, &batch).await,
+            Err(failed) => batch.iter().map(|_| Err(StoreError::from(&failed))).collect(),
+        };
+        restored(answers, &positions)
+    }
+
+    async fn issue_singly(&self, session: &Arc<Session>, batch: &[Issue]) -> Vec<Answer<Outcome>> {
+        let mut answers = Vec::with_capacity(batch.len());
+        for one in batch {
+            let inserted = self.insert(session, std::slice::from_ref(one)).await;
+            answers.push(match inserted {
+                Ok(applied) => Ok(outcome(!applied.is_empty())),
+                Err(failed) => Err(StoreError::from(&failed)),
+            });
+        }
+        answers
+    }
+
+    async fn insert(&self, session: &Arc<Session>, batch: &[Issue]) -> Result<Vec<Uuid>, Failed> {
+        let all = || batch.iter().map(|issue| &issue.access);
+        let owned = |own: fn(&[String], &[String]) -> String| -> Vec<String> {
+            all()
+                .map(|access| match &access.owner {
+                    Owner::Client { scope, audience, .. } => own(scope, audience),
+                    Owner::Grant { .. } => String::new(),
+                })
+                .collect()
+        };
+        let ids: Vec<_> = all().map(|access| uuid(access.id)).collect();
+        let digests: Vec<_> = all().map(|access| &access.digest.0[..]).collect();
+        let scopes = owned(|scope, _| join_scope(scope));
+        let audiences = owned(|_, audience| join_audience(audience));
+        let issued: Vec<_> = all().map(|access| access.issued_at.0).collect();
+        let expires: Vec<_> = all().map(|access| access.expires_at.0).collect();
+        let clients: Vec<_> = batch.iter().map(|issue| &*issue.client.id).collect();
+        let versions: Vec<_> = batch.iter().map(|issue| issue.client.version).collect();
+        self.statistics.sent(Kind::Issue);
+        let statement = &session.statements.issue;
+        let asking = async {
+            let values: [&(dyn ToSql + Sync); 8] = [
+                &ids, &digests, &scopes, &audiences, &issued, &expires, &clients, &versions,
+            ];
+            session.client.query(statement, &values).await
+        };
+        let rows = self.line.answer(session, asking).await?;
+        rows.iter().map(|row| row.try_get(0).map_err(Failed::Refused)).collect()
+    }
+
+    /// Applies changes in one transaction, sent without waiting in between.
+    pub(super) async fn apply(self, mut batch: Vec<Change>) -> Vec<Answer<Outcome>> {
+        let positions = sorted(&mut batch, order);
+        let session = match self.line.session().await {
+            Ok(session) => session,
+            Err(error) => return batch.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let together = match batch.as_slice() {
+            [_] => None,
+            batch => Some(self.together(&session, batch).await),
+        };
+        let answers = match together {
+            Some(Ok(outcomes)) => outcomes.into_iter().map(Ok).collect(),
+            Some(Err(failed @ (Failed::Lost(_) | Failed::Silent))) => {
+                batch.iter().map(|_| Err(StoreError::from(&failed))).collect()
+            }
+            // Somebody in the batch failed, and everything was undone: nobody shall suffer for another.
+            _ => {
+                let mut answers = Vec::with_capacity(batch.len());
+                for change in &batch {
+                    answers.push(self.alone(&session, change).await);
+                }
+                answers
+            }
+        };
+        restored(answers, &positions)
+    }
+
+    async fn alone(&self, session: &Arc<Session>, change: &Change) -> Answer<Outcome> {
+        let mut attempt = 1;
+        loop {
+            let step = step(&session.statements, change).ok_or_else(no_statement)?;
+            self.statistics.sent(Kind::Change);
+            match self.line.answer(session, run(session, step)).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(Failed::Refused(error)) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
+                Err(failed) => return Err(StoreError::from(&failed)),
+            }
+        }
+    }
+
+    async fn together(&self, session: &Arc<Session>, batch: &[Change]) -> Result<Vec<Outcome>, Failed> {
+        self.statistics.sent(Kind::Change);
+        let asking = async {
+            let mut begin = sent(session.client.batch_execute("BEGIN")).await;
+            let mut changes = Vec::with_capacity(batch.len());
+            for change in batch {
+                if let Some(step) = step(&session.statements, change) {
+                    changes.push(sent(run(session, step)).await);
+                }
+            }
+            let mut commit = sent(session.client.batch_execute("COMMIT")).await;
+            // All answers are taken, so that an error leaves no transaction open. After an error the server answers
+            // COMMIT with ROLLBACK.
+            let begun = done(&mut begin).await;
+            let mut outcomes = Vec::with_capacity(changes.len());
+            for change in &mut changes {
+                outcomes.push(done(change).await);
+            }
+            let committed = done(&mut commit).await;
+            begun?;
+            let outcomes = outcomes.into_iter().collect::<Result<Option<Vec<_>>, _>>()?;
+            committed.map(|_| outcomes)
+        };
+        self.line.answer(session, asking).await?.ok_or(Failed::Silent)
+    }
+}
+
+async fn run(session: &Session, step: Step<'_>) -> Result<Outcome, Error> {
+    let has_predicate = step.has_predicate;
+    let rows = session.client.execute_raw(step.statement, step.values).await?;
+    Ok(outcome(rows > 0 || !has_predicate))
+}
+
+fn outcome(is_applied: bool) -> Outcome {
+    if is_applied {
+        Outcome::Applied
+    } else {
+        Outcome::LostRace
+    }
+}
+
+fn no_statement() -> StoreError {
+    StoreError::Broken("a change has no statement in this lane".to_owned())
+}
+
+/// Starts `asking` so that its message is on the way before the next one's.
+async fn sent<F: Future>(asking: F) -> Pin<Box<MaybeDone<F>>> {
+    let mut asking = Box::pin(maybe_done(asking));
+    poll_fn(|context| {
+        let _ = asking.as_mut().poll(context);
+        Poll::Ready(())
+    })
+    .await;
+    asking
+}
+
+/// The answer to what was sent; none if it was taken before.
+async fn done<T, F: Future<Output = Result<T, Error>>>(
+    asking: &mut Pin<Box<MaybeDone<F>>>,
+) -> Result<Option<T>, Error> {
+    asking.as_mut().await;
+    asking.as_mut().take_output().transpose()
+}
+
+/// Whether the server undid the statement for the sake of another one.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
+    )
+}
+
+/// Sorts a batch, and says where each member was.
+fn sorted<T, K: Ord>(batch: &mut Vec<T>, key: impl Fn(&T) -> K) -> Vec<usize> {
+    let mut members: Vec<_> = batch.drain(..).enumerate().collect();
+    members.sort_by_cached_key(|(_, member)| key(member));
+    let (positions, members): (Vec<_>, Vec<_>) = members.into_iter().unzip();
+    *batch = members;
+    positions
+}
+
+/// Answers in the order of the questions.
+fn restored<A>(answers: Vec<Answer<A>>, positions: &[usize]) -> Vec<Answer<A>> {
+    let mut pairs: Vec<_> = positions.iter().zip(answers).collect();
+    pairs.sort_by_key(|(position, _)| **position);
+    pairs.into_iter().map(|(_, answer)| answer).collect()
+}

@@ -1,0 +1,396 @@
+//! PostgreSQL: a handful of connections with every statement prepared, each fed by a lane.
+//!
+//! Tokens of clients themselves are inserted, and access tokens are read, many in one statement. Every other change is
+//! one statement, and those that wait share one transaction. Other reads are pipelined on one connection. Nothing waits
+//! for a second connection while it holds one.
+
+mod apply;
+mod connect;
+mod lane;
+mod line;
+mod migrate;
+mod read;
+mod statements;
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use claviger_core::context::{Id, Timestamp};
+use claviger_core::port::{
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantRecord, KeyRecord, Outcome,
+    Owner, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store, StoreError,
+};
+use tokio::sync::Mutex;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Error, Row, Statement};
+
+use self::apply::uuid;
+use self::connect::Connector;
+use self::lane::{Issue, Lane};
+use self::line::{Failed, Line};
+use self::statements::Statements;
+use crate::coalesce::{Coalescer, Limits};
+use crate::engine::Engine;
+use crate::migrate::MigrationStatus;
+use crate::statistics::{Kind, Statistics};
+use crate::{OpenError, Options};
+
+/// The statements that requests cause, by name, for those who look at their plans.
+pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
+
+/// How long a schema that is behind is remembered, so that questions about it do not become connections.
+const SCHEMA_MEMORY: Duration = Duration::from_secs(1);
+
+/// A PostgreSQL database.
+pub(crate) struct Postgres {
+    connector: Arc<Connector>,
+    issues: Coalescer<Issue, Outcome>,
+    accesses: Coalescer<Id, Option<AccessFacts>>,
+    changes: Coalescer<Change, Outcome>,
+    lines: Lines,
+    /// How the schema stood when its statements could not be prepared.
+    last_schema: Mutex<Option<(Instant, SchemaStatus)>>,
+    statistics: Arc<Statistics>,
+}
+
+/// Connections by their work. With few of them, work that stands in nobody's way shares one; a batch of changes is a
+/// transaction, which must be alone.
+struct Lines {
+    issues: Arc<Line>,
+    accesses: Arc<Line>,
+    changes: Arc<Line>,
+    points: Arc<Line>,
+    slow: Arc<Line>,
+}
+
+impl Lines {
+    fn new(most: u32, line: impl Fn() -> Arc<Line>) -> Self {
+        let (changes, points) = (line(), line());
+        let another = |needed: u32| if most >= needed { line() } else { points.clone() };
+        Self {
+            issues: another(3),
+            accesses: another(4),
+            slow: another(5),
+            changes,
+            points,
+        }
+    }
+
+    fn all(&self) -> [&Arc<Line>; 5] {
+        [&self.issues, &self.accesses, &self.changes, &self.points, &self.slow]
+    }
+}
+
+impl Postgres {
+    pub(crate) async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let connector = Arc::new(Connector::new(url, options)?);
+        let deadline = options.statement_timeout + options.patience;
+        let line = || Arc::new(Line::new(connector.clone(), options.connection_lifetime, deadline));
+        let lines = Lines::new(options.max_connections.unwrap_or(u32::MAX), line);
+        // Says at once what is wrong with the address; a schema that is not there is reported when it is needed.
+        match lines.points.session().await {
+            Ok(_) | Err(StoreError::NotMigrated) => {}
+            Err(StoreError::Unavailable(reason) | StoreError::Broken(reason)) => return Err(OpenError::Server(reason)),
+        }
+        let statistics = Arc::new(Statistics::default());
+        let limits = Limits {
+            batch: options.batch,
+            queue: options.queue,
+        };
+        let lane = |line: &Arc<Line>| Lane {
+            line: line.clone(),
+            statistics: statistics.clone(),
+        };
+        let (issues, accesses, changes) = (lane(&lines.issues), lane(&lines.accesses), lane(&lines.changes));
+        Ok(Self {
+            issues: Coalescer::start(limits, move |batch| issues.clone().issue(batch)),
+            accesses: Coalescer::start(limits, move |batch| accesses.clone().read_access(batch)),
+            changes: Coalescer::start(limits, move |batch| changes.clone().apply(batch)),
+            connector,
+            lines,
+            last_schema: Mutex::new(None),
+            statistics,
+        })
+    }
+
+    /// Rows of a prepared statement. Asked again once if the connection turns out to be dead, as reading does no harm.
+    async fn rows(
+        &self,
+        kind: Kind,
+        statement: fn(&Statements) -> &Statement,
+        values: &[&(dyn ToSql + Sync)],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.statistics.asked(kind);
+        let line = &self.lines.points;
+        let mut is_second = false;
+        loop {
+            let session = line.session().await?;
+            self.statistics.sent(kind);
+            let asking = session.client.query(statement(&session.statements), values);
+            match line.answer(&session, asking).await {
+                Ok(rows) => return Ok(rows),
+                Err(Failed::Lost(_)) if !is_second => is_second = true,
+                Err(failed) => return Err(StoreError::from(&failed)),
+            }
+        }
+    }
+
+    async fn row<T>(
+        &self,
+        kind: Kind,
+        statement: fn(&Statements) -> &Statement,
+        values: &[&(dyn ToSql + Sync)],
+        read: fn(&Row) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        self.rows(kind, statement, values).await?.first().map(read).transpose()
+    }
+
+    /// How the schema stands, on a connection of its own: one at a time and once a second, however many ask.
+    async fn unprepared_schema(&self) -> Result<SchemaStatus, StoreError> {
+        let mut last = self.last_schema.lock().await;
+        if let Some((_, status)) = last.as_ref().filter(|(at, _)| at.elapsed() < SCHEMA_MEMORY) {
+            return Ok(status.clone());
+        }
+        let client = self.connector.connect().await?;
+        let status = migrate::compare(&client).await?.schema();
+        *last = Some((Instant::now(), status.clone()));
+        Ok(status)
+    }
+
+    /// Rows of a rare statement.
+    async fn rare(&self, kind: Kind, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
+        self.statistics.asked(kind);
+        self.statistics.sent(kind);
+        let session = self.lines.slow.session().await?;
+        let asking = session.client.query(sql, values);
+        self.lines
+            .slow
+            .answer(&session, asking)
+            .await
+            .map_err(|failed| StoreError::from(&failed))
+    }
+}
+
+/// PostgreSQL's text cannot hold it, so that nothing of that name is there.
+fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
+/// What PostgreSQL's error means to the protocol.
+fn refused(error: &Error) -> StoreError {
+    let reason = explained(error);
+    let Some(code) = error.code() else {
+        // Without an answer of the server only a value that does not fit its type is our fault.
+        let is_transport = error.is_closed()
+            || error
+                .source()
+                .is_some_and(|source| source.is::<std::io::Error>() || source.is::<rustls::Error>());
+        return match is_transport {
+            true => StoreError::Unavailable(reason),
+            false => StoreError::Broken(reason),
+        };
+    };
+    match *code {
+        SqlState::UNDEFINED_TABLE | SqlState::UNDEFINED_COLUMN => StoreError::NotMigrated,
+        SqlState::QUERY_CANCELED
+        | SqlState::T_R_SERIALIZATION_FAILURE
+        | SqlState::T_R_DEADLOCK_DETECTED
+        | SqlState::READ_ONLY_SQL_TRANSACTION
+        | SqlState::LOCK_NOT_AVAILABLE => StoreError::Unavailable(reason),
+        // Connection, resources, operator (shutdown), system.
+        _ if ["08", "53", "57", "58"]
+            .iter()
+            .any(|class| code.code().starts_with(class)) =>
+        {
+            StoreError::Unavailable(reason)
+        }
+        _ if is_outdated(error) => StoreError::Unavailable(reason),
+        _ => StoreError::Broken(reason),
+    }
+}
+
+/// Whether the connection is of no use any more: it is closed, or the server shuts down or was told to end it.
+fn is_lost(error: &Error) -> bool {
+    let shutdown = [
+        &SqlState::ADMIN_SHUTDOWN,
+        &SqlState::CRASH_SHUTDOWN,
+        &SqlState::CANNOT_CONNECT_NOW,
+    ];
+    error.is_closed() || error.code().is_some_and(|code| shutdown.contains(&code))
+}
+
+/// Whether a prepared statement does not fit the schema any more, as a migration ran meanwhile.
+fn is_outdated(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::UNDEFINED_TABLE)
+    )
+}
+
+/// The error with its cause and code, without the detail, which may repeat values.
+fn explained(error: &Error) -> String {
+    match (error.as_db_error(), error.source()) {
+        (Some(server), _) => format!("{} (SQLSTATE {})", server.message(), server.code().code()),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn client(&self, id: &str, _: Freshness) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        if has_nul(id) {
+            return Ok(None);
+        }
+        let client = self.row(Kind::Client, |all| &all.client, &[&id], read::client).await?;
+        Ok(client.map(Arc::new))
+    }
+
+    async fn clients(&self, query: &ClientQuery) -> Result<Vec<ClientRecord>, StoreError> {
+        let after = query.after.as_deref().unwrap_or_default();
+        let texts = [query.name.as_deref(), query.owner.as_deref(), Some(after)];
+        if texts.into_iter().flatten().any(has_nul) {
+            return Ok(Vec::new());
+        }
+        let (limit, offset) = (i64::from(query.limit), i64::from(query.offset));
+        let values: [&(dyn ToSql + Sync); 5] = [&query.name, &query.owner, &after, &limit, &offset];
+        let rows = self.rare(Kind::Clients, statements::CLIENTS, &values).await?;
+        rows.iter().map(read::client).collect()
+    }
+
+    async fn count_clients(&self) -> Result<u64, StoreError> {
+        let rows = self.rare(Kind::CountClients, statements::COUNT_CLIENTS, &[]).await?;
+        let count = rows.first().map(|row| read::column::<i64>(row, 0)).transpose()?;
+        Ok(count.unwrap_or_default().unsigned_abs())
+    }
+
+    async fn flow(&self, id: Id, _: Freshness) -> Result<Option<Arc<FlowRecord>>, StoreError> {
+        let flow = self.row(Kind::Flow, |all| &all.flow, &[&uuid(id)], read::flow).await?;
+        Ok(flow.map(Arc::new))
+    }
+
+    async fn session(&self, id: Id) -> Result<Option<SessionRecord>, StoreError> {
+        self.row(Kind::Session, |all| &all.session, &[&uuid(id)], read::session)
+            .await
+    }
+
+    async fn remembered(&self, subject: &str, client: &str, now: Timestamp) -> Result<Option<GrantRecord>, StoreError> {
+        if has_nul(subject) || has_nul(client) {
+            return Ok(None);
+        }
+        let values: [&(dyn ToSql + Sync); 3] = [&subject, &client, &now.0];
+        let grant = |row: &Row| read::grant(row, 0);
+        Ok(self
+            .row(Kind::Remembered, |all| &all.remembered, &values, grant)
+            .await?
+            .flatten())
+    }
+
+    async fn code(&self, id: Id, _: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError> {
+        let code = self.row(Kind::Code, |all| &all.code, &[&uuid(id)], read::code).await?;
+        Ok(code.map(Arc::new))
+    }
+
+    async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError> {
+        self.statistics.asked(Kind::Access);
+        self.accesses.ask(id).await
+    }
+
+    async fn refresh(&self, id: Id, _: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError> {
+        let refresh = self
+            .row(Kind::Refresh, |all| &all.refresh, &[&uuid(id)], read::refresh)
+            .await?;
+        Ok(refresh.map(Arc::new))
+    }
+
+    async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {
+        if has_nul(set) {
+            return Ok(Vec::new());
+        }
+        let rows = self.rows(Kind::Keys, |all| &all.keys, &[&set]).await?;
+        rows.iter().map(read::key).collect()
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        match change {
+            Change::Issue { access, client } => {
+                self.statistics.asked(Kind::Issue);
+                if matches!(access.owner, Owner::Grant { .. }) {
+                    let reason = "a token of a grant cannot be issued without a code";
+                    return Err(StoreError::Broken(reason.to_owned()));
+                }
+                self.issues.ask(Issue { access, client }).await
+            }
+            change => {
+                self.statistics.asked(Kind::Change);
+                self.changes.ask(change).await
+            }
+        }
+    }
+
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        let rows = self
+            .rare(Kind::Purge, statements::PURGE, &[&now.0, &i64::from(limit)])
+            .await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::Broken("nothing was said of the purge".to_owned()))?;
+        let rows: i64 = read::column(row, 1)?;
+        Ok(Purged {
+            rows: rows.unsigned_abs(),
+            busy: !read::column::<bool>(row, 0)?,
+        })
+    }
+
+    async fn schema(&self) -> Result<SchemaStatus, StoreError> {
+        self.statistics.asked(Kind::Schema);
+        self.statistics.sent(Kind::Schema);
+        let line = &self.lines.slow;
+        match line.session().await {
+            Ok(session) => {
+                let asking = session.client.query(&session.statements.migrations, &[]);
+                let rows = line
+                    .answer(&session, asking)
+                    .await
+                    .map_err(|failed| StoreError::from(&failed))?;
+                Ok(migrate::read(&rows)?.schema())
+            }
+            // Its statements cannot be prepared, as the schema is behind.
+            Err(StoreError::NotMigrated) => self.unprepared_schema().await,
+            Err(error) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Engine for Postgres {
+    async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError> {
+        migrate::run(self.connector.connect().await?, progress).await?;
+        *self.last_schema.lock().await = None;
+        for line in self.lines.all() {
+            line.try_again().await;
+        }
+        Ok(())
+    }
+
+    async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        let client = self.connector.connect().await?;
+        Ok(migrate::compare(&client).await?.all())
+    }
+
+    async fn close(&self) {
+        self.issues.stop().await;
+        self.accesses.stop().await;
+        self.changes.stop().await;
+        for line in self.lines.all() {
+            line.close();
+        }
+    }
+
+    fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+}

@@ -1,0 +1,298 @@
+//! What this server learned by its own reads and writes, kept for decisions that the write proves.
+//!
+//! A client, an open flow, an unused code or an unused refresh token may be answered from memory when the caller says
+//! [`Freshness::ProvedByWrite`]: the change that follows names the version, or that the row is unused, among its
+//! predicates. A memory that is out of date loses the race once and is dropped. Only facts that allow something are kept:
+//! a used code or a rotated token is always read, so that nothing is refused or repeated from memory.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claviger_core::context::{Id, Timestamp};
+use claviger_core::port::{
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, FlowStep, Freshness, GrantRecord, KeyRecord,
+    Outcome, Purged, RefreshFacts, RefreshRecord, SchemaStatus, SessionRecord, Store, StoreError,
+};
+use quick_cache::sync::Cache;
+
+use crate::columns::answered_version;
+
+/// A store with bounded memory in front of another one.
+pub(crate) struct Remembering<S: ?Sized> {
+    memory: Memory,
+    inner: Arc<S>,
+}
+
+struct Memory {
+    clients: Cache<Arc<str>, Arc<ClientRecord>>,
+    flows: Cache<Id, Arc<FlowRecord>>,
+    codes: Cache<Id, Arc<CodeFacts>>,
+    refreshes: Cache<Id, Arc<RefreshFacts>>,
+}
+
+impl<S: Store + ?Sized> Remembering<S> {
+    /// `capacity` is per kind.
+    pub(crate) fn new(inner: Arc<S>, capacity: usize) -> Self {
+        let memory = Memory {
+            clients: Cache::new(capacity),
+            flows: Cache::new(capacity),
+            codes: Cache::new(capacity),
+            refreshes: Cache::new(capacity),
+        };
+        Self { memory, inner }
+    }
+}
+
+/// What a change leaves in memory when it is applied.
+enum Lesson {
+    Nothing,
+    Flow(FlowRecord),
+    Code(FlowRecord, Box<CodeFacts>),
+    Refresh(RefreshRecord, Option<Arc<GrantRecord>>),
+}
+
+impl Memory {
+    /// Called before the change, as the engine consumes it.
+    fn lesson(&self, change: &Change) -> Lesson {
+        match change {
+            Change::AnswerLogin { flow } => Lesson::Flow(FlowRecord {
+                version: answered_version(flow),
+                step: FlowStep::LoginAnswered,
+                ..flow.clone()
+            }),
+            Change::Advance { flow, seen, issue, .. } => {
+                let flow = FlowRecord {
+                    version: seen.saturating_add(1),
+                    ..flow.clone()
+                };
+                match issue {
+                    None => Lesson::Flow(flow),
+                    Some((grant, code)) => {
+                        let facts = CodeFacts {
+                            code: code.clone(),
+                            used_at: None,
+                            grant: Some(grant.clone()),
+                        };
+                        Lesson::Code(flow, Box::new(facts))
+                    }
+                }
+            }
+            Change::Redeem {
+                code,
+                refresh: Some(refresh),
+                ..
+            } => {
+                let grant = self.codes.get(code).and_then(|facts| facts.grant.clone());
+                Lesson::Refresh(refresh.clone(), grant)
+            }
+            Change::Rotate {
+                old,
+                refresh,
+                keep_grant,
+                ..
+            } => {
+                let grant = self.refreshes.get(old).and_then(|facts| facts.grant.clone());
+                Lesson::Refresh(refresh.clone(), grant.map(|grant| kept(grant, *keep_grant)))
+            }
+            _ => Lesson::Nothing,
+        }
+    }
+
+    /// Drops every fact that the change would have proved or made untrue.
+    fn forget(&self, change: &Touched) {
+        if let Some(client) = &change.client {
+            self.clients.remove(client.as_ref());
+        }
+        for id in change.ids.into_iter().flatten() {
+            self.flows.remove(&id);
+            self.codes.remove(&id);
+            self.refreshes.remove(&id);
+        }
+    }
+
+    fn learn(&self, lesson: Lesson) {
+        match lesson {
+            Lesson::Nothing | Lesson::Refresh(_, None) => {}
+            Lesson::Flow(flow) => self.keep_flow(Arc::new(flow)),
+            Lesson::Code(flow, facts) => {
+                self.keep_flow(Arc::new(flow));
+                self.keep_code(Arc::new(*facts));
+            }
+            Lesson::Refresh(refresh, grant) => self.keep_refresh(Arc::new(RefreshFacts {
+                refresh,
+                rotated: None,
+                grant,
+            })),
+        }
+    }
+
+    fn keep_flow(&self, flow: Arc<FlowRecord>) {
+        if flow.step != FlowStep::Done {
+            self.flows.insert(flow.id, flow);
+        }
+    }
+
+    fn keep_code(&self, facts: Arc<CodeFacts>) {
+        if facts.used_at.is_none() && facts.grant.is_some() {
+            self.codes.insert(facts.code.id, facts);
+        }
+    }
+
+    fn keep_refresh(&self, facts: Arc<RefreshFacts>) {
+        if facts.rotated.is_none() && facts.grant.is_some() {
+            self.refreshes.insert(facts.refresh.id, facts);
+        }
+    }
+}
+
+fn kept(grant: Arc<GrantRecord>, until: Timestamp) -> Arc<GrantRecord> {
+    if grant.expires_at >= until {
+        return grant;
+    }
+    Arc::new(GrantRecord {
+        expires_at: until,
+        ..GrantRecord::clone(&grant)
+    })
+}
+
+/// The rows whose remembered state a change relies on or ends.
+struct Touched {
+    client: Option<Arc<str>>,
+    ids: [Option<Id>; 2],
+    /// Whether the client is untouched when the change is applied.
+    client_is_proof: bool,
+}
+
+impl Touched {
+    fn by(change: &Change) -> Self {
+        let row = |id: &Id| [Some(*id), None];
+        let (client, ids) = match change {
+            Change::Issue { client, .. } => (Some(client.id.clone()), [None, None]),
+            Change::AnswerLogin { flow } => (None, row(&flow.id)),
+            Change::Advance { flow, issue, .. } => (None, [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)]),
+            Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
+            Change::BurnCode { code, .. } => (None, row(code)),
+            Change::Rotate { old, client, .. } => (Some(client.id.clone()), row(old)),
+            Change::CreateClient(client) | Change::UpdateClient(client) => {
+                (Some(client.id.as_str().into()), [None, None])
+            }
+            Change::DeleteClient(id) => (Some(id.as_str().into()), [None, None]),
+            _ => (None, [None, None]),
+        };
+        let proof = matches!(
+            change,
+            Change::Issue { .. } | Change::Redeem { .. } | Change::Rotate { .. }
+        );
+        Self {
+            client,
+            ids,
+            client_is_proof: proof,
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Store + ?Sized> Store for Remembering<S> {
+    async fn client(&self, id: &str, freshness: Freshness) -> Result<Option<Arc<ClientRecord>>, StoreError> {
+        if freshness == Freshness::ProvedByWrite
+            && let Some(client) = self.memory.clients.get(id)
+        {
+            return Ok(Some(client));
+        }
+        let client = self.inner.client(id, freshness).await?;
+        match &client {
+            Some(client) => self.memory.clients.insert(client.id.as_str().into(), client.clone()),
+            None => drop(self.memory.clients.remove(id)),
+        }
+        Ok(client)
+    }
+
+    async fn flow(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<FlowRecord>>, StoreError> {
+        if freshness == Freshness::ProvedByWrite
+            && let Some(flow) = self.memory.flows.get(&id)
+        {
+            return Ok(Some(flow));
+        }
+        let flow = self.inner.flow(id, freshness).await?;
+        self.memory.flows.remove(&id);
+        if let Some(flow) = &flow {
+            self.memory.keep_flow(flow.clone());
+        }
+        Ok(flow)
+    }
+
+    async fn code(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError> {
+        if freshness == Freshness::ProvedByWrite
+            && let Some(facts) = self.memory.codes.get(&id)
+        {
+            return Ok(Some(facts));
+        }
+        let facts = self.inner.code(id, freshness).await?;
+        self.memory.codes.remove(&id);
+        if let Some(facts) = &facts {
+            self.memory.keep_code(facts.clone());
+        }
+        Ok(facts)
+    }
+
+    async fn refresh(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError> {
+        if freshness == Freshness::ProvedByWrite
+            && let Some(facts) = self.memory.refreshes.get(&id)
+        {
+            return Ok(Some(facts));
+        }
+        let facts = self.inner.refresh(id, freshness).await?;
+        self.memory.refreshes.remove(&id);
+        if let Some(facts) = &facts {
+            self.memory.keep_refresh(facts.clone());
+        }
+        Ok(facts)
+    }
+
+    async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
+        let (mut touched, lesson) = (Touched::by(&change), self.memory.lesson(&change));
+        let outcome = self.inner.apply(change).await;
+        let applied = matches!(outcome, Ok(Outcome::Applied));
+        if applied && touched.client_is_proof {
+            touched.client = None;
+        }
+        // After an error nobody knows what happened: the next decision reads.
+        self.memory.forget(&touched);
+        if applied {
+            self.memory.learn(lesson);
+        }
+        outcome
+    }
+
+    async fn clients(&self, query: &ClientQuery) -> Result<Vec<ClientRecord>, StoreError> {
+        self.inner.clients(query).await
+    }
+
+    async fn count_clients(&self) -> Result<u64, StoreError> {
+        self.inner.count_clients().await
+    }
+
+    async fn session(&self, id: Id) -> Result<Option<SessionRecord>, StoreError> {
+        self.inner.session(id).await
+    }
+
+    async fn remembered(&self, subject: &str, client: &str, now: Timestamp) -> Result<Option<GrantRecord>, StoreError> {
+        self.inner.remembered(subject, client, now).await
+    }
+
+    async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError> {
+        self.inner.access(id).await
+    }
+
+    async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {
+        self.inner.keys(set).await
+    }
+
+    async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.inner.purge(now, limit).await
+    }
+
+    async fn schema(&self) -> Result<SchemaStatus, StoreError> {
+        self.inner.schema().await
+    }
+}

@@ -1,0 +1,310 @@
+//! One change, inside the transaction of the writer.
+//!
+//! There is one writer at a time, so that a predicate that held in one statement still holds in the next. The caller
+//! undoes a change that answers [`Outcome::LostRace`] or fails.
+
+use claviger_core::context::{Id, Timestamp};
+use claviger_core::port::{
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, Outcome, Owner,
+    Purged, RefreshRecord, SessionChange, SessionRecord,
+};
+use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
+
+use super::statements;
+use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
+
+pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome> {
+    match change {
+        Change::Issue { access, client } => issue(connection, access, client),
+        Change::AnswerLogin { flow } => answer_login(connection, flow),
+        Change::Advance {
+            flow,
+            seen,
+            session,
+            issue,
+        } => {
+            if !advance(connection, flow, *seen)? {
+                return Ok(Outcome::LostRace);
+            }
+            if let Some(session) = session {
+                change_session(connection, session)?;
+            }
+            if let Some((grant, code)) = issue {
+                put_grant(connection, grant)?;
+                put_code(connection, code)?;
+            }
+            Ok(Outcome::Applied)
+        }
+        Change::Redeem {
+            code,
+            at,
+            access,
+            refresh,
+            client,
+        } => redeem(connection, (*code, *at), client, access, refresh.as_ref()),
+        Change::Rotate {
+            old,
+            at,
+            access,
+            refresh,
+            client,
+            keep_grant,
+        } => {
+            let Some(grant) = rotate(connection, (*old, *at), client, access, refresh)? else {
+                return Ok(Outcome::LostRace);
+            };
+            run(connection, statements::KEEP_GRANT, params![grant, keep_grant.0])?;
+            Ok(Outcome::Applied)
+        }
+        Change::BurnCode { code, at } => predicate(connection, statements::BURN_CODE, params![code.0, at.0]),
+        Change::RevokeGrant(id) => {
+            run(connection, statements::REVOKE_GRANT, [id.0])?;
+            always(connection, statements::REMOVE_ENDLESS, [id.0])
+        }
+        Change::RevokeAccess(id) => always(connection, statements::REVOKE_ACCESS, [id.0]),
+        Change::EndSession(id) => always(connection, statements::END_SESSION, [id.0]),
+        Change::CreateClient(client) => create_client(connection, client),
+        Change::UpdateClient(client) => update_client(connection, client),
+        Change::DeleteClient(id) => predicate(connection, statements::DELETE_CLIENT, [id]),
+        Change::SeedKey { key, alg } => add_key(connection, key, Some(alg)),
+        Change::AddKey(key) => add_key(connection, key, None),
+        Change::PutKey(key) => put_key(connection, key),
+        Change::ReplaceKeySet { set, keys } => replace_key_set(connection, set, keys),
+        Change::DeleteKey { set, kid } => always(connection, statements::DELETE_KEY, [set, kid]),
+        Change::DeleteKeySet(set) => always(connection, statements::DELETE_KEY_SET, [set]),
+    }
+}
+
+/// Removes up to `limit` expired rows of each kind.
+pub(super) fn purge(connection: &Connection, now: Timestamp, limit: u32) -> Result<Purged> {
+    let mut purged = Purged::default();
+    for sql in statements::PURGE {
+        let rows = run(connection, sql, params![now.0, limit])?;
+        purged.rows += u64::try_from(rows).unwrap_or(u64::MAX);
+    }
+    Ok(purged)
+}
+
+fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<usize> {
+    connection.prepare_cached(sql)?.execute(params)
+}
+
+/// A statement that writes nothing if its predicate fails.
+fn predicate(connection: &Connection, sql: &str, params: impl Params) -> Result<Outcome> {
+    Ok(match run(connection, sql, params)? {
+        0 => Outcome::LostRace,
+        _ => Outcome::Applied,
+    })
+}
+
+/// A statement that may find nothing to do.
+fn always(connection: &Connection, sql: &str, params: impl Params) -> Result<Outcome> {
+    run(connection, sql, params).map(|_| Outcome::Applied)
+}
+
+fn issue(connection: &Connection, access: &AccessRecord, client: &ClientProof) -> Result<Outcome> {
+    let Owner::Client { scope, audience, .. } = &access.owner else {
+        return Err(Error::InvalidParameterName(
+            "a token of a grant cannot be issued without a code".to_owned(),
+        ));
+    };
+    let params = params![
+        access.id.0,
+        access.digest.0,
+        join_scope(scope),
+        join_audience(audience),
+        access.issued_at.0,
+        access.expires_at.0,
+        client.id,
+        client.version,
+    ];
+    predicate(connection, statements::ISSUE, params)
+}
+
+fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {
+    let params = params![flow.id.0, answered_version(flow), flow.sealed, flow.expires_at.0];
+    predicate(connection, statements::ANSWER_LOGIN, params)
+}
+
+fn advance(connection: &Connection, flow: &FlowRecord, seen: i64) -> Result<bool> {
+    let params = params![flow.id.0, flow.step as i16, seen, flow.sealed, flow.expires_at.0];
+    Ok(run(connection, statements::ADVANCE, params)? > 0)
+}
+
+fn change_session(connection: &Connection, change: &SessionChange) -> Result<()> {
+    match change {
+        SessionChange::Put(session) => put_session(connection, session),
+        SessionChange::Extend(id, until) => {
+            run(connection, statements::EXTEND_SESSION, params![id.0, until.0]).map(drop)
+        }
+        SessionChange::End(id) => run(connection, statements::END_SESSION, [id.0]).map(drop),
+    }
+}
+
+fn put_session(connection: &Connection, session: &SessionRecord) -> Result<()> {
+    let params = params![
+        session.id.0,
+        session.subject,
+        session.authenticated_at.0,
+        session.remember,
+        session.sealed,
+        session.expires_at.0,
+    ];
+    run(connection, statements::PUT_SESSION, params).map(drop)
+}
+
+/// Writes nothing if the client is gone, as the grant would be dead.
+fn put_grant(connection: &Connection, grant: &GrantRecord) -> Result<()> {
+    if grant.remembered_until.is_some() {
+        run(
+            connection,
+            statements::FORGET_GRANTS,
+            params![grant.subject, grant.client_id],
+        )?;
+    }
+    let params = params![
+        grant.id.0,
+        grant.client_id,
+        grant.subject,
+        grant.session_id.map(|id| id.0),
+        join_scope(&grant.scope),
+        join_audience(&grant.audience),
+        grant.sealed,
+        grant.remembered_until.map(|until| until.0),
+        grant.created_at.0,
+        grant.expires_at.0,
+    ];
+    run(connection, statements::PUT_GRANT, params).map(drop)
+}
+
+fn put_code(connection: &Connection, code: &CodeRecord) -> Result<()> {
+    let params = params![
+        code.id.0,
+        code.digest.0,
+        code.grant.0,
+        code.redirect_uri,
+        code.challenge,
+        code.expires_at.0,
+    ];
+    run(connection, statements::PUT_CODE, params).map(drop)
+}
+
+fn redeem(
+    connection: &Connection,
+    (code, at): (Id, Timestamp),
+    client: &ClientProof,
+    access: &AccessRecord,
+    refresh: Option<&RefreshRecord>,
+) -> Result<Outcome> {
+    let params = params![code.0, at.0, client.id, client.version];
+    let Some(grant) = used(connection, statements::USE_CODE, params)? else {
+        return Ok(Outcome::LostRace);
+    };
+    put_access(connection, access, grant)?;
+    if let Some(refresh) = refresh {
+        put_refresh(connection, refresh, grant)?;
+    }
+    Ok(Outcome::Applied)
+}
+
+/// The grant of the rotated token, unless a predicate failed.
+fn rotate(
+    connection: &Connection,
+    (old, at): (Id, Timestamp),
+    client: &ClientProof,
+    access: &AccessRecord,
+    refresh: &RefreshRecord,
+) -> Result<Option<[u8; 16]>> {
+    let params = params![old.0, at.0, client.id, client.version, refresh.id.0];
+    let Some(grant) = used(connection, statements::USE_REFRESH, params)? else {
+        return Ok(None);
+    };
+    run(connection, statements::REVOKE_ACCESS, [old.0])?;
+    put_access(connection, access, grant)?;
+    put_refresh(connection, refresh, grant)?;
+    Ok(Some(grant))
+}
+
+/// Consumes one row and says which grant it is of.
+fn used(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<[u8; 16]>> {
+    connection
+        .prepare_cached(sql)?
+        .query_row(params, |row| row.get(0))
+        .optional()
+}
+
+fn put_access(connection: &Connection, access: &AccessRecord, grant: [u8; 16]) -> Result<()> {
+    let narrowed = match &access.owner {
+        Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
+        Owner::Client { scope, .. } => Some(join_scope(scope)),
+    };
+    let params = params![
+        access.id.0,
+        access.digest.0,
+        grant,
+        narrowed,
+        access.issued_at.0,
+        access.expires_at.0,
+    ];
+    run(connection, statements::PUT_ACCESS, params).map(drop)
+}
+
+fn put_refresh(connection: &Connection, refresh: &RefreshRecord, grant: [u8; 16]) -> Result<()> {
+    let params = params![
+        refresh.id.0,
+        refresh.digest.0,
+        grant,
+        refresh.issued_at.0,
+        refresh.expires_at.0,
+    ];
+    run(connection, statements::PUT_REFRESH, params).map(drop)
+}
+
+fn create_client(connection: &Connection, client: &ClientRecord) -> Result<Outcome> {
+    let params = params![
+        client.id,
+        client.name,
+        client.owner,
+        client.document,
+        client.created_at.0,
+        client.updated_at.0,
+    ];
+    if run(connection, statements::CREATE_CLIENT, params)? == 0 {
+        return Ok(Outcome::LostRace);
+    }
+    always(connection, statements::NUMBER_CLIENT, params![client.id, VERSION_BITS])
+}
+
+fn update_client(connection: &Connection, client: &ClientRecord) -> Result<Outcome> {
+    let params = params![
+        client.id,
+        client.version,
+        client.name,
+        client.owner,
+        client.document,
+        client.updated_at.0,
+    ];
+    predicate(connection, statements::UPDATE_CLIENT, params)
+}
+
+fn add_key(connection: &Connection, key: &KeyRecord, seed: Option<&str>) -> Result<Outcome> {
+    let params = params![key.set, key.kid, seed, key.sealed, key.created_at.0];
+    predicate(connection, statements::ADD_KEY, params)
+}
+
+fn put_key(connection: &Connection, key: &KeyRecord) -> Result<Outcome> {
+    always(connection, statements::PUT_KEY, key_params(key))
+}
+
+fn key_params(key: &KeyRecord) -> (&str, &str, &[u8], i64) {
+    (&key.set, &key.kid, &key.sealed, key.created_at.0)
+}
+
+/// The first key of the list is the newest.
+fn replace_key_set(connection: &Connection, set: &str, keys: &[KeyRecord]) -> Result<Outcome> {
+    run(connection, statements::DELETE_KEY_SET, [set])?;
+    for key in keys.iter().rev() {
+        run(connection, statements::PUT_KEY, key_params(key))?;
+    }
+    Ok(Outcome::Applied)
+}
