@@ -25,6 +25,9 @@ const GRACE: Duration = Duration::from_secs(15);
 /// How often an operation is performed alone, to count its SQL statements without gathering.
 const ALONE: u32 = 20;
 
+/// Revocation uses up tokens: it begins with at least so many pools of them.
+const REVOKED_POOLS: usize = 20;
+
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -168,13 +171,7 @@ impl Driver {
         let after = self.observer.read()?;
         let statements_after = self.runtime.block_on(self.observer.read_statements());
 
-        let mut tally = Tally::new();
-        for thread in threads {
-            match thread.join() {
-                Ok(part) => tally.add(part),
-                Err(_) => tally.fail(String::from("a thread of the driver has panicked")),
-            }
-        }
+        let tally = collect(threads);
         if tally.stuck {
             return Err(DriverError::Stuck {
                 operation: operation.name(),
@@ -198,9 +195,13 @@ impl Driver {
         let needed = match operation {
             Operation::Refresh => self.plan.connections + 1,
             Operation::Userinfo => self.plan.pool.min(self.plan.connections),
+            Operation::Revocation => self.plan.pool.saturating_mul(REVOKED_POOLS),
             _ => self.plan.pool,
         };
         let missing = needed.saturating_sub(there);
+        // A slow server revokes slowly too: it need not issue for longer than it will revoke.
+        let last =
+            (operation == Operation::Revocation).then(|| Instant::now() + self.plan.warm_up + self.plan.duration);
         self.runtime.block_on(async {
             let mut workers = JoinSet::new();
             let hands = self.plan.connections.min(missing);
@@ -210,6 +211,9 @@ impl Driver {
                 workers.spawn(async move {
                     for _ in 0..turns {
                         worker.perform(from).await?;
+                        if last.is_some_and(|last| Instant::now() > last) {
+                            break;
+                        }
                     }
                     Ok::<(), Failure>(())
                 });
@@ -272,6 +276,18 @@ impl Driver {
         }
         Ok(handles)
     }
+}
+
+/// What all threads have seen.
+fn collect(threads: Vec<thread::JoinHandle<Tally>>) -> Tally {
+    let mut tally = Tally::new();
+    for thread in threads {
+        match thread.join() {
+            Ok(part) => tally.add(part),
+            Err(_) => tally.fail(String::from("a thread of the driver has panicked")),
+        }
+    }
+    tally
 }
 
 /// Everything that one thread does in one phase.

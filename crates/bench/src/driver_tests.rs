@@ -75,7 +75,7 @@ fn statements_are_counted_alone_and_under_load() {
 #[test]
 fn a_phase_ends_when_there_is_no_token_left() {
     let mut driver = driver(&Provider::serve());
-    driver.plan.pool = 60;
+    driver.plan.pool = 3;
     driver.plan.warm_up = Duration::ZERO;
     driver.plan.duration = Duration::from_secs(30);
     let begin = Instant::now();

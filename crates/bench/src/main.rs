@@ -119,7 +119,7 @@ fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(0) => ExitCode::SUCCESS,
         Ok(errors) => {
-            eprintln!("claviger-bench: {errors} operations failed: the figures above do not count");
+            eprintln!("claviger-bench: {errors} requests failed or were missing: the figures above do not count");
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -129,7 +129,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures and prints everything. Returns how many operations failed.
+/// Measures and prints everything. Returns how many requests failed; an operation that was never finished counts as one.
 fn run(arguments: &Arguments) -> Result<u64, BenchError> {
     let plan = arguments.plan();
     let mut driver = prepare(arguments, plan)?;
@@ -159,7 +159,8 @@ fn run(arguments: &Arguments) -> Result<u64, BenchError> {
         startup,
     };
     print(&driver, &figures);
-    Ok(measured.iter().map(|measured| measured.errors).sum())
+    let failed = |measured: &Measured| measured.errors.max(u64::from(measured.completed == 0));
+    Ok(measured.iter().map(failed).sum())
 }
 
 /// Connects to what is observed and registers the clients.
@@ -207,7 +208,7 @@ fn note(measured: &Measured, plan: &Plan) {
     }
     if measured.elapsed < plan.duration / 2 {
         let seconds = measured.elapsed.as_secs_f64();
-        eprintln!("{name}: measured for {seconds:.1} s only, then there was no token left to use up");
+        eprintln!("{name}: measured for {seconds:.1} s only, then its workers had stopped");
     }
 }
 
