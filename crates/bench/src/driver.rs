@@ -26,7 +26,7 @@ const GRACE: Duration = Duration::from_secs(15);
 const ALONE: u32 = 20;
 
 /// Revocation uses up tokens: it begins with at least so many pools of them.
-const REVOKED_POOLS: usize = 20;
+const REVOKED_POOLS: usize = 100;
 
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
