@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod browser;
+pub mod callback;
 pub mod client;
 pub mod database;
 pub mod dump;
@@ -15,8 +16,10 @@ pub mod postgres;
 pub mod process;
 pub mod reference_app;
 pub mod server;
+pub mod tokens;
 
 pub use browser::Browser;
+pub use callback::Callback;
 pub use client::{Answer, Http, Request};
 pub use database::Database;
 pub use flow::Flow;
