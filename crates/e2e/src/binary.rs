@@ -68,7 +68,6 @@ pub fn run(args: &[&str]) -> Ran {
 
 impl Ran {
     /// Standard output of a command that succeeded.
-    #[must_use]
     pub fn success(self) -> String {
         assert_eq!(self.code, Some(0), "{}{}", self.stdout, self.stderr);
         self.stdout

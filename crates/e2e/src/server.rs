@@ -180,5 +180,5 @@ impl Server {
 
 /// Brings the tables of a database up to date, with the program's own command.
 pub fn migrate(database: &Database) {
-    let _ = binary::run(&["migrate", "sql", "--yes", &database.dsn()]).success();
+    binary::run(&["migrate", "sql", "--yes", &database.dsn()]).success();
 }
