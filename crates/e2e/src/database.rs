@@ -17,8 +17,7 @@ impl Database {
     /// An empty PostgreSQL database.
     #[must_use]
     pub fn postgres() -> Self {
-        let dsn = postgres::cluster().new_database();
-        Self::Postgres { dsn }
+        postgres::cluster().database()
     }
 
     /// A SQLite file that does not exist yet.

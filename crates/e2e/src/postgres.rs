@@ -1,31 +1,44 @@
 //! A private PostgreSQL cluster for the tests of one program, on loopback and without durability.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
-use crate::ports;
 use crate::process::PATIENCE;
+use crate::{Database, ports};
 
-/// Keeps the server for as long as this process lives: it ends, and its files go, when standard input does.
+/// Runs the server and takes orders. When they end, as they do with this process, so does it, and its files go.
 const KEEPER: &str = r#"
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses=127.0.0.1 -p "$3" -c fsync=off -c full_page_writes=off \
-    -c synchronous_commit=off -c max_connections=300 -c shared_buffers=64MB >"$2/log" 2>&1 </dev/null &
-server=$!
-cat >/dev/null
-kill -s INT "$server"
-wait "$server"
-rm -rf "$2"
+programs=$1 directory=$2 port=$3
+serve() {
+    "$programs/postgres" -D "$directory/data" -k "$directory" -c listen_addresses=127.0.0.1 -p "$port" \
+        -c fsync=off -c full_page_writes=off -c synchronous_commit=off -c max_connections=300 \
+        -c shared_buffers=64MB >>"$directory/log" 2>&1 </dev/null &
+    server=$!
+}
+end() { kill -s INT "$server" && wait "$server"; }
+serve
+while read -r order; do
+    case $order in
+        stop) end ;;
+        start) serve ;;
+    esac
+done
+end
+rm -rf "$directory"
 "#;
 
-/// The running cluster.
+/// A running cluster, for as long as it is held.
 #[derive(Debug)]
 pub struct Cluster {
     port: u16,
     programs: PathBuf,
+    log: PathBuf,
+    orders: Mutex<ChildStdin>,
 }
 
 /// The cluster of this test program, started by the first who asks.
@@ -36,7 +49,9 @@ pub fn cluster() -> &'static Cluster {
 }
 
 impl Cluster {
-    fn start() -> Self {
+    /// Starts one more cluster, for a test that stops it.
+    #[must_use]
+    pub fn start() -> Self {
         let programs = programs();
         let directory = tempfile::Builder::new()
             .prefix("claviger-postgres-")
@@ -73,33 +88,56 @@ impl Cluster {
             .current_dir(&directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
-            .spawn();
-        // The pipe stays open until this process ends, however it ends.
-        std::mem::forget(keeper.unwrap());
-        let cluster = Self { port, programs };
-        cluster.wait_until_ready(&directory.join("log"));
+            .stderr(Stdio::null());
+        let orders = keeper.spawn().unwrap().stdin.take().unwrap();
+        let cluster = Self {
+            port,
+            programs,
+            log: directory.join("log"),
+            orders: Mutex::new(orders),
+        };
+        cluster.wait_until(true);
         cluster
     }
 
-    fn wait_until_ready(&self, log: &Path) {
+    /// Stops the server, as an operator would.
+    pub fn stop(&self) {
+        writeln!(self.orders.lock().unwrap(), "stop").unwrap();
+        self.wait_until(false);
+    }
+
+    /// Starts the server that was stopped, on the same port and data.
+    pub fn start_again(&self) {
+        writeln!(self.orders.lock().unwrap(), "start").unwrap();
+        self.wait_until(true);
+    }
+
+    fn wait_until(&self, ready: bool) {
         let deadline = Instant::now() + PATIENCE;
         let port = self.port.to_string();
-        while !self
-            .program("pg_isready")
-            .args(["-q", "-h", "127.0.0.1", "-p", &port])
-            .status()
-            .unwrap()
-            .success()
-        {
-            let text = fs::read_to_string(log).unwrap_or_default();
-            assert!(Instant::now() < deadline, "PostgreSQL does not start:\n{text}");
+        let is_ready = || {
+            let mut ask = self.program("pg_isready");
+            ask.args(["-q", "-h", "127.0.0.1", "-p", &port])
+                .status()
+                .unwrap()
+                .success()
+        };
+        while is_ready() != ready {
+            let text = fs::read_to_string(&self.log).unwrap_or_default();
+            assert!(Instant::now() < deadline, "PostgreSQL does not start or stop:\n{text}");
             std::thread::sleep(std::time::Duration::from_millis(20));
         }
     }
 
-    /// The URL of a new, empty database.
+    /// A new, empty database.
     #[must_use]
-    pub fn new_database(&self) -> String {
+    pub fn database(&self) -> Database {
+        let dsn = self.new_database();
+        Database::Postgres { dsn }
+    }
+
+    /// The URL of a new, empty database.
+    fn new_database(&self) -> String {
         static COUNT: AtomicU32 = AtomicU32::new(1);
         let name = format!("test_{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let port = self.port.to_string();

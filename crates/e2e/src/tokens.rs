@@ -16,10 +16,16 @@ pub fn header(token: &str) -> Value {
     part(token, 0)
 }
 
+/// Base64url without padding.
+#[must_use]
+pub fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
 fn part(token: &str, index: usize) -> Value {
     let text = token
         .split('.')
         .nth(index)
         .unwrap_or_else(|| panic!("{token} is not a JWT"));
-    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).unwrap()).unwrap()
+    serde_json::from_slice(&decode(text)).unwrap()
 }
