@@ -1,7 +1,9 @@
 //! Nothing that is stored or logged is worth stealing.
 
+use std::collections::{BTreeSet, HashMap};
+
 use base64::Engine;
-use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::{STANDARD, URL_SAFE, URL_SAFE_NO_PAD};
 use claviger_e2e::client::parameter;
 use claviger_e2e::flow::text;
 use claviger_e2e::pkce::{CHALLENGE, VERIFIER};
@@ -16,14 +18,43 @@ const CLAIMS: [&str; 3] = [
     "context-RT1234-private",
 ];
 
-/// Everything secret that came up in the flows of one test.
+/// Everything secret that came up in the flows of one test, in every form in which it may be written down.
 #[derive(Default)]
-struct Secrets(Vec<(&'static str, String)>);
+struct Secrets {
+    needles: Vec<(&'static str, Vec<u8>)>,
+}
+
+/// What is found by its beginning is compared whole.
+const BEGINNING: usize = 8;
 
 impl Secrets {
-    fn add(&mut self, what: &'static str, value: &str) {
-        assert!(value.len() >= 8, "{what} is too short to be searched for: {value:?}");
-        self.0.push((what, value.to_owned()));
+    fn add(&mut self, what: &'static str, secret: &str) {
+        self.add_bytes(what, secret.as_bytes());
+        // The part behind the dot is what only the holder knows. In a JWT it is the signature.
+        if let Some((_, half)) = secret.rsplit_once('.') {
+            self.add_bytes(what, half.as_bytes());
+            if let Ok(bytes) = URL_SAFE_NO_PAD.decode(half) {
+                self.add_bytes(what, &bytes);
+            }
+        }
+    }
+
+    fn add_bytes(&mut self, what: &'static str, bytes: &[u8]) {
+        assert!(
+            bytes.len() >= BEGINNING,
+            "a {what} is too short to be searched for: {bytes:?}"
+        );
+        let hex = dump::hex(bytes);
+        let mut forms = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
+        // In the middle of something longer, base64 has three ways to write the same bytes.
+        for engine in [&STANDARD, &URL_SAFE] {
+            for skip in 0..3 {
+                let whole = (bytes.len() - skip) / 3 * 3;
+                forms.push(engine.encode(&bytes[skip..skip + whole]).into_bytes());
+            }
+        }
+        let long_enough = forms.into_iter().filter(|form| form.len() >= BEGINNING);
+        self.needles.extend(long_enough.map(|form| (what, form)));
     }
 
     fn add_tokens(&mut self, tokens: &Value) {
@@ -36,44 +67,46 @@ impl Secrets {
         }
     }
 
-    /// Fails if one of them is in `bytes`: as it is, its secret half alone, or in an encoding.
-    fn assert_absent_from(&self, bytes: &[u8], place: &str) {
-        for (what, secret) in &self.0 {
-            for (form, needle) in forms(secret) {
-                assert!(!contains(bytes, &needle), "the {what} is in {place}, {form}");
+    /// The secrets of which one form or another is in `haystack`.
+    fn found_in(&self, haystack: &[u8]) -> Vec<&'static str> {
+        let mut by_beginning: HashMap<&[u8], Vec<usize>> = HashMap::new();
+        for (index, (_, needle)) in self.needles.iter().enumerate() {
+            by_beginning.entry(&needle[..BEGINNING]).or_default().push(index);
+        }
+        let mut found = BTreeSet::new();
+        for (at, beginning) in haystack.windows(BEGINNING).enumerate() {
+            for &index in by_beginning.get(beginning).into_iter().flatten() {
+                let (what, needle) = &self.needles[index];
+                if haystack[at..].starts_with(needle) {
+                    found.insert(*what);
+                }
             }
         }
+        found.into_iter().collect()
+    }
+
+    fn assert_absent_from(&self, haystack: &[u8], place: &str) {
+        let found = self.found_in(haystack);
+        assert!(found.is_empty(), "these are in {place}: {found:?}");
     }
 }
 
-/// How a secret may be written down.
-fn forms(secret: &str) -> Vec<(&'static str, Vec<u8>)> {
-    let mut forms = written("as it is", secret.as_bytes());
-    // The part behind the dot is what only the holder knows. In a JWT it is the signature.
-    if let Some((_, half)) = secret.rsplit_once('.') {
-        forms.extend(written("its secret half", half.as_bytes()));
-        if let Ok(bytes) = URL_SAFE_NO_PAD.decode(half) {
-            forms.extend(written("its decoded half", &bytes));
-        }
+/// The search itself: what is there in any form is found, and nothing else.
+#[test]
+fn a_secret_is_found_in_every_form() {
+    let mut secrets = Secrets::default();
+    secrets.add("token", "clv_at_0123456789.c2VjcmV0LWhhbGYtb2YtdG9rZW4");
+    let places = [
+        "x clv_at_0123456789.c2VjcmV0LWhhbGYtb2YtdG9rZW4 x".to_owned(),
+        "x secret-half-of-token x".to_owned(),
+        dump::hex(b"xsecret-half-of-token"),
+        STANDARD.encode("some bytes before secret-half-of-token and behind"),
+        URL_SAFE_NO_PAD.encode("bytes before clv_at_0123456789.c2VjcmV0LWhhbGYtb2YtdG9rZW4 and behind"),
+    ];
+    for place in places {
+        assert_eq!(secrets.found_in(place.as_bytes()), ["token"], "{place}");
     }
-    forms
-}
-
-fn written(form: &'static str, bytes: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let hex = dump::hex(bytes);
-    let mut all = vec![bytes.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-    // In the middle of something longer, base64 has three ways to write the same bytes.
-    for engine in [&STANDARD, &URL_SAFE, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
-        for skip in 0..3.min(bytes.len()) {
-            let whole = (bytes.len() - skip) / 3 * 3;
-            all.push(engine.encode(&bytes[skip..skip + whole]).into_bytes());
-        }
-    }
-    all.into_iter().map(|needle| (form, needle)).collect()
-}
-
-fn contains(haystack: &[u8], needle: &[u8]) -> bool {
-    needle.len() <= haystack.len() && haystack.windows(needle.len()).any(|window| window == needle)
+    assert!(secrets.found_in(b"clv_at_0123456789.somebody-elses-half").is_empty());
 }
 
 /// Every flow that writes something, with all secrets on the way.
@@ -148,20 +181,18 @@ async fn add_private_keys(secrets: &mut Secrets, server: &Server) {
         .await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let keys = answer.json();
+    let mut seen = false;
     for key in keys["keys"].as_array().unwrap() {
         for member in ["d", "p", "q", "dp", "dq", "qi"] {
             if let Some(value) = key[member].as_str() {
                 secrets.add("private key", value);
-                // Keys are stored as bytes in other formats: look for the number itself, in hexadecimal and raw.
-                let number = URL_SAFE_NO_PAD.decode(value).unwrap();
-                secrets.add(
-                    "private key in hexadecimal",
-                    &dump::hex(&number[..number.len().min(64)]),
-                );
+                // Stored as DER, it is the number itself.
+                secrets.add_bytes("private key", &URL_SAFE_NO_PAD.decode(value).unwrap());
+                seen = true;
             }
         }
     }
-    assert!(secrets.0.iter().any(|(what, _)| *what == "private key"), "{keys}");
+    assert!(seen, "there is no private key to look for: {keys}");
 }
 
 #[tokio::test]
