@@ -73,10 +73,7 @@ impl ServerOptions {
 
     /// Starts it and waits until it is ready.
     pub async fn start(self) -> Server {
-        let process = self.spawn();
-        let mut server = Server { process, options: self };
-        server.wait_until("/health/ready", 200).await;
-        server
+        Server::wait(self.spawn(), self).await
     }
 }
 
@@ -92,6 +89,13 @@ impl Server {
     pub async fn on(database: &Database) -> Self {
         migrate(database);
         ServerOptions::new(database).start().await
+    }
+
+    /// Waits until a server that was spawned is ready.
+    pub async fn wait(process: Process, options: ServerOptions) -> Self {
+        let mut server = Self { process, options };
+        server.wait_until("/health/ready", 200).await;
+        server
     }
 
     /// Starts a server that need not become ready, and waits until it answers `/health/alive`.

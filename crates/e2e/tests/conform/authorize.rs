@@ -190,6 +190,39 @@ async fn d23_no_error_goes_to_a_redirect_uri_that_is_refused() {
     );
 }
 
+/// RFC 9700 §2.6: an address that anybody on the way can read gets nothing, not even an error.
+#[tokio::test]
+async fn d23_an_insecure_redirect_uri_gets_nothing() {
+    let (_database, server) = server().await;
+    let mut metadata = web_client();
+    let insecure = "http://shop.example/callback";
+    metadata["redirect_uris"] = json!([insecure]);
+    let created = Http::new()
+        .send(Request::post(&server.admin("/admin/clients")).json(&metadata))
+        .await;
+    if created.status != 201 {
+        assert_eq!(created.status, 400, "{}", created.text());
+        return;
+    }
+    let mut flow = Flow::of(&server, &created.json()).with("redirect_uri", insecure);
+    let answer = flow.start().await;
+    assert!(!answer.header("location").starts_with(insecure), "{answer:?}");
+    assert!(!answer.header("location").contains("login_challenge"), "{answer:?}");
+}
+
+/// OpenID Connect Core §3.1.2.6: what is not supported has its own code.
+#[tokio::test]
+async fn d6_request_objects_are_refused_by_their_own_code() {
+    let (_database, server) = server().await;
+    let flow = Flow::new(&server).await;
+    assert_eq!(
+        refused(flow.clone().with("request", "eyJhbGciOiJub25lIn0.e30.")).await,
+        "request_not_supported"
+    );
+    let uri = flow.with("request_uri", "https://shop.example/request.jwt");
+    assert_eq!(refused(uri).await, "request_uri_not_supported");
+}
+
 /// By the response mode in force.
 #[tokio::test]
 async fn d23_an_error_comes_by_the_response_mode_in_force() {

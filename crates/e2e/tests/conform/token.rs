@@ -144,6 +144,38 @@ async fn d3_without_a_grace_period_a_second_use_ends_the_family() {
     }
 }
 
+/// RFC 7523 §3.2: whatever is wrong with an assertion, it is not our failure.
+#[tokio::test]
+async fn d6_an_assertion_that_cannot_be_used_is_refused_and_no_failure_of_ours() {
+    let (_database, server) = server().await;
+    let flow = Flow::new(&server).await;
+    // {"alg":"RS256"} and {"iss":"a","sub":"a","exp":1}, with a signature of nobody.
+    let expired = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJhIiwic3ViIjoiYSIsImV4cCI6MX0.AAAA";
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    for assertion in [expired, "nonsense", "a.b.c", ""] {
+        let form = [
+            ("grant_type", "client_credentials"),
+            ("client_id", flow.client_id.as_str()),
+            ("client_assertion_type", kind),
+            ("client_assertion", assertion),
+        ];
+        let answer = Http::new()
+            .send(Request::post(&server.public("/oauth2/token")).form(&form))
+            .await;
+        assert!(
+            matches!(answer.status, 400 | 401),
+            "{assertion}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        assert!(
+            ["invalid_client", "invalid_request"].contains(&answer.error().as_str()),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
 /// RFC 6749 §5.2: a 401 to a client names the method that it may use.
 #[tokio::test]
 async fn d15_a_client_that_fails_to_authenticate_is_challenged() {
