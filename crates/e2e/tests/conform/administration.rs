@@ -1,0 +1,209 @@
+//! The admin API: clients, bodies, methods.
+
+use claviger_e2e::flow::{SUBJECT, web_client};
+use claviger_e2e::{Database, Flow, Http, Request, Server};
+use http::Method;
+use serde_json::{Value, json};
+
+async fn server() -> (Database, Server) {
+    let database = Database::sqlite();
+    let server = Server::on(&database).await;
+    (database, server)
+}
+
+/// RFC 7591 §2: `jwks` holds public keys.
+#[tokio::test]
+async fn d32_private_keys_in_client_metadata_are_refused() {
+    let (_database, server) = server().await;
+    let mut metadata = web_client();
+    metadata["jwks"] = json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "mine", "use": "sig", "alg": "ES256",
+        "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+        "d": "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI"}]});
+    let answer = Http::new()
+        .send(Request::post(&server.admin("/admin/clients")).json(&metadata))
+        .await;
+    assert_eq!(answer.status, 400, "{}", answer.text());
+    assert!(!answer.text().contains("jpsQnnGQmL"), "the key is echoed");
+}
+
+/// Bodies have a bound, on both ports.
+#[tokio::test]
+async fn d34_json_bodies_are_bounded() {
+    let (_database, server) = server().await;
+    let huge = format!("{{\"client_name\":\"{}\"}}", "x".repeat(8 << 20));
+    let request = Request::post(&server.admin("/admin/clients")).body("application/json", huge);
+    // A server may close the connection on whoever keeps sending.
+    if let Ok(answer) = Http::new().try_send(request).await {
+        assert_eq!(answer.status, 413, "{}", answer.text());
+    }
+    assert_eq!(Http::new().get(&server.admin("/health/alive")).await.status, 200);
+}
+
+/// RFC 5789 §2.2: a patch that cannot be applied is the client's mistake.
+#[tokio::test]
+async fn d35_a_malformed_patch_is_a_bad_request_and_changes_nothing() {
+    let (_database, server) = server().await;
+    let client = server.create_client(&web_client()).await;
+    let url = server.admin(&format!("/admin/clients/{}", client["client_id"].as_str().unwrap()));
+    let bodies = [
+        "not json",
+        "{}",
+        "[1]",
+        r#"[{"op":"explode","path":"/client_name"}]"#,
+        r#"[{"op":"replace","path":"no-slash","value":1}]"#,
+        r#"[{"op":"replace","path":"/client_name"}]"#,
+        r#"[{"op":"remove","path":"/no_such_member"}]"#,
+        r#"[{"op":"replace","path":"/redirect_uris","value":42}]"#,
+        r#"[{"op":"test","path":"/client_name","value":"another"}]"#,
+        r#"[{"op":"replace","path":"/client_id","value":"somebody-elses"}]"#,
+    ];
+    for body in bodies {
+        let answer = Http::new()
+            .send(Request::patch(&url).body("application/json", body))
+            .await;
+        assert!(
+            (400..500).contains(&answer.status),
+            "{body}: {} {}",
+            answer.status,
+            answer.text()
+        );
+        assert!(answer.json()["error"].is_string(), "{body}: {}", answer.text());
+    }
+    let mut after = Http::new().get(&url).await.json();
+    let mut before = client;
+    for value in [&mut before, &mut after] {
+        value.as_object_mut().unwrap().remove("client_secret");
+    }
+    assert_eq!(after, before);
+    let rename = r#"[{"op":"replace","path":"/client_name","value":"Another name"}]"#;
+    let answer = Http::new()
+        .send(Request::patch(&url).body("application/json-patch+json", rename))
+        .await;
+    assert_eq!(
+        (answer.status, &answer.json()["client_name"]),
+        (200, &"Another name".into())
+    );
+}
+
+/// The code for a body of the consent app that is no JSON object.
+#[tokio::test]
+async fn d35_a_malformed_answer_of_an_app_is_an_invalid_request() {
+    let (_database, server) = server().await;
+    let mut flow = Flow::new(&server).await;
+    let challenge = flow.consent_challenge(&json!({"subject": SUBJECT})).await;
+    for verb in ["accept", "reject"] {
+        let url = server.admin(&format!(
+            "/admin/oauth2/auth/requests/consent/{verb}?consent_challenge={challenge}"
+        ));
+        for body in ["{", "[]", "", "{\"grant_scope\": 7}", "{\"error\": 7}"] {
+            let answer = Http::new()
+                .send(Request::put(&url).body("application/json", body))
+                .await;
+            // Members of the other verb are ignored.
+            if answer.status != 200 {
+                assert_eq!(
+                    (answer.status, answer.error().as_str()),
+                    (400, "invalid_request"),
+                    "{verb} {body}"
+                );
+            } else {
+                assert!(body.starts_with("{\""), "{verb} {body:?} was accepted");
+            }
+        }
+    }
+}
+
+/// RFC 9110 §15.5.6: a wrong method is 405 and names the right ones, the same on both ports.
+#[tokio::test]
+async fn d40_wrong_methods_and_unknown_paths_are_told_apart_on_both_ports() {
+    let (_database, server) = server().await;
+    let cases = [
+        (Method::GET, server.public("/oauth2/token"), 405),
+        (Method::DELETE, server.public("/oauth2/auth"), 405),
+        (Method::PUT, server.public("/userinfo"), 405),
+        (Method::POST, server.public("/.well-known/openid-configuration"), 405),
+        (Method::PATCH, server.admin("/admin/clients"), 405),
+        (Method::POST, server.admin("/admin/oauth2/auth/requests/login"), 405),
+        (Method::GET, server.admin("/admin/oauth2/introspect"), 405),
+        (Method::GET, server.public("/no/such/path"), 404),
+        (Method::GET, server.admin("/no/such/path"), 404),
+        (Method::GET, server.public("/admin/clients"), 404),
+    ];
+    for (method, url, status) in cases {
+        let answer = Http::new().send(Request::new(method.clone(), &url)).await;
+        assert_eq!(answer.status, status, "{method} {url}: {}", answer.text());
+        assert_eq!(
+            answer.headers.contains_key("allow"),
+            status == 405,
+            "{method} {url}: {:?}",
+            answer.headers
+        );
+    }
+}
+
+/// RFC 9110 §10.2.2: where the new client is.
+#[tokio::test]
+async fn d13_the_location_of_a_new_client_leads_to_it() {
+    let (_database, server) = server().await;
+    for id in ["plain", "with space/and%20more", "ümlaut"] {
+        let mut metadata = web_client();
+        metadata["client_id"] = Value::from(id);
+        let answer = Http::new()
+            .send(Request::post(&server.admin("/admin/clients")).json(&metadata))
+            .await;
+        if answer.status != 201 {
+            assert_eq!(answer.status, 400, "{id}: {}", answer.text());
+            continue;
+        }
+        let location = answer.header("location").to_owned();
+        let url = if location.starts_with('/') {
+            server.admin(&location)
+        } else {
+            location
+        };
+        let found = Http::new().get(&url).await;
+        assert_eq!((found.status, &found.json()["client_id"]), (200, &id.into()), "{url}");
+    }
+}
+
+/// Pages of clients: each client once, however many there are; and the paths of version 1.
+#[tokio::test]
+async fn clients_are_listed_page_by_page() {
+    for database in [Database::postgres(), Database::sqlite()] {
+        let server = Server::on(&database).await;
+        for number in 0..7 {
+            let mut metadata = web_client();
+            metadata["client_id"] = Value::from(format!("client-{number}"));
+            server.create_client(&metadata).await;
+        }
+        let mut url = server.admin("/admin/clients?page_size=3");
+        let mut seen = Vec::new();
+        for page in 0.. {
+            assert!(page < 5, "the pages do not end");
+            let answer = Http::new().get(&url).await;
+            let clients = answer.json();
+            seen.extend(
+                clients
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|client| client["client_id"].to_string()),
+            );
+            let link = answer.header("link").to_owned();
+            let Some(next) = link.split(',').find(|part| part.contains("rel=\"next\"")) else {
+                break;
+            };
+            let target = next.split(['<', '>']).nth(1).unwrap();
+            let query = target.split_once('?').unwrap().1;
+            url = server.admin(&format!("/admin/clients?{query}"));
+        }
+        seen.sort();
+        let all: Vec<String> = (0..7).map(|number| format!("\"client-{number}\"")).collect();
+        assert_eq!(seen, all);
+        assert_eq!(
+            Http::new().get(&server.admin("/clients/client-1")).await.status,
+            200,
+            "version 1 path"
+        );
+    }
+}
