@@ -70,6 +70,7 @@ fn policy() -> Policy {
         pkce_enforced_for_public_clients: true,
         default_grant_allowed_scope: false,
         rotation_grace: Duration::ZERO,
+        id_token_alg: claviger_jose::Alg::RS256,
         dev: true,
         prefixes: Prefixes::default(),
         default_client_scope: Vec::new(),
