@@ -6,6 +6,7 @@ pub mod config;
 pub mod edge;
 pub mod keys;
 pub mod pages;
+pub mod provider;
 pub mod public;
 pub mod server;
 pub mod telemetry;

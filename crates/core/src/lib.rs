@@ -13,3 +13,4 @@ pub mod scope;
 pub mod seal;
 pub mod secrets;
 pub mod token;
+pub mod world;

@@ -3,10 +3,13 @@
 //! RFC 7591 §2, OpenID Connect Dynamic Client Registration §2, and the additions of Hydra's admin API. The record in
 //! the database is the JSON of [`Client`].
 
+mod parsed;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::parsed::ParsedClients;
 use crate::context::Timestamp;
 use crate::port::{ClientProof, ClientRecord, StoreError};
 

@@ -1,0 +1,105 @@
+//! The provider as the endpoints see it: one value with the store, the keys and the operator's decisions.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use claviger_core::client::ParsedClients;
+use claviger_core::context::{Cx, Entropy, Policy, Timestamp};
+use claviger_core::fault::Failure;
+use claviger_core::port::Store;
+use claviger_core::secrets::Secrets;
+use claviger_core::world::{IdTokenKeys, World};
+use claviger_jose::{Alg, SigningKey, VerifyingKey};
+
+use crate::config::Settings;
+use crate::config::settings::Cookies;
+use crate::keys::KeyRing;
+
+/// How many parsed clients are kept.
+const PARSED_CLIENTS: usize = 10_000;
+
+/// The state of every handler.
+pub type Shared = Arc<Provider>;
+
+/// Everything that the endpoints share.
+pub struct Provider {
+    /// Facts and changes.
+    pub store: Arc<dyn Store>,
+    /// The published keys.
+    pub ring: KeyRing,
+    /// What the operator decided.
+    pub policy: Policy,
+    /// The key schedule.
+    pub secrets: Secrets,
+    /// How cookies are written.
+    pub cookies: Cookies,
+    clients: ParsedClients,
+}
+
+impl Provider {
+    /// A provider over an open database.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, ring: KeyRing, policy: Policy, secrets: Secrets, settings: &Settings) -> Self {
+        Self {
+            store,
+            ring,
+            policy,
+            secrets,
+            cookies: settings.cookies.clone(),
+            clients: ParsedClients::new(PARSED_CLIENTS),
+        }
+    }
+
+    /// The context of a request that arrives now.
+    #[must_use]
+    pub fn cx(&self) -> Cx<'_> {
+        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Cx {
+            now: Timestamp(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)),
+            millis: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            entropy: &OperatingSystem,
+            policy: &self.policy,
+            secrets: &self.secrets,
+        }
+    }
+
+    /// What the use cases of a request that arrives now work with.
+    #[must_use]
+    pub fn world(&self) -> World<'_> {
+        World {
+            cx: self.cx(),
+            store: &*self.store,
+            keys: &self.ring,
+            clients: &self.clients,
+        }
+    }
+}
+
+/// The operating system's random generator.
+pub struct OperatingSystem;
+
+impl Entropy for OperatingSystem {
+    fn fill(&self, bytes: &mut [u8]) {
+        #[expect(
+            clippy::expect_used,
+            reason = "the library documents that the generator does not fail once it is seeded"
+        )]
+        aws_lc_rs::rand::fill(bytes).expect("the system's random generator answers");
+    }
+}
+
+#[async_trait]
+impl IdTokenKeys for KeyRing {
+    async fn signing(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
+        Ok(self.id_token_key(cx).await?)
+    }
+
+    async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
+        Ok(self.keys(cx).await?.verifying().to_vec())
+    }
+
+    async fn algorithms(&self, cx: &Cx<'_>) -> Result<Vec<Alg>, Failure> {
+        Ok(self.keys(cx).await?.signing_algs())
+    }
+}

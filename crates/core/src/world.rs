@@ -1,0 +1,48 @@
+//! What a use case works with: the context of its request, the facts, and the keys.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use claviger_jose::{Alg, SigningKey, VerifyingKey};
+
+use crate::client::{Client, ParsedClients};
+use crate::context::Cx;
+use crate::fault::Failure;
+use crate::port::{Freshness, Store};
+
+/// The keys that sign ID tokens, and those that verify one that comes back.
+#[async_trait]
+pub trait IdTokenKeys: Send + Sync {
+    /// The newest key for the algorithm that the operator chose.
+    async fn signing(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure>;
+    /// Every key that is still published (D28).
+    async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure>;
+    /// The algorithms for which a key is there.
+    async fn algorithms(&self, cx: &Cx<'_>) -> Result<Vec<Alg>, Failure>;
+}
+
+/// Everything that a use case may ask.
+#[derive(Clone, Copy)]
+pub struct World<'a> {
+    /// Time, randomness, policy and secrets.
+    pub cx: Cx<'a>,
+    /// Facts and changes.
+    pub store: &'a dyn Store,
+    /// The keys of ID tokens.
+    pub keys: &'a dyn IdTokenKeys,
+    /// Clients that were parsed before.
+    pub clients: &'a ParsedClients,
+}
+
+impl World<'_> {
+    /// The client with this id.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn client(&self, id: &str, freshness: Freshness) -> Result<Option<Arc<Client>>, Failure> {
+        let Some(record) = self.store.client(id, freshness).await? else {
+            return Ok(None);
+        };
+        Ok(Some(self.clients.read(&record)?))
+    }
+}
