@@ -13,5 +13,7 @@ pub mod port;
 pub mod scope;
 pub mod seal;
 pub mod secrets;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod world;
