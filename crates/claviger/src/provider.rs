@@ -12,9 +12,11 @@ use claviger_core::secrets::Secrets;
 use claviger_core::world::{IdTokenKeys, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
 
+use crate::admin::version::VERSION;
 use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
+use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
 const PARSED_CLIENTS: usize = 10_000;
@@ -34,6 +36,8 @@ pub struct Provider {
     pub secrets: Secrets,
     /// How cookies are written.
     pub cookies: Cookies,
+    /// Everything that is counted.
+    pub metrics: Metrics,
     clients: ParsedClients,
 }
 
@@ -47,8 +51,15 @@ impl Provider {
             policy,
             secrets,
             cookies: settings.cookies.clone(),
+            metrics: Metrics::new(VERSION),
             clients: ParsedClients::new(PARSED_CLIENTS),
         }
+    }
+
+    /// The same with metrics that count more than requests.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// The context of a request that arrives now.
