@@ -4,10 +4,12 @@
 //! error that says what to change.
 
 mod database;
+mod ports;
 mod purge;
 mod routes;
 mod serve;
 mod stop;
+mod welcome;
 
 use std::process::ExitCode;
 
