@@ -1,7 +1,7 @@
 //! The provider as the endpoints see it: one value with the store, the keys and the operator's decisions.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use claviger_core::client::ParsedClients;
@@ -65,9 +65,9 @@ impl Provider {
     /// The context of a request that arrives now.
     #[must_use]
     pub fn cx(&self) -> Cx<'_> {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let elapsed = since_epoch();
         Cx {
-            now: Timestamp(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)),
+            now: timestamp(elapsed),
             millis: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             entropy: &OperatingSystem,
             policy: &self.policy,
@@ -85,6 +85,19 @@ impl Provider {
             clients: &self.clients,
         }
     }
+}
+
+/// The time of this machine.
+pub(crate) fn now() -> Timestamp {
+    timestamp(since_epoch())
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn timestamp(since_epoch: Duration) -> Timestamp {
+    Timestamp(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The operating system's random generator.

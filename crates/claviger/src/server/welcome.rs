@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::ports::Side;
-use crate::config::{ConfigError, Dsn, Settings};
+use crate::config::{Dsn, Settings};
 
 /// Where the second command waits for the browser to come back.
 const CALLBACK: &str = "http://127.0.0.1:4446/callback";
@@ -28,7 +28,7 @@ fn text(settings: &Settings, sides: &[Side]) -> String {
     }
     if sides.len() == 2 {
         text.push_str(&first_flow(public, &admin));
-        text.push_str(&what_stays(settings.dsn()));
+        text.push_str(&what_stays(settings));
     }
     text.push('\n');
     text
@@ -62,8 +62,8 @@ Ctrl-C stops the server. "
     )
 }
 
-fn what_stays(dsn: Result<&Dsn, ConfigError>) -> String {
-    match dsn {
+fn what_stays(settings: &Settings) -> String {
+    match settings.dsn() {
         Ok(Dsn::Memory) | Err(_) => "Its data is in memory only, and gone then.\n".to_owned(),
         Ok(dsn) => format!("Its data stays in {dsn}, and the next start goes on with it.\n"),
     }
