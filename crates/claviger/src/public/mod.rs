@@ -1,3 +1,4 @@
 //! The public port: endpoints for clients and browsers.
 
+pub mod fallback;
 pub mod jwks;
