@@ -15,6 +15,7 @@ use claviger_jose::{Alg, SigningKey, VerifyingKey};
 use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
+use crate::public::discovery::Prepared;
 
 /// How many parsed clients are kept.
 const PARSED_CLIENTS: usize = 10_000;
@@ -34,6 +35,8 @@ pub struct Provider {
     pub secrets: Secrets,
     /// How cookies are written.
     pub cookies: Cookies,
+    /// The discovery document.
+    pub discovery: Prepared,
     clients: ParsedClients,
 }
 
@@ -47,6 +50,7 @@ impl Provider {
             policy,
             secrets,
             cookies: settings.cookies.clone(),
+            discovery: Prepared::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
         }
     }

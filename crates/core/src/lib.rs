@@ -6,6 +6,7 @@
 pub mod client;
 pub mod consented;
 pub mod context;
+pub mod discovery;
 pub mod fault;
 pub mod params;
 pub mod port;

@@ -1,3 +1,4 @@
 //! The public port: endpoints for clients and browsers.
 
+pub mod discovery;
 pub mod jwks;
