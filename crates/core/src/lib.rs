@@ -4,6 +4,7 @@
 //! through [`context::Entropy`], facts through [`port::Store`]; what is decided leaves as a [`port::Change`].
 
 pub mod client;
+pub mod client_auth;
 pub mod consented;
 pub mod context;
 pub mod discovery;
