@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
-use crate::client::Client;
+use crate::client_auth::Authenticated;
 use crate::consented::Consented;
 use crate::context::{Cx, Timestamp};
-use crate::fault::Failure;
+use crate::fault::{Failure, Fault};
 use crate::params::words;
 use crate::port::GrantRecord;
 use crate::scope;
@@ -20,15 +20,15 @@ use crate::token::lookup::{KnownAccess, KnownRefresh};
 use crate::world::World;
 
 /// Who asks.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub enum Caller<'a> {
     /// The operator's side: every token is described.
     Admin {
         /// Only a token with all of these scopes, space-delimited, counts as active.
         scope: Option<&'a str>,
     },
-    /// An authenticated client: its own tokens are described, and access tokens that have it in their audience.
-    Client(&'a Client),
+    /// A client: its own tokens are described, and access tokens that have it in their audience.
+    Client(&'a Authenticated),
 }
 
 /// What the caller is told.
@@ -77,8 +77,15 @@ impl Serialize for Introspection {
 /// Describes the token behind `text` to the caller.
 ///
 /// # Errors
-/// [`Failure::Store`] if the database does not answer: whether the token lives is not known then.
+/// [`Fault::ClientUnknown`] if the caller is a public client, [`Failure::Store`] if the database does not answer: whether
+/// the token lives is not known then.
 pub async fn introspect(world: &World<'_>, text: &str, caller: Caller<'_>) -> Result<Introspection, Failure> {
+    // "the endpoint MUST also require some form of authorization" (§2.1), which a client without a secret cannot give.
+    if let Caller::Client(caller) = caller
+        && caller.client.is_public()
+    {
+        return Err(Fault::ClientUnknown.because("A public client cannot introspect tokens."));
+    }
     if let Some(token) = KnownAccess::find(world, text).await? {
         return access(&world.cx, &token, caller);
     }
@@ -92,7 +99,7 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
     let is_told = token.lives(cx.now)
         && match caller {
             Caller::Admin { scope } => has_scopes(cx, token.scope(), scope),
-            Caller::Client(client) => {
+            Caller::Client(Authenticated { client, .. }) => {
                 client.id == *token.client_id() || token.audience().iter().any(|entry| **entry == *client.id)
             }
         };
@@ -122,7 +129,7 @@ fn refresh(cx: &Cx<'_>, token: &KnownRefresh, caller: Caller<'_>) -> Result<Intr
             Caller::Admin { scope } => has_scopes(cx, &grant.scope, scope),
             // "Refresh tokens are intended for use only with authorization servers and are never sent to resource
             // servers" (RFC 6749 §1.5): the audience has no business with them.
-            Caller::Client(client) => client.id == grant.client_id,
+            Caller::Client(Authenticated { client, .. }) => client.id == grant.client_id,
         };
     if !is_told {
         return Ok(Introspection::Inactive);

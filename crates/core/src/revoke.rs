@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::client::Client;
+use crate::client_auth::Authenticated;
 use crate::fault::Failure;
 use crate::port::{Change, Outcome};
 use crate::token::lookup::{KnownAccess, KnownRefresh};
@@ -26,11 +26,11 @@ pub enum Revocation {
     },
 }
 
-/// Revokes the token behind `text` on behalf of `client`, which is authenticated, or public and named by itself (§2.1).
+/// Revokes the token behind `text` on behalf of the client that sent it, which may be a public one (§2.1).
 ///
 /// # Errors
 /// [`Failure::Store`] if the database does not answer: "the client must assume the token still exists" (§2.2.1).
-pub async fn revoke(world: &World<'_>, client: &Client, text: &str) -> Result<Revocation, Failure> {
+pub async fn revoke(world: &World<'_>, caller: &Authenticated, text: &str) -> Result<Revocation, Failure> {
     let (owner, change) = if let Some(token) = KnownAccess::find(world, text).await? {
         (Arc::clone(token.client_id()), Change::RevokeAccess(token.id))
     } else if let Some(token) = KnownRefresh::find(world, text).await? {
@@ -43,7 +43,7 @@ pub async fn revoke(world: &World<'_>, client: &Client, text: &str) -> Result<Re
         return Ok(Revocation::Unknown);
     };
     // "verifies whether the token was issued to the client making the revocation request" (§2.1).
-    if owner != client.id {
+    if owner != caller.client.id {
         return Ok(Revocation::OfAnother { owner });
     }
     Ok(match world.store.apply(change).await? {

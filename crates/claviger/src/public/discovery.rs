@@ -37,8 +37,9 @@ impl Prepared {
         {
             return Ok(written.clone());
         }
-        let written = serde_json::to_vec(&discovery::metadata(policy, &algorithms))
+        let mut written = serde_json::to_vec(&discovery::metadata(policy, &algorithms))
             .map_err(|error| Failure::Internal(format!("the discovery document cannot be written: {error}")))?;
+        written.push(b'\n');
         let written = Bytes::from(written);
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((algorithms, written.clone()));
         Ok(written)

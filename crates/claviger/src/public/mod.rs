@@ -1,4 +1,8 @@
 //! The public port: endpoints for clients and browsers.
 
+mod client;
 pub mod discovery;
+pub mod introspect;
 pub mod jwks;
+pub mod revoke;
+pub mod userinfo;
