@@ -196,6 +196,7 @@ faults! {
 
     // Tokens that are presented
     TokenMissing => InvalidRequest, "RFC 7009 \u{a7}2.1", "The parameter token is missing. Send the token in the body.";
+    ClientIdAbsent => InvalidRequest, "-", "The query parameter client_id is missing. Name the client whose access tokens shall end.";
     BearerMissing => RequestUnauthorized, "RFC 6750 \u{a7}3.1", "There is no access token. Send it in the header Authorization, after the word Bearer.";
     BearerTwice => InvalidRequest, "RFC 6750 \u{a7}2", "There is an access token in the header and in the body. Send it once.";
     BearerInvalid => InvalidToken, "RFC 6750 \u{a7}3.1", "The access token is unknown, expired or revoked. Get a new one.";

@@ -1,9 +1,10 @@
-//! `/admin/oauth2/flush`: removal of what has expired, for the command line of Hydra 1.
+//! `/admin/oauth2/tokens` and `/oauth2/flush`: the end of a client's access tokens, and of rows that have expired.
 
 use axum::extract::State;
 use axum::response::Response;
-use claviger_core::context::Timestamp;
+use claviger_core::context::{Id, Timestamp};
 use claviger_core::fault::Fault;
+use claviger_core::port::{Change, Outcome};
 use serde::Deserialize;
 
 use crate::edge::call::Call;
@@ -16,6 +17,27 @@ const ROUND: u32 = 1_000;
 /// Rounds of one request. What is left goes with the next one, or by the server itself in the background.
 const MOST_ROUNDS: u32 = 100;
 
+/// `DELETE /admin/oauth2/tokens?client_id=`: ends the access tokens of a client. Its refresh tokens live on.
+pub async fn delete(State(provider): State<Shared>, call: Call) -> Response {
+    match end_access(&provider, &call).await {
+        Ok(()) => reply::no_content(),
+        Err(problem) => reply::admin_error(&problem),
+    }
+}
+
+async fn end_access(provider: &Provider, call: &Call) -> Result<(), Problem> {
+    let query = call.query()?;
+    let client = query.get("client_id").ok_or(Fault::ClientIdAbsent)?;
+    let change = Change::RevokeClientAccess {
+        client: client.to_owned(),
+        up_to: Id::last_of(provider.cx().millis),
+    };
+    match provider.store.apply(change).await? {
+        Outcome::Applied | Outcome::LostRace => Ok(()),
+    }
+}
+
+/// The body of a flush, as the command line of Hydra 1 sends it.
 #[derive(Deserialize)]
 struct FlushRequest {
     /// RFC 3339: what expired later stays.
