@@ -16,6 +16,8 @@ pub mod revoke;
 pub mod scope;
 pub mod seal;
 pub mod secrets;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod userinfo;
 pub mod world;

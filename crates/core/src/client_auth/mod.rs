@@ -12,6 +12,8 @@ mod remembered;
 pub mod secret;
 mod secret_basic;
 mod secret_post;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

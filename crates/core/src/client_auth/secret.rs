@@ -131,7 +131,8 @@ fn sized(tag: &hmac::Tag) -> [u8; 32] {
 /// from no client at all.
 fn verify_any(stored: &[String], presented: &str) -> bool {
     if stored.is_empty() {
-        return argon2id(presented, &[0; 16]).is_none();
+        std::hint::black_box(argon2id(presented, &[0; 16]));
+        return false;
     }
     stored.iter().any(|stored| verify(stored, presented))
 }
