@@ -18,6 +18,7 @@ use crate::admin::version::VERSION;
 use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
+use crate::public::discovery::Prepared;
 use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
@@ -40,6 +41,8 @@ pub struct Provider {
     pub cookies: Cookies,
     /// Everything that is counted.
     pub metrics: Metrics,
+    /// The discovery document.
+    pub discovery: Prepared,
     clients: ParsedClients,
     slow: SlowThreads,
 }
@@ -55,6 +58,7 @@ impl Provider {
             secrets,
             cookies: settings.cookies.clone(),
             metrics: Metrics::new(VERSION),
+            discovery: Prepared::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             slow: SlowThreads::new(),
         }

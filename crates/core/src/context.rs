@@ -56,6 +56,17 @@ impl Id {
         )
     }
 
+    /// The greatest id of a moment, milliseconds since 1970: every id that was generated until then sorts up to it.
+    #[must_use]
+    pub fn last_of(millis: u64) -> Self {
+        let mut bytes = [0xff; 16];
+        let [_, _, time @ ..] = millis.to_be_bytes();
+        for (to, from) in bytes.iter_mut().zip(time) {
+            *to = from;
+        }
+        Self(bytes)
+    }
+
     /// Reads the hyphenated text that [`fmt::Display`] writes.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

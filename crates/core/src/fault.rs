@@ -194,6 +194,14 @@ faults! {
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";
 
+    // Tokens that are presented
+    TokenMissing => InvalidRequest, "RFC 7009 \u{a7}2.1", "The parameter token is missing. Send the token in the body.";
+    ClientIdAbsent => InvalidRequest, "-", "The query parameter client_id is missing. Name the client whose access tokens shall end.";
+    BearerMissing => RequestUnauthorized, "RFC 6750 \u{a7}3.1", "There is no access token. Send it in the header Authorization, after the word Bearer.";
+    BearerTwice => InvalidRequest, "RFC 6750 \u{a7}2", "There is an access token in the header and in the body. Send it once.";
+    BearerInvalid => InvalidToken, "RFC 6750 \u{a7}3.1", "The access token is unknown, expired or revoked. Get a new one.";
+    OpenIdNotGranted => InsufficientScope, "OpenID Connect Core \u{a7}5.3.1", "The access token was not granted the scope openid by a person. Ask for that scope in the authorization request.";
+
     // Ours
     Unavailable => TemporarilyUnavailable, "RFC 6749 \u{a7}4.1.2.1", "The server cannot reach its database right now. Try again in a few seconds.";
     Internal => ServerError, "RFC 6749 \u{a7}4.1.2.1", "The server met an unexpected error. Tell its operator the request id.";

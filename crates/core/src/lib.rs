@@ -7,13 +7,17 @@ pub mod client;
 pub mod client_auth;
 pub mod consented;
 pub mod context;
+pub mod discovery;
 pub mod fault;
+pub mod introspect;
 pub mod params;
 pub mod port;
+pub mod revoke;
 pub mod scope;
 pub mod seal;
 pub mod secrets;
 #[cfg(test)]
 mod testing;
 pub mod token;
+pub mod userinfo;
 pub mod world;

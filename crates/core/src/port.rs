@@ -378,6 +378,14 @@ pub enum Change {
     RevokeGrant(Id),
     /// Remove an access token. Applied also if it is gone already.
     RevokeAccess(Id),
+    /// End the access tokens of a client that were made up to an id; its refresh tokens and grants live on. Applied also if
+    /// there is no such client.
+    RevokeClientAccess {
+        /// `client_id`.
+        client: String,
+        /// The last id that is dead: [`Id::last_of`] the present.
+        up_to: Id,
+    },
     /// Remove a login session. Applied also if it is gone already.
     EndSession(Id),
     /// Insert a client; the version is ignored. Predicate: the id is free.

@@ -51,6 +51,7 @@ macro_rules! migrations {
 
 migrations! {
     1 "0001_spine",
+    2 "0002_access_after",
 }
 
 /// How one step stands.

@@ -92,6 +92,9 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         Change::BurnCode { code, at } => predicate(&all.burn_code, values![uuid(*code), at.0]),
         Change::RevokeGrant(id) => always(&all.revoke_grant, values![uuid(*id)]),
         Change::RevokeAccess(id) => always(&all.revoke_access, values![uuid(*id)]),
+        Change::RevokeClientAccess { client, up_to } => {
+            always(&all.revoke_client_access, values![client, uuid(*up_to)])
+        }
         Change::EndSession(id) => always(&all.end_session, values![uuid(*id)]),
         Change::CreateClient(_)
         | Change::UpdateClient(_)
@@ -247,7 +250,7 @@ pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
     let row = |kind: u8, id: &Id| (kind, id.0.to_vec());
     match change {
         Change::CreateClient(client) | Change::UpdateClient(client) => (0, client.id.as_bytes().to_vec()),
-        Change::DeleteClient(id) => (0, id.as_bytes().to_vec()),
+        Change::DeleteClient(id) | Change::RevokeClientAccess { client: id, .. } => (0, id.as_bytes().to_vec()),
         Change::SeedKey { key, .. } | Change::AddKey(key) | Change::PutKey(key) => (1, key.set.as_bytes().to_vec()),
         Change::ReplaceKeySet { set, .. } | Change::DeleteKey { set, .. } | Change::DeleteKeySet(set) => {
             (1, set.as_bytes().to_vec())

@@ -91,7 +91,7 @@ statements! {
         " FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
-          WHERE a.id = ANY($1)"
+          WHERE a.id = ANY($1) AND a.id > c.access_after"
     );
     refresh = concat!(
         "SELECT r.id, r.digest, r.grant_id, r.issued_at, r.expires_at, r.used_at,
@@ -99,8 +99,8 @@ statements! {
                 a.id, a.digest, a.scope, a.issued_at, a.expires_at, ", grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
-          LEFT JOIN claviger_access a ON a.id = r.successor
           LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial) ON g.id = r.grant_id
+          LEFT JOIN claviger_access a ON a.id = r.successor AND a.id > c.access_after
           WHERE r.id = $1"
     );
     keys = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = $1
@@ -178,6 +178,7 @@ statements! {
     revoke_grant = "WITH revoked AS (DELETE FROM claviger_grant WHERE id = $1)
           DELETE FROM claviger_refresh WHERE grant_id = $1 AND expires_at = 9223372036854775807";
     revoke_access = "DELETE FROM claviger_access WHERE id = $1";
+    revoke_client_access = "UPDATE claviger_client SET access_after = greatest(access_after, $2) WHERE id = $1";
     end_session = "DELETE FROM claviger_session WHERE id = $1";
     create_client = "WITH next AS (SELECT nextval('claviger_client_serial') AS serial)
           INSERT INTO claviger_client (serial, id, version, name, owner, document, created_at, updated_at)

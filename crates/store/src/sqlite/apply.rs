@@ -62,6 +62,9 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             always(connection, statements::REMOVE_ENDLESS, [id.0])
         }
         Change::RevokeAccess(id) => always(connection, statements::REVOKE_ACCESS, [id.0]),
+        Change::RevokeClientAccess { client, up_to } => {
+            always(connection, statements::REVOKE_CLIENT_ACCESS, params![client, up_to.0])
+        }
         Change::EndSession(id) => always(connection, statements::END_SESSION, [id.0]),
         Change::CreateClient(client) => create_client(connection, client),
         Change::UpdateClient(client) => update_client(connection, client),

@@ -71,7 +71,7 @@ statements! {
         " FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
-          WHERE a.id = ?1"
+          WHERE a.id = ?1 AND a.id > c.access_after"
     );
 
     REFRESH = concat!(
@@ -81,9 +81,9 @@ statements! {
         grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
-          LEFT JOIN claviger_access a ON a.id = r.successor
           LEFT JOIN claviger_grant g ON g.id = r.grant_id
           LEFT JOIN claviger_client c ON c.serial = g.client_serial
+          LEFT JOIN claviger_access a ON a.id = r.successor AND a.id > c.access_after
           WHERE r.id = ?1"
     );
 
@@ -148,6 +148,8 @@ statements! {
     REMOVE_ENDLESS = "DELETE FROM claviger_refresh WHERE grant_id = ?1 AND expires_at = 9223372036854775807";
 
     REVOKE_ACCESS = "DELETE FROM claviger_access WHERE id = ?1";
+
+    REVOKE_CLIENT_ACCESS = "UPDATE claviger_client SET access_after = max(access_after, ?2) WHERE id = ?1";
 
     CREATE_CLIENT = "INSERT INTO claviger_client (id, version, name, owner, document, created_at, updated_at)
           VALUES (?1, 0, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO NOTHING";

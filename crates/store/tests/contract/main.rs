@@ -101,6 +101,7 @@ contract! {
         a_token_is_not_issued_to_an_outdated_client,
         a_token_of_a_grant_is_not_issued_without_its_code,
         an_access_token_is_revoked_alone,
+        the_access_tokens_of_a_client_end_together_and_nothing_else_does,
         the_latest_remembered_grant_is_found,
         remembering_a_grant_forgets_earlier_ones_but_their_tokens_live,
         a_revoked_grant_does_not_bring_back_an_earlier_one;

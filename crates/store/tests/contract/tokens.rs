@@ -294,6 +294,39 @@ pub(crate) async fn a_token_of_a_grant_is_not_issued_without_its_code(scene: &Sc
     assert!(matches!(refusal, Err(StoreError::Broken(_))), "{refusal:?}");
 }
 
+pub(crate) async fn the_access_tokens_of_a_client_end_together_and_nothing_else_does(scene: &Scene) {
+    let store = scene.store();
+    let (client, _, first) = scene.redeemed("app").await;
+    let (_, _, others) = scene.redeemed("other").await;
+    let own = own_access("app");
+    let issue = |access: &AccessRecord| Change::Issue {
+        access: access.clone(),
+        client: proof(&client),
+    };
+    applied(&*store, issue(&own)).await;
+    let second = refresh(first.grant);
+    applied(&*store, rotate(&first, &second, &client)).await;
+    let up_to = id();
+    let end = |client: &str| Change::RevokeClientAccess {
+        client: client.to_owned(),
+        up_to,
+    };
+    applied(&*store, end("app")).await;
+    applied(&*store, end("nobody")).await;
+
+    assert_eq!(store.access(own.id).await.unwrap(), None);
+    assert_eq!(store.access(second.id).await.unwrap(), None);
+    let facts = store.refresh(first.id, Freshness::Latest).await.unwrap().unwrap();
+    assert_eq!(facts.rotated.as_ref().map(|rotated| &rotated.access), Some(&None));
+    assert!(store.access(others.id).await.unwrap().is_some());
+
+    let (later, third) = (own_access("app"), refresh(first.grant));
+    applied(&*store, issue(&later)).await;
+    applied(&*store, rotate(&second, &third, &client)).await;
+    assert!(store.access(later.id).await.unwrap().is_some());
+    assert!(store.access(third.id).await.unwrap().is_some());
+}
+
 pub(crate) async fn an_access_token_is_revoked_alone(scene: &Scene) {
     let store = scene.store();
     let (_, _, refresh) = scene.redeemed("app").await;

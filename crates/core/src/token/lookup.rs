@@ -1,0 +1,171 @@
+//! What the database knows about a token that somebody presented.
+//!
+//! RFC 6749 §1.4 and §1.5. Garbage is refused by its checksum, without a query; what is found is compared by digest.
+
+use std::sync::Arc;
+
+use crate::context::{Id, Timestamp};
+use crate::fault::Failure;
+use crate::port::{Freshness, GrantRecord, Owner, RefreshFacts};
+use crate::token::opaque::{Kind, Presented};
+use crate::world::World;
+
+/// An access token that is neither revoked nor unknown. It may have expired.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownAccess {
+    /// The lookup part.
+    pub id: Id,
+    /// On whose behalf it acts.
+    pub holder: Holder,
+    /// Time of issue.
+    pub issued_at: Timestamp,
+    /// End of life.
+    pub expires_at: Timestamp,
+}
+
+/// On whose behalf an access token acts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A person, by a grant.
+    Person {
+        /// The grant.
+        grant: Arc<GrantRecord>,
+        /// The scope of the token, if it is narrower than the grant's (RFC 6749 §6).
+        narrowed: Option<Vec<String>>,
+    },
+    /// The client itself (RFC 6749 §4.4).
+    Client {
+        /// The client.
+        id: Arc<str>,
+        /// Granted scopes.
+        scope: Vec<String>,
+        /// Granted audiences.
+        audience: Vec<String>,
+    },
+}
+
+impl KnownAccess {
+    /// The access token behind `text`.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find(world: &World<'_>, text: &str) -> Result<Option<Self>, Failure> {
+        let Some(presented) = Presented::recognize(world.cx.secrets, Kind::Access, text) else {
+            return Ok(None);
+        };
+        let Some(facts) = world.store.access(presented.id).await? else {
+            return Ok(None);
+        };
+        let access = facts.access;
+        if access.digest != presented.digest {
+            return Ok(None);
+        }
+        let holder = match (access.owner, facts.grant) {
+            (Owner::Grant { scope: narrowed, .. }, Some(grant)) => Holder::Person { grant, narrowed },
+            (Owner::Grant { .. }, None) => return Ok(None),
+            (Owner::Client { id, scope, audience }, _) => Holder::Client { id, scope, audience },
+        };
+        Ok(Some(Self {
+            id: access.id,
+            holder,
+            issued_at: access.issued_at,
+            expires_at: access.expires_at,
+        }))
+    }
+
+    /// Whether the token has not expired.
+    #[must_use]
+    pub fn lives(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+
+    /// The grant of a person; none for a token of the client itself.
+    #[must_use]
+    pub fn grant(&self) -> Option<&GrantRecord> {
+        match &self.holder {
+            Holder::Person { grant, .. } => Some(grant),
+            Holder::Client { .. } => None,
+        }
+    }
+
+    /// The client to which the token was issued.
+    #[must_use]
+    pub fn client_id(&self) -> &Arc<str> {
+        match &self.holder {
+            Holder::Person { grant, .. } => &grant.client_id,
+            Holder::Client { id, .. } => id,
+        }
+    }
+
+    /// The person who granted, or the client itself.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        match &self.holder {
+            Holder::Person { grant, .. } => &grant.subject,
+            Holder::Client { id, .. } => id,
+        }
+    }
+
+    /// Granted scopes.
+    #[must_use]
+    pub fn scope(&self) -> &[String] {
+        match &self.holder {
+            Holder::Person { grant, narrowed } => narrowed.as_ref().unwrap_or(&grant.scope),
+            Holder::Client { scope, .. } => scope,
+        }
+    }
+
+    /// Granted audiences.
+    #[must_use]
+    pub fn audience(&self) -> &[String] {
+        match &self.holder {
+            Holder::Person { grant, .. } => &grant.audience,
+            Holder::Client { audience, .. } => audience,
+        }
+    }
+}
+
+/// A refresh token of a grant that is not revoked. It may have expired or been used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownRefresh {
+    facts: Arc<RefreshFacts>,
+    grant: Arc<GrantRecord>,
+}
+
+impl KnownRefresh {
+    /// The refresh token behind `text`, as the database has it now.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn find(world: &World<'_>, text: &str) -> Result<Option<Self>, Failure> {
+        let Some(presented) = Presented::recognize(world.cx.secrets, Kind::Refresh, text) else {
+            return Ok(None);
+        };
+        let Some(facts) = world.store.refresh(presented.id, Freshness::Latest).await? else {
+            return Ok(None);
+        };
+        if facts.refresh.digest != presented.digest {
+            return Ok(None);
+        }
+        let grant = facts.grant.clone();
+        Ok(grant.map(|grant| Self { facts, grant }))
+    }
+
+    /// What is stored.
+    #[must_use]
+    pub fn facts(&self) -> &RefreshFacts {
+        &self.facts
+    }
+
+    /// Its grant.
+    #[must_use]
+    pub fn grant(&self) -> &GrantRecord {
+        &self.grant
+    }
+
+    /// Whether the token has neither expired nor been used.
+    #[must_use]
+    pub fn lives(&self, now: Timestamp) -> bool {
+        now < self.facts.refresh.expires_at && self.facts.rotated.is_none()
+    }
+}
