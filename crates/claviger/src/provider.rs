@@ -1,5 +1,6 @@
 //! The provider as the endpoints see it: one value with the store, the keys and the operator's decisions.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,8 +10,9 @@ use claviger_core::context::{Cx, Entropy, Policy, Timestamp};
 use claviger_core::fault::Failure;
 use claviger_core::port::Store;
 use claviger_core::secrets::Secrets;
-use claviger_core::world::{IdTokenKeys, World};
+use claviger_core::world::{IdTokenKeys, Slow, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
+use tokio::sync::Semaphore;
 
 use crate::config::Settings;
 use crate::config::settings::Cookies;
@@ -35,6 +37,7 @@ pub struct Provider {
     /// How cookies are written.
     pub cookies: Cookies,
     clients: ParsedClients,
+    slow: SlowThreads,
 }
 
 impl Provider {
@@ -48,6 +51,7 @@ impl Provider {
             secrets,
             cookies: settings.cookies.clone(),
             clients: ParsedClients::new(PARSED_CLIENTS),
+            slow: SlowThreads::new(),
         }
     }
 
@@ -72,6 +76,34 @@ impl Provider {
             store: &*self.store,
             keys: &self.ring,
             clients: &self.clients,
+            slow: &self.slow,
+        }
+    }
+}
+
+/// A bounded number of threads beside those that serve requests.
+struct SlowThreads(Arc<Semaphore>);
+
+impl SlowThreads {
+    fn new() -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        Self(Arc::new(Semaphore::new(2 * cores)))
+    }
+}
+
+#[async_trait]
+impl Slow for SlowThreads {
+    async fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        let Ok(permit) = Arc::clone(&self.0).acquire_owned().await else {
+            return;
+        };
+        let done = tokio::task::spawn_blocking(move || {
+            job();
+            // Held to the end of the job, not of the request: one that gives up must not make room for another job.
+            drop(permit);
+        });
+        if let Err(error) = done.await {
+            tracing::error!(%error, "a long computation failed");
         }
     }
 }

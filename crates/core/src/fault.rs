@@ -152,6 +152,12 @@ faults! {
 
     // Client
     ClientUnknown => InvalidClient, "RFC 6749 \u{a7}5.2", "Client authentication failed. Check the client id, the secret and the authentication method.";
+    ClientUnnamed => InvalidRequest, "RFC 6749 \u{a7}3.2.1", "The request names no client. Authenticate with HTTP Basic, or send client_id and client_secret in the form.";
+    CredentialsTwice => InvalidRequest, "RFC 6749 \u{a7}2.3", "The request carries the credentials of a client in more than one way. Send them once, either in the Authorization header or in the form.";
+    BasicMalformed => InvalidRequest, "RFC 6749 \u{a7}2.3.1", "The Authorization header is not Basic with base64 of client id, colon and secret, each form-encoded before.";
+    ClientSchemeUnsupported => InvalidClient, "RFC 6749 \u{a7}5.2", "The scheme of the Authorization header does not authenticate clients. Use Basic.";
+    ClientAssertion => InvalidClient, "RFC 7521 \u{a7}4.2.1", "Client assertions are not supported. Authenticate with the client secret.";
+    ClientMethodUnregistered => InvalidClient, "RFC 7591 \u{a7}2", "The client used another authentication method than the registered one.";
     ClientMissing => InvalidClient, "RFC 6749 \u{a7}4.1.2.1", "The parameter client_id is missing or names no client.";
 
     // Client registration

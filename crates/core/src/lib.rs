@@ -4,6 +4,7 @@
 //! through [`context::Entropy`], facts through [`port::Store`]; what is decided leaves as a [`port::Change`].
 
 pub mod client;
+pub mod client_auth;
 pub mod consented;
 pub mod context;
 pub mod fault;
@@ -12,5 +13,7 @@ pub mod port;
 pub mod scope;
 pub mod seal;
 pub mod secrets;
+#[cfg(test)]
+mod testing;
 pub mod token;
 pub mod world;

@@ -123,7 +123,8 @@ pub fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(' ').filter(|word| !word.is_empty())
 }
 
-fn decode(text: &[u8]) -> Result<String, ParamsError> {
+/// Decodes one form-encoded name or value.
+pub(crate) fn decode(text: &[u8]) -> Result<String, ParamsError> {
     let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
         Cow::Owned(
             text.iter()

@@ -44,6 +44,7 @@ pub(crate) struct Keys {
     pub(crate) at_rest: LessSafeKey,
     pub(crate) token_checksum: hmac::Key,
     pub(crate) successor: hmac::Key,
+    pub(crate) client_secret: hmac::Key,
 }
 
 impl Secrets {
@@ -115,6 +116,7 @@ impl Keys {
             at_rest: aead("at rest")?,
             token_checksum: mac("token checksum")?,
             successor: mac("refresh successor")?,
+            client_secret: mac("client secret")?,
         })
     }
 }

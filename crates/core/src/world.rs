@@ -1,6 +1,6 @@
 //! What a use case works with: the context of its request, the facts, and the keys.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
@@ -21,6 +21,13 @@ pub trait IdTokenKeys: Send + Sync {
     async fn algorithms(&self, cx: &Cx<'_>) -> Result<Vec<Alg>, Failure>;
 }
 
+/// Threads for what takes long: hashing, which must not hold up those that serve requests.
+#[async_trait]
+pub trait Slow: Send + Sync {
+    /// Runs the job to its end, also if nobody waits for it any more.
+    async fn run(&self, job: Box<dyn FnOnce() + Send>);
+}
+
 /// Everything that a use case may ask.
 #[derive(Clone, Copy)]
 pub struct World<'a> {
@@ -32,6 +39,8 @@ pub struct World<'a> {
     pub keys: &'a dyn IdTokenKeys,
     /// Clients that were parsed before.
     pub clients: &'a ParsedClients,
+    /// Where long computations run.
+    pub slow: &'a dyn Slow,
 }
 
 impl World<'_> {
@@ -44,5 +53,26 @@ impl World<'_> {
             return Ok(None);
         };
         Ok(Some(self.clients.read(&record)?))
+    }
+
+    /// The result of a long computation.
+    ///
+    /// # Errors
+    /// [`Failure::Internal`] if the job came to no end.
+    pub async fn compute<T, F>(&self, job: F) -> Result<T, Failure>
+    where
+        T: Send + Sync + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        let result = Arc::new(OnceLock::new());
+        let slot = Arc::clone(&result);
+        self.slow
+            .run(Box::new(move || {
+                let _ = slot.set(job());
+            }))
+            .await;
+        Arc::into_inner(result)
+            .and_then(OnceLock::into_inner)
+            .ok_or_else(|| Failure::Internal("a long computation came to no end".to_owned()))
     }
 }

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::parsed::ParsedClients;
+use crate::client_auth::LastProven;
 use crate::context::Timestamp;
 use crate::port::{ClientProof, ClientRecord, StoreError};
 
@@ -82,6 +83,9 @@ pub struct Client {
     /// `updated_at`.
     #[serde(skip)]
     pub updated_at: Timestamp,
+    /// The secret that authenticated it last; a new client starts with the default, which is none.
+    #[serde(skip)]
+    pub last_proven: LastProven,
 }
 
 /// Lifespans of one client's tokens by grant, in seconds; none means the global ones.

@@ -1,0 +1,46 @@
+//! The last secret that authenticated a client, so that its slow hash is computed once and not for each request.
+
+use std::fmt;
+use std::sync::Mutex;
+
+use crate::port::Digest;
+
+/// A keyed digest of the last good secret. It lives in the parsed client, so it ends with the client's version, and is
+/// no part of what the client is: two clients with different memories are equal.
+#[derive(Default)]
+pub struct LastProven(Mutex<Option<Digest>>);
+
+impl LastProven {
+    /// Whether the secret with this digest authenticated the client before. Compares in constant time.
+    pub(super) fn is(&self, digest: &Digest) -> bool {
+        self.0.lock().is_ok_and(|last| last.as_ref() == Some(digest))
+    }
+
+    /// Keeps the digest of a secret that was found right.
+    pub(super) fn keep(&self, digest: Digest) {
+        if let Ok(mut last) = self.0.lock() {
+            *last = Some(digest);
+        }
+    }
+}
+
+impl Clone for LastProven {
+    /// A copy of a client proves its secrets anew.
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for LastProven {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for LastProven {}
+
+impl fmt::Debug for LastProven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LastProven(..)")
+    }
+}

@@ -1,0 +1,198 @@
+//! Client secrets: how they are made, kept and compared.
+//!
+//! Implements RFC 6749 §10.1 and §10.10, RFC 9106 (Argon2id), RFC 8018 §5.2 (PBKDF2). A generated secret has 157 bits
+//! and rests as a keyed digest, which costs a microsecond; one that a person chose rests as a slow hash. Hashes that
+//! Hydra made, bcrypt and PBKDF2, verify as they are.
+
+use std::num::NonZeroU32;
+
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use argon2::{Algorithm, Argon2, Params as Cost, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::{hmac, pbkdf2};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
+use zeroize::Zeroizing;
+
+use crate::client::Client;
+use crate::context::{Cx, Entropy};
+use crate::fault::Failure;
+use crate::port::Digest;
+use crate::secrets::{Keys, Secrets};
+use crate::world::World;
+
+/// What Hydra draws secrets from.
+const ALPHABET: &[u8; 66] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
+/// 26 characters of 66 have 157 bits.
+const LENGTH: usize = 26;
+/// Before the keyed digest of a generated secret.
+const GENERATED: &str = "$clv-hmac-sha256$";
+/// OWASP's recommendation with the least memory: KiB, passes, lanes.
+const COST: (u32, u32, u32) = (7168, 5, 1);
+
+/// How a presented secret is compared with a stored one.
+enum Check {
+    /// Decided at once.
+    Quick(bool),
+    /// Needs the job of [`verify`], away from the threads that serve requests.
+    Slow,
+}
+
+/// A new secret of 26 characters.
+#[must_use]
+pub fn generate_secret(entropy: &dyn Entropy) -> Zeroizing<String> {
+    let mut secret = Zeroizing::new(String::with_capacity(LENGTH));
+    let mut random = Zeroizing::new([0; 2 * LENGTH]);
+    while secret.len() < LENGTH {
+        entropy.fill(random.as_mut());
+        // Bytes past the last whole multiple of the alphabet are left out, so that each character is equally likely.
+        let even = random.iter().filter(|byte| usize::from(**byte) < ALPHABET.len() * 3);
+        let drawn = even.filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
+        let missing = LENGTH - secret.len();
+        secret.extend(drawn.take(missing).map(|byte| char::from(*byte)));
+    }
+    secret
+}
+
+/// What is stored of a generated secret.
+#[must_use]
+pub fn digest_generated(secrets: &Secrets, secret: &str) -> String {
+    let mac = keyed(secrets.current(), b"generated", secret);
+    format!("{GENERATED}{}", STANDARD_NO_PAD.encode(mac.as_ref()))
+}
+
+/// What is stored of a secret that a person chose.
+///
+/// # Errors
+/// If no thread takes the job.
+pub async fn hash_chosen(world: &World<'_>, secret: &str) -> Result<String, Failure> {
+    let secret = Zeroizing::new(secret.to_owned());
+    let mut salt = [0; 16];
+    world.cx.entropy.fill(&mut salt);
+    world
+        .compute(move || argon2id(&secret, &salt))
+        .await?
+        .ok_or_else(|| Failure::Internal("Argon2id refused its own parameters".to_owned()))
+}
+
+/// Whether `presented` is a secret of `client`. Without a client nothing is right, and finding that out takes as long.
+pub(super) async fn proves(world: &World<'_>, client: Option<&Client>, presented: &str) -> Result<bool, Failure> {
+    let remembered = Digest(sized(&keyed(world.cx.secrets.current(), b"remembered", presented)));
+    if client.is_some_and(|client| client.last_proven.is(&remembered)) {
+        return Ok(true);
+    }
+    let stored = client.map(|client| client.secrets.as_slice()).unwrap_or_default();
+    let mut slow = Vec::new();
+    for stored in stored {
+        match check(&world.cx, stored, presented) {
+            Check::Quick(true) => return Ok(true),
+            Check::Quick(false) => {}
+            Check::Slow => slow.push(stored.clone()),
+        }
+    }
+    let secret = Zeroizing::new(presented.to_owned());
+    let is_right = world.compute(move || verify_any(&slow, &secret)).await?;
+    if let Some(client) = client.filter(|_| is_right) {
+        client.last_proven.keep(remembered);
+    }
+    Ok(is_right)
+}
+
+fn check(cx: &Cx<'_>, stored: &str, presented: &str) -> Check {
+    let Some(digest) = stored.strip_prefix(GENERATED) else {
+        return Check::Slow;
+    };
+    let stored = STANDARD_NO_PAD.decode(digest).unwrap_or_default();
+    let is_right = |keys: &Keys| {
+        let mac = keyed(keys, b"generated", presented);
+        verify_slices_are_equal(mac.as_ref(), &stored).is_ok()
+    };
+    Check::Quick(cx.secrets.all().any(is_right))
+}
+
+fn keyed(keys: &Keys, purpose: &[u8], secret: &str) -> hmac::Tag {
+    let mut mac = hmac::Context::with_key(&keys.client_secret);
+    mac.update(purpose);
+    mac.update(b"\0");
+    mac.update(secret.as_bytes());
+    mac.sign()
+}
+
+fn sized(tag: &hmac::Tag) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for (to, from) in bytes.iter_mut().zip(tag.as_ref()) {
+        *to = *from;
+    }
+    bytes
+}
+
+/// A client without a slow hash costs as much as one with one hash: otherwise the time would tell them apart, and both
+/// from no client at all.
+fn verify_any(stored: &[String], presented: &str) -> bool {
+    if stored.is_empty() {
+        std::hint::black_box(argon2id(presented, &[0; 16]));
+        return false;
+    }
+    stored.iter().any(|stored| verify(stored, presented))
+}
+
+fn verify(stored: &str, presented: &str) -> bool {
+    let scheme = stored.split('$').nth(1).unwrap_or_default();
+    match scheme {
+        // bcrypt looks at 72 bytes; Hydra let longer secrets through, so they must still do.
+        "2a" | "2b" | "2y" => bcrypt::verify(presented, stored).unwrap_or(false),
+        "argon2id" | "argon2i" => PasswordHash::new(stored)
+            .is_ok_and(|hash| Argon2::default().verify_password(presented.as_bytes(), &hash).is_ok()),
+        _ => Pbkdf2::parse(stored).is_some_and(|hash| hash.verify(presented)),
+    }
+}
+
+fn argon2id(secret: &str, salt: &[u8; 16]) -> Option<String> {
+    let (memory, passes, lanes) = COST;
+    let cost = Cost::new(memory, passes, lanes, None).ok()?;
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost);
+    let hash: PasswordHash = argon2.hash_password_with_salt(secret.as_bytes(), salt).ok()?;
+    Some(hash.to_string())
+}
+
+/// `$pbkdf2-sha256$i=25000,l=32$salt$key`, both in base64 without padding.
+struct Pbkdf2 {
+    algorithm: pbkdf2::Algorithm,
+    iterations: NonZeroU32,
+    salt: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Pbkdf2 {
+    fn parse(stored: &str) -> Option<Self> {
+        let mut parts = stored.strip_prefix("$pbkdf2-")?.split('$');
+        let algorithm = match parts.next()? {
+            "sha1" => pbkdf2::PBKDF2_HMAC_SHA1,
+            "sha256" => pbkdf2::PBKDF2_HMAC_SHA256,
+            "sha512" => pbkdf2::PBKDF2_HMAC_SHA512,
+            _ => return None,
+        };
+        let (iterations, length) = parts.next()?.strip_prefix("i=")?.split_once(",l=")?;
+        let salt = STANDARD_NO_PAD.decode(parts.next()?).ok()?;
+        let key = STANDARD_NO_PAD.decode(parts.next()?).ok()?;
+        let is_whole = parts.next().is_none() && length.parse() == Ok(key.len());
+        is_whole.then_some(Self {
+            algorithm,
+            iterations: iterations.parse().ok()?,
+            salt,
+            key,
+        })
+    }
+
+    fn verify(&self, presented: &str) -> bool {
+        pbkdf2::verify(
+            self.algorithm,
+            self.iterations,
+            &self.salt,
+            presented.as_bytes(),
+            &self.key,
+        )
+        .is_ok()
+    }
+}

@@ -1,0 +1,38 @@
+//! `client_secret_basic`: HTTP Basic with form-encoded id and secret.
+//!
+//! Implements RFC 6749 §2.3.1 (id and secret are `application/x-www-form-urlencoded` before they are joined) and
+//! RFC 7617 §2 (the scheme in any case, base64 of `id:secret`).
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use super::{Credentials, Presented};
+use crate::client::AuthMethod;
+use crate::fault::{Failure, Fault};
+use crate::params::decode;
+
+/// An `Authorization` header. No other scheme authenticates clients.
+pub(super) fn read(credentials: &Credentials<'_>) -> Result<Option<Presented>, Failure> {
+    let Some(header) = credentials.authorization else {
+        return Ok(None);
+    };
+    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return Err(Fault::ClientSchemeUnsupported.into());
+    }
+    let (id, secret) = pair(token.trim()).ok_or(Fault::BasicMalformed)?;
+    Ok(Some(Presented {
+        method: AuthMethod::ClientSecretBasic,
+        id,
+        secret: Some(secret).filter(|secret| !secret.is_empty()),
+    }))
+}
+
+fn pair(token: &str) -> Option<(String, Zeroizing<String>)> {
+    let joined = Zeroizing::new(STANDARD.decode(token).ok()?);
+    let colon = joined.iter().position(|byte| *byte == b':')?;
+    let (id, secret) = joined.split_at_checked(colon)?;
+    let secret = secret.strip_prefix(b":")?;
+    Some((decode(id).ok()?, Zeroizing::new(decode(secret).ok()?)))
+}

@@ -1,0 +1,174 @@
+//! Equipment for the tests of this crate: a world whose time, dice and database are in memory and can be told to fail.
+//!
+//! Nothing in it waits, so a test needs no runtime: [`now`] finishes any future of this crate.
+
+mod changes;
+mod scene;
+mod store;
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use claviger_jose::{Alg, Jwk, RsaSize, SigningKey, VerifyingKey};
+
+pub(crate) use self::scene::{VERIFIER, challenge, form};
+pub(crate) use self::store::MemoryStore;
+use crate::client::ParsedClients;
+use crate::context::{Cx, Policy, Prefixes, ScopeStrategy, Timestamp};
+use crate::fault::Failure;
+use crate::secrets::Secrets;
+use crate::token::testing::Counter;
+use crate::world::{IdTokenKeys, Slow, World};
+
+/// When tests begin.
+pub(crate) const START: Timestamp = Timestamp(1_700_000_000);
+
+/// Finishes a future that waits for nothing.
+pub(crate) fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("a test waits for something that no test has"),
+    }
+}
+
+/// Everything that a [`World`] borrows.
+pub(crate) struct Desk {
+    pub(crate) policy: Policy,
+    pub(crate) secrets: Secrets,
+    pub(crate) store: MemoryStore,
+    pub(crate) keys: Keys,
+    pub(crate) slow: Inline,
+    clients: ParsedClients,
+    entropy: Counter,
+    time: AtomicI64,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self {
+            policy: policy(),
+            secrets: Secrets::derive(&["0123456789abcdef"]).expect("the secret is long enough"),
+            store: MemoryStore::default(),
+            keys: Keys::new(Alg::ES256),
+            slow: Inline::default(),
+            clients: ParsedClients::new(100),
+            entropy: Counter::default(),
+            time: AtomicI64::new(START.0),
+        }
+    }
+
+    pub(crate) fn world(&self) -> World<'_> {
+        World {
+            cx: self.cx(),
+            store: &self.store,
+            keys: &self.keys,
+            clients: &self.clients,
+            slow: &self.slow,
+        }
+    }
+
+    pub(crate) fn cx(&self) -> Cx<'_> {
+        let now = self.time.load(Ordering::Relaxed);
+        Cx {
+            now: Timestamp(now),
+            millis: now.unsigned_abs() * 1000,
+            entropy: &self.entropy,
+            policy: &self.policy,
+            secrets: &self.secrets,
+        }
+    }
+
+    /// Lets time pass.
+    pub(crate) fn advance(&self, life: Duration) {
+        let seconds = i64::try_from(life.as_secs()).expect("a test is short");
+        self.time.fetch_add(seconds, Ordering::Relaxed);
+    }
+}
+
+fn policy() -> Policy {
+    let url = |path: &str| format!("https://op.example{path}");
+    Policy {
+        issuer: url("/"),
+        public_url: url(""),
+        login_url: url("/login"),
+        registration_url: url("/login"),
+        consent_url: url("/consent"),
+        error_url: url("/error"),
+        challenge_life: Duration::from_secs(1800),
+        session_life: Duration::from_secs(86_400),
+        access_token_life: Duration::from_secs(3600),
+        refresh_token_life: Some(Duration::from_secs(720 * 3600)),
+        id_token_life: Duration::from_secs(1800),
+        code_life: Duration::from_secs(600),
+        scope_strategy: ScopeStrategy::Wildcard,
+        pkce_enforced: false,
+        pkce_enforced_for_public_clients: true,
+        default_grant_allowed_scope: false,
+        rotation_grace: Duration::from_secs(10),
+        id_token_alg: Alg::ES256,
+        dev: false,
+        prefixes: Prefixes::default(),
+        default_client_scope: Vec::new(),
+        supported_claims: Vec::new(),
+        supported_scopes: Vec::new(),
+        expose_internal_errors: false,
+    }
+}
+
+/// One signing key.
+pub(crate) struct Keys {
+    signing: Arc<SigningKey>,
+    public: Jwk,
+}
+
+impl Keys {
+    fn new(alg: Alg) -> Self {
+        let key = Jwk::generate(alg, "key-1", "sig", RsaSize::Bits2048).expect("a key can be generated");
+        Self {
+            signing: Arc::new(SigningKey::from_jwk(&key).expect("the key signs")),
+            public: key.public().expect("the key has a public half"),
+        }
+    }
+
+    pub(crate) fn verifying(&self) -> VerifyingKey {
+        VerifyingKey::from_jwk(&self.public).expect("the key verifies")
+    }
+}
+
+#[async_trait]
+impl IdTokenKeys for Keys {
+    async fn signing(&self, _: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
+        Ok(Arc::clone(&self.signing))
+    }
+
+    async fn verifying(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
+        Ok(vec![Keys::verifying(self)])
+    }
+
+    async fn algorithms(&self, _: &Cx<'_>) -> Result<Vec<Alg>, Failure> {
+        Ok(vec![self.signing.alg()])
+    }
+}
+
+/// Runs long computations at once, and counts them.
+#[derive(Default)]
+pub(crate) struct Inline(AtomicUsize);
+
+impl Inline {
+    pub(crate) fn jobs(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl Slow for Inline {
+    async fn run(&self, job: Box<dyn FnOnce() + Send>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        job();
+    }
+}
