@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -15,7 +16,7 @@ use super::{Client, Lifespans, lifespan};
 use crate::port::StoreError;
 
 /// A client secret in the clear: only on its way in, or on its way out once.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, Eq, Deserialize)]
 #[serde(from = "String")]
 pub struct ClientSecret(Zeroizing<String>);
 
@@ -30,6 +31,12 @@ impl ClientSecret {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+}
+
+impl PartialEq for ClientSecret {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(self.0.as_bytes(), other.0.as_bytes()).is_ok()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod metadata;
 mod parsed;
 pub mod patch;
 mod pointer;
+pub mod registry;
 pub mod validate;
 
 use std::sync::Arc;

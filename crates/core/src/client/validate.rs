@@ -11,6 +11,7 @@ use url::Url;
 use super::forms::{RULES, Rule, redirect_uri};
 use super::metadata::{ClientSecret, Metadata};
 use super::{AuthMethod, Client};
+use crate::client_auth::LastProven;
 use crate::context::{Policy, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::scope::is_scope_token;
@@ -144,6 +145,7 @@ fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<Strin
         display: Map::new(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
+        last_proven: LastProven::default(),
     };
     let display = metadata
         .into_display()
