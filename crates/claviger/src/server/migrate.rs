@@ -110,8 +110,8 @@ mod tests {
     use super::*;
     use crate::cli::terminal::testing::terminal;
 
-    const PENDING: &str = "1\t0001_spine\tPending\t\n";
-    const APPLIED: &str = "1\t0001_spine\tApplied\t\n";
+    const PENDING: &str = "\tPending\t\n";
+    const APPLIED: &str = "\tApplied\t\n";
 
     struct Ran {
         result: Result<(), Failure>,
@@ -161,11 +161,15 @@ mod tests {
             "{}",
             first.output
         );
-        assert!(first.errors.contains("applied 1 (0001_spine)"), "{}", first.errors);
+        assert!(first.errors.contains("applied 1 (0001_"), "{}", first.errors);
 
         let second = run(&file, "", up(true));
         second.result.unwrap();
-        assert!(second.output.contains(APPLIED), "{}", second.output);
+        assert!(
+            second.output.contains(APPLIED) && !second.output.contains(PENDING),
+            "{}",
+            second.output
+        );
         assert!(
             second.output.ends_with("\nSuccessfully applied migrations!\n"),
             "{}",
@@ -216,10 +220,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ran = run(&directory.path().join("db"), "", status("json", false));
         let list: Value = serde_json::from_str(&ran.output).unwrap();
-        assert_eq!(
-            list,
-            json!([{ "version": "1", "name": "0001_spine", "state": "Pending" }])
-        );
+        let first = &list[0];
+        assert_eq!((&first["version"], &first["state"]), (&json!("1"), &json!("Pending")));
+        assert!(first["name"].as_str().unwrap().starts_with("0001_"), "{list}");
     }
 
     #[test]
