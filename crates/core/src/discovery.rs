@@ -124,3 +124,102 @@ fn with<'a>(own: &[&'static str], configured: &'a [String]) -> Vec<&'a str> {
     }
     all
 }
+
+#[cfg(test)]
+mod rfc8414_2 {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::Desk;
+
+    fn document(policy: &Policy, algorithms: &[Alg]) -> Value {
+        serde_json::to_value(metadata(policy, algorithms)).expect("the document is JSON")
+    }
+
+    #[test]
+    fn d31_every_endpoint_is_behind_the_public_url_and_the_issuer_stays_verbatim() {
+        let mut policy = Desk::new().policy;
+        policy.issuer = "https://issuer.example/base/".to_owned();
+        policy.public_url = "https://public.example/x".to_owned();
+        let document = document(&policy, &[Alg::ES256]);
+        assert_eq!(document["issuer"], "https://issuer.example/base/");
+        let members = document.as_object().expect("an object");
+        let endpoints: Vec<_> = members
+            .iter()
+            .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
+            .collect();
+        assert_eq!(endpoints.len(), 6);
+        for (name, url) in endpoints {
+            let url = url.as_str().expect("a URL");
+            assert!(url.starts_with("https://public.example/x/"), "{name}: {url}");
+        }
+    }
+
+    #[test]
+    fn d31_what_does_not_work_is_not_listed() {
+        let document = document(&Desk::new().policy, &[Alg::ES256]);
+        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+        assert_eq!(document["subject_types_supported"], json!(["public"]));
+        assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["none"]));
+        for name in ["claims", "request", "request_uri"] {
+            assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
+        }
+        for name in [
+            "end_session_endpoint",
+            "registration_endpoint",
+            "device_authorization_endpoint",
+            "backchannel_logout_supported",
+        ] {
+            assert!(document.get(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn d31_what_works_is_listed() {
+        let document = document(&Desk::new().policy, &[Alg::ES256]);
+        assert_eq!(
+            document["introspection_endpoint"],
+            "https://op.example/oauth2/introspect"
+        );
+        assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+        let methods = AuthMethod::ALL.map(AuthMethod::as_str);
+        assert_eq!(document["token_endpoint_auth_methods_supported"], json!(methods));
+        let proving = &document["introspection_endpoint_auth_methods_supported"];
+        assert_eq!(*proving, json!(["client_secret_post", "client_secret_basic"]));
+    }
+
+    #[test]
+    fn the_algorithm_of_new_id_tokens_comes_first_and_that_of_older_ones_stays() {
+        let mut policy = Desk::new().policy;
+        policy.id_token_alg = Alg::ES256;
+        let document = document(&policy, &[Alg::RS256, Alg::ES256]);
+        assert_eq!(
+            document["id_token_signing_alg_values_supported"],
+            json!(["ES256", "RS256"])
+        );
+        assert_eq!(document["id_token_signed_response_alg"], json!(["ES256"]));
+    }
+
+    #[test]
+    fn the_operators_scopes_and_claims_follow_ours_once() {
+        let mut policy = Desk::new().policy;
+        policy.supported_scopes = vec!["photos".to_owned(), "openid".to_owned()];
+        policy.supported_claims = vec!["email".to_owned(), "email".to_owned()];
+        let document = document(&policy, &[Alg::ES256]);
+        let scopes = json!(["offline_access", "offline", "openid", "photos"]);
+        assert_eq!(document["scopes_supported"], scopes);
+        assert_eq!(document["claims_supported"], json!(["sub", "email"]));
+    }
+
+    /// RFC 8414 §3.1.
+    #[test]
+    fn the_path_of_the_issuer_follows_the_well_known_part() {
+        let mut policy = Desk::new().policy;
+        assert!(is_issuer_path(&policy, "") && !is_issuer_path(&policy, "/x"));
+        policy.issuer = "https://op.example/tenant/".to_owned();
+        assert!(
+            is_issuer_path(&policy, "/tenant") && !is_issuer_path(&policy, "/tenant/x") && !is_issuer_path(&policy, "")
+        );
+    }
+}
