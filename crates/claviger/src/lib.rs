@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod edge;
+pub mod health;
 pub mod keys;
 pub mod pages;
 pub mod provider;

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use claviger_core::client::ParsedClients;
@@ -14,10 +14,12 @@ use claviger_core::world::{IdTokenKeys, Slow, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
 use tokio::sync::Semaphore;
 
+use crate::admin::version::VERSION;
 use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
 use crate::public::discovery::Prepared;
+use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
 const PARSED_CLIENTS: usize = 10_000;
@@ -37,6 +39,8 @@ pub struct Provider {
     pub secrets: Secrets,
     /// How cookies are written.
     pub cookies: Cookies,
+    /// Everything that is counted.
+    pub metrics: Metrics,
     /// The discovery document.
     pub discovery: Prepared,
     clients: ParsedClients,
@@ -53,18 +57,25 @@ impl Provider {
             policy,
             secrets,
             cookies: settings.cookies.clone(),
+            metrics: Metrics::new(VERSION),
             discovery: Prepared::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             slow: SlowThreads::new(),
         }
     }
 
+    /// The same with metrics that count more than requests.
+    #[must_use]
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
+    }
+
     /// The context of a request that arrives now.
     #[must_use]
     pub fn cx(&self) -> Cx<'_> {
-        let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let elapsed = since_epoch();
         Cx {
-            now: Timestamp(i64::try_from(elapsed.as_secs()).unwrap_or(i64::MAX)),
+            now: timestamp(elapsed),
             millis: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
             entropy: &OperatingSystem,
             policy: &self.policy,
@@ -110,6 +121,19 @@ impl Slow for SlowThreads {
             tracing::error!(%error, "a long computation failed");
         }
     }
+}
+
+/// The time of this machine.
+pub(crate) fn now() -> Timestamp {
+    timestamp(since_epoch())
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn timestamp(since_epoch: Duration) -> Timestamp {
+    Timestamp(i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX))
 }
 
 /// The operating system's random generator.

@@ -5,9 +5,11 @@ use std::io;
 use http::{Method, StatusCode};
 use serde_json::Value;
 
+use crate::server::JobError;
+
 /// A command's failure. The text is for standard error; secrets and tokens are never part of it.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     #[error(
         "The address of the server is missing, so there is nothing to talk to.\n\
          Pass --endpoint URL, or set {variables}. Example: --endpoint {example}"
@@ -70,36 +72,40 @@ pub(super) enum Failure {
     #[error("the result could not be written: {0}")]
     Output(io::Error),
 
+    /// A command that works on the database itself.
+    #[error(transparent)]
+    Job(#[from] JobError),
+
     /// Part of the work failed and each part was reported when it did.
     #[error("{failed} of {total} failed; see above")]
     Partly { failed: usize, total: usize },
 }
 
 impl Failure {
-    pub(super) fn file(path: &str, reason: &io::Error) -> Self {
+    pub(crate) fn file(path: &str, reason: &io::Error) -> Self {
         Self::File {
             path: path.to_owned(),
             reason: reason.to_string(),
         }
     }
 
-    pub(super) fn input(text: impl Into<String>) -> Self {
+    pub(crate) fn input(text: impl Into<String>) -> Self {
         Self::Input(text.into())
     }
 }
 
 /// An error answer of the server.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) method: Method,
-    pub(super) url: String,
-    pub(super) status: StatusCode,
-    pub(super) body: Value,
+pub(crate) struct Refusal {
+    pub(crate) method: Method,
+    pub(crate) url: String,
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
 }
 
 impl Refusal {
     /// The OAuth 2.0 error code (RFC 6749 §5.2), when the answer has one.
-    pub(super) fn code(&self) -> Option<&str> {
+    pub(crate) fn code(&self) -> Option<&str> {
         self.body.get("error").and_then(Value::as_str)
     }
 

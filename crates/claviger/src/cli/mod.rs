@@ -9,7 +9,7 @@ mod api;
 mod callback;
 mod clients;
 mod columns;
-mod failure;
+pub(crate) mod failure;
 mod files;
 mod go_duration;
 mod jwks;
@@ -18,13 +18,13 @@ mod key_file;
 mod keys;
 mod oauth2;
 mod oauth2_clients;
-mod output;
+pub(crate) mod output;
 mod parse;
 mod perform_code;
 mod remote;
 mod secret;
 pub(crate) mod server_args;
-mod terminal;
+pub(crate) mod terminal;
 mod tls;
 mod token;
 mod tokens;
@@ -118,11 +118,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
     };
     let result = match cli.command {
         Command::Serve(arguments) => return server::serve(&arguments),
-        Command::Migrate(arguments) => return server::migrate(&arguments.job()),
-        Command::Janitor(arguments) => match arguments.check() {
-            Ok(()) => return server::janitor(&arguments),
-            Err(failure) => Err(failure),
-        },
+        Command::Migrate(arguments) => server::migrate(&arguments.job(), terminal),
+        Command::Janitor(arguments) => arguments.check().and_then(|()| server::janitor(&arguments, terminal)),
         Command::Version => terminal.print(&version()),
         Command::Completion { shell } => terminal.print(&completion(shell)),
         command => with_runtime(&command, terminal),

@@ -208,7 +208,7 @@ impl FlowFlags {
     /// The two endpoints, each from its own flag or below the server's address.
     pub(super) fn endpoints(&self, base: impl Fn() -> Result<String, Failure>) -> Result<Endpoints, Failure> {
         let below = |flag: &Option<String>, path: &str| match flag {
-            Some(url) => Ok(url.clone()),
+            Some(url) => Ok::<_, Failure>(url.clone()),
             None => Ok(format!("{}{path}", base()?.trim_end_matches('/'))),
         };
         let authorize = below(&self.auth_url, "/oauth2/auth")?;

@@ -83,7 +83,7 @@ pub(crate) struct MigrateSql {
     #[command(flatten)]
     pub(crate) up: MigrateUp,
 
-    /// Take the database from the configuration or the variable DSN, not from the argument
+    /// Take the database from the configuration or the variable DSN, which is what happens without an argument too
     #[arg(short = 'e', long, global = true)]
     pub(crate) read_from_env: bool,
 
@@ -101,22 +101,16 @@ pub(crate) enum MigrateAction {
 }
 
 /// What a `migrate` command line asks for.
-#[expect(dead_code, reason = "read by the server, which this build does not have")]
 #[derive(Clone, Debug)]
 pub(crate) struct MigrateJob {
     pub(crate) config: Vec<PathBuf>,
-    pub(crate) read_from_env: bool,
     pub(crate) action: MigrateAction,
 }
 
 impl Migrate {
     /// The job, with the arguments from before and after the word `up` taken together.
     pub(super) fn job(self) -> MigrateJob {
-        let MigrateTarget::Sql(MigrateSql {
-            up: before,
-            read_from_env,
-            action,
-        }) = self.target;
+        let MigrateTarget::Sql(MigrateSql { up: before, action, .. }) = self.target;
         let action = match action {
             Some(status @ MigrateAction::Status(_)) => status,
             Some(MigrateAction::Up(up)) => MigrateAction::Up(MigrateUp {
@@ -127,7 +121,6 @@ impl Migrate {
         };
         MigrateJob {
             config: self.config,
-            read_from_env,
             action,
         }
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
 use super::failure::Failure;
@@ -42,7 +42,7 @@ impl Terminal {
     }
 
     /// Writes a result to standard output at once.
-    pub(super) fn print(&mut self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn print(&mut self, text: &str) -> Result<(), Failure> {
         self.output
             .write_all(text.as_bytes())
             .and_then(|()| self.output.flush())
@@ -50,7 +50,7 @@ impl Terminal {
     }
 
     /// Writes one line for the person to standard error. Where even that fails, nobody is there to be told.
-    pub(super) fn explain(&mut self, line: &str) {
+    pub(crate) fn explain(&mut self, line: &str) {
         let _ = writeln!(self.errors, "{line}").and_then(|()| self.errors.flush());
     }
 
@@ -61,6 +61,16 @@ impl Terminal {
             .read_to_end(&mut bytes)
             .map_err(|error| Failure::file("standard input", &error))?;
         Ok(bytes)
+    }
+
+    /// Asks on standard output and reads a line from standard input; none if there is no more input.
+    pub(crate) fn ask(&mut self, question: &str) -> Result<Option<String>, Failure> {
+        self.print(question)?;
+        let mut line = String::new();
+        // What follows the line may be lost: a command asks once.
+        let read = BufReader::new(self.input.by_ref()).read_line(&mut line);
+        let length = read.map_err(|error| Failure::file("standard input", &error))?;
+        Ok((length > 0).then(|| line.trim().to_owned()))
     }
 
     /// Asks the desktop to show the address. It never fails: the address is printed as well.
@@ -95,7 +105,7 @@ fn start_browser(url: &str) {
 }
 
 #[cfg(test)]
-pub(super) mod testing {
+pub(crate) mod testing {
     use std::sync::{Arc, Mutex};
 
     use super::*;

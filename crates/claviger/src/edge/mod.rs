@@ -13,6 +13,7 @@ pub mod problem;
 pub mod reply;
 pub mod request_id;
 pub mod router;
+pub mod segments;
 
 #[cfg(test)]
 mod socket_tests;

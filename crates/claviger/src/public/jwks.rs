@@ -4,19 +4,28 @@
 //! shown. Not to be cached, as in Hydra, because a key that is replaced on command is replaced at once.
 
 use axum::body::Body;
+use axum::extract::State;
 use axum::response::Response;
 use claviger_core::context::Cx;
 use http::{HeaderValue, StatusCode};
 
+use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::keys::KeyRing;
+use crate::provider::Shared;
 
 /// `GET /.well-known/jwks.json`
+pub async fn jwks(State(provider): State<Shared>, _: Call) -> Response {
+    let shown = show(&provider.ring, &provider.cx()).await;
+    shown.unwrap_or_else(|problem| reply::admin_error(&problem))
+}
+
+/// The published keys.
 ///
 /// # Errors
 /// If no keys were ever read and the database does not answer.
-pub async fn show(ring: &KeyRing, cx: &Cx<'_>) -> Result<Response, Problem> {
+async fn show(ring: &KeyRing, cx: &Cx<'_>) -> Result<Response, Problem> {
     let keys = ring.keys(cx).await.map_err(claviger_core::fault::Failure::from)?;
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     Ok(reply::with_type(StatusCode::OK, json, Body::from(keys.jwks())))

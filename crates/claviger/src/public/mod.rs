@@ -2,6 +2,7 @@
 
 mod client;
 pub mod discovery;
+pub mod fallback;
 pub mod introspect;
 pub mod jwks;
 pub mod revoke;

@@ -1,0 +1,60 @@
+//! What the commands have in common that open the database, do one thing and end.
+
+use std::io;
+use std::path::PathBuf;
+
+use claviger_core::port::StoreError;
+use claviger_store::Database;
+
+use super::database::{self, DatabaseError};
+use crate::cli::failure::Failure;
+use crate::config::{self, ConfigError, Purpose, Sources};
+
+/// Why such a command fails.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JobError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the operating system gives no event queue: {0}; raise the limits of this process")]
+    System(io::Error),
+}
+
+/// Where the configuration and the database of a command come from.
+pub(super) struct Place<'a> {
+    /// Configuration files.
+    pub(super) files: &'a [PathBuf],
+    /// The environment.
+    pub(super) env: Vec<(String, String)>,
+    /// The database that was named as argument.
+    pub(super) database_url: Option<&'a str>,
+}
+
+/// Opens the database, works with it, and closes it whatever the work came to.
+pub(super) fn with_database<T>(
+    place: Place<'_>,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    let settings = config::load(Sources {
+        files: place.files.to_vec(),
+        env: place.env,
+        forced_dsn: place.database_url.map(str::to_owned),
+        purpose: Purpose::Database,
+        ..Sources::default()
+    });
+    let settings = settings.map_err(JobError::from)?;
+    let dsn = settings.dsn().map_err(JobError::from)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(JobError::System)?;
+    runtime.block_on(async {
+        let database = database::open(dsn).await.map_err(JobError::from)?;
+        let result = work(&database).await;
+        database.close().await;
+        result
+    })
+}

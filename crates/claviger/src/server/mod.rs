@@ -1,0 +1,26 @@
+//! The commands that run on the server itself: `serve`, `migrate sql` and `janitor`.
+//!
+//! Whatever goes wrong at a start is one line on standard error that says what to change.
+
+mod database;
+mod janitor;
+mod jobs;
+mod migrate;
+mod ports;
+mod purge;
+mod routes;
+mod serve;
+mod stop;
+mod welcome;
+
+pub(crate) use janitor::janitor;
+pub(crate) use jobs::JobError;
+pub(crate) use migrate::migrate;
+pub(crate) use serve::serve;
+
+/// The text of an error on one line: a database may say several.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let text = error.to_string();
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    lines.join(" ")
+}

@@ -1,0 +1,51 @@
+//! The tables of all endpoints, a line for each.
+//!
+//! To add an endpoint, write its handler in `public` or `admin` and name it here. On the admin port `/admin/x` also
+//! answers at `/x`.
+
+use axum::Router;
+use http::Method;
+
+use crate::admin::{key_sets, metrics, version};
+use crate::edge::router::Routes;
+use crate::health;
+use crate::provider::Shared;
+use crate::public::{fallback, jwks};
+
+const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
+const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
+
+/// The public port. Health probes are left out of the request log if `quiet`.
+#[rustfmt::skip]
+pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
+    Routes::public(&provider.metrics)
+        .quiet(if quiet { PUBLIC_PROBES } else { &[] })
+        .on(&Method::GET, "/health/alive", health::alive)
+        .on(&Method::GET, "/health/ready", health::ready)
+        .on(&Method::GET, "/.well-known/jwks.json", jwks::jwks)
+        .on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
+        .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
+        .on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
+        .on(&Method::GET, "/oauth2/fallbacks/logout/callback", fallback::logout_done)
+        .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error)
+        .finish(provider.clone())
+}
+
+/// The admin port. Health probes are left out of the request log if `quiet`.
+#[rustfmt::skip]
+pub(super) fn admin(provider: &Shared, quiet: bool) -> Router {
+    Routes::admin(&provider.metrics)
+        .quiet(if quiet { ADMIN_PROBES } else { &[] })
+        .on(&Method::GET, "/admin/health/alive", health::alive)
+        .on(&Method::GET, "/admin/health/ready", health::ready)
+        .on(&Method::GET, "/admin/version", version::show)
+        .on(&Method::GET, "/admin/metrics/prometheus", metrics::show)
+        .on(&Method::GET, "/admin/keys/{set}", key_sets::read)
+        .on(&Method::POST, "/admin/keys/{set}", key_sets::create)
+        .on(&Method::PUT, "/admin/keys/{set}", key_sets::replace)
+        .on(&Method::DELETE, "/admin/keys/{set}", key_sets::delete)
+        .on(&Method::GET, "/admin/keys/{set}/{kid}", key_sets::read_key)
+        .on(&Method::PUT, "/admin/keys/{set}/{kid}", key_sets::put_key)
+        .on(&Method::DELETE, "/admin/keys/{set}/{kid}", key_sets::delete_key)
+        .finish(provider.clone())
+}

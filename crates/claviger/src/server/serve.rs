@@ -1,0 +1,225 @@
+//! `serve all|public|admin`: from the configuration to open ports, and back.
+
+use std::io;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use claviger_core::port::{SchemaStatus, StoreError};
+use claviger_core::secrets::{Secrets, SecretsError};
+use claviger_store::{Count, Database};
+use tokio_util::sync::CancellationToken;
+use tracing::level_filters::LevelFilter;
+
+use super::database::{self, DatabaseError};
+use super::ports::{PortError, Ports, Side};
+use super::{one_line, purge, stop, welcome};
+use crate::admin::version::VERSION;
+use crate::cli::server_args::{Listeners, Serve};
+use crate::config::settings::{LogFormat, LogLevel};
+use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
+use crate::keys::{KeyRing, KeysError};
+use crate::provider::{Provider, Shared};
+use crate::telemetry::log::{self, LogSettings};
+use crate::telemetry::metrics::Metrics;
+
+/// How long the database may take to let go when everything else has ended.
+const CLOSING: Duration = Duration::from_secs(5);
+
+/// Why a server does not start. Each is one line that says what to change.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(transparent)]
+    Port(#[from] PortError),
+    #[error(transparent)]
+    Secrets(#[from] SecretsError),
+    #[error("the operating system gives no {what}: {error}; raise the limits of this process")]
+    System { what: &'static str, error: io::Error },
+}
+
+/// `serve all|public|admin`.
+pub(crate) fn serve(arguments: &Serve) -> ExitCode {
+    let settings = match config::load(sources(arguments)) {
+        Ok(settings) => settings,
+        Err(error) => {
+            // How to log is part of what could not be read.
+            eprintln!("{}", one_line(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    log::start(log_settings(&settings));
+    match run(&settings, arguments.listeners) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            tracing::error!("{}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn sources(arguments: &Serve) -> Sources {
+    let mut flags = Vec::new();
+    if arguments.dev {
+        flags.push(Flag::on("dev", "--dev"));
+    }
+    if arguments.dangerous_force_http {
+        flags.push(Flag::on("dangerous-force-http", "--dangerous-force-http"));
+    }
+    let insecure = &arguments.dangerous_allow_insecure_redirect_urls;
+    if !insecure.is_empty() {
+        flags.push(Flag {
+            path: "dangerous-allow-insecure-redirect-urls",
+            name: "--dangerous-allow-insecure-redirect-urls",
+            value: insecure.clone().into(),
+        });
+    }
+    Sources {
+        files: arguments.config.clone(),
+        flags,
+        env: config::process_env(),
+        purpose: Purpose::Serve {
+            public: arguments.listeners != Listeners::Admin,
+            admin: arguments.listeners != Listeners::Public,
+        },
+        ..Sources::default()
+    }
+}
+
+fn log_settings(settings: &Settings) -> LogSettings {
+    LogSettings {
+        level: match settings.log.level {
+            LogLevel::Error => LevelFilter::ERROR,
+            LogLevel::Warn => LevelFilter::WARN,
+            LogLevel::Info => LevelFilter::INFO,
+            LogLevel::Debug => LevelFilter::DEBUG,
+            LogLevel::Trace => LevelFilter::TRACE,
+        },
+        format: match settings.log.format {
+            LogFormat::Text => log::Format::Text,
+            LogFormat::Json | LogFormat::JsonPretty => log::Format::Json,
+        },
+    }
+}
+
+fn run(settings: &Settings, listeners: Listeners) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| StartError::System { what: "threads", error })?;
+    let served = runtime.block_on(serve_until_stopped(settings, listeners));
+    // What still runs there, such as the making of a key that nobody waits for, is not worth waiting for.
+    runtime.shutdown_background();
+    served
+}
+
+async fn serve_until_stopped(settings: &Settings, listeners: Listeners) -> Result<(), StartError> {
+    let stop = stop::on_signal().map_err(|error| StartError::System { what: "signals", error })?;
+    let sides = Side::of(listeners);
+    // First, so that a second server on the same ports ends before it touches anything.
+    let ports = Ports::bind(settings, sides).await?;
+    let database = Arc::new(database::open(settings.dsn()?).await?);
+    let served = async {
+        let provider = prepare(settings, &database).await?;
+        if settings.dev {
+            welcome::print(settings, sides);
+        }
+        serve_ports(settings, ports, &provider, &stop).await;
+        Ok(())
+    };
+    let served = served.await;
+    if tokio::time::timeout(CLOSING, database.close()).await.is_err() {
+        tracing::warn!("the database did not let go in time");
+    }
+    served
+}
+
+/// Everything that must be right before the first request.
+async fn prepare(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
+    if settings.dev {
+        database::migrate(database).await?;
+    }
+    let provider = provider(settings, database)?;
+    ensure_keys(&provider).await?;
+    // Only now, so that a start that fails says one thing.
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    tell_schema(&provider).await;
+    Ok(provider)
+}
+
+fn provider(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
+    let mut metrics = Metrics::new(VERSION);
+    let mut count = |name, help, number: fn(&Count) -> u64| {
+        let database = Arc::clone(database);
+        metrics.count_elsewhere(name, help, "kind", move || {
+            let counts = database.statistics();
+            counts.iter().map(|count| (count.kind, number(count))).collect()
+        });
+    };
+    count(
+        "sql_statements",
+        "Statements and transactions sent to the database",
+        |count| count.round_trips,
+    );
+    count(
+        "store_operations",
+        "Operations asked of the database; one statement may do many",
+        |count| count.operations,
+    );
+    let store = database.store();
+    let policy = config::policy(settings);
+    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &[]);
+    let secrets = Secrets::derive(&settings.system_secrets)?;
+    let provider = Provider::new(store, ring, policy, secrets, settings);
+    Ok(Arc::new(provider.with_metrics(metrics)))
+}
+
+/// Makes the first signing key, and finds out whether the secrets are those of this database.
+async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
+    match provider.ring.ensure(&provider.cx(), provider.policy.id_token_alg).await {
+        // The keys are read, and made, again when they are needed.
+        Ok(_) | Err(KeysError::Store(StoreError::NotMigrated)) => Ok(()),
+        Err(KeysError::Store(error)) => {
+            tracing::warn!(%error, "the signing keys could not be read yet");
+            Ok(())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Nothing is migrated by itself, so a database that is behind is worth a line; requests are refused until it is not.
+async fn tell_schema(provider: &Provider) {
+    match provider.store.schema().await {
+        Ok(SchemaStatus::Current) => {}
+        Ok(SchemaStatus::Behind(pending)) => {
+            tracing::warn!(
+                pending,
+                "the database is not migrated, so nothing can be served; run `claviger migrate sql`"
+            );
+        }
+        Ok(SchemaStatus::Ahead(last)) => {
+            tracing::warn!(last, "the database was migrated by a newer release than this one");
+        }
+        Err(error) => tracing::warn!(%error, "whether the database is migrated is not known yet"),
+    }
+}
+
+async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop: &CancellationToken) {
+    let purging = {
+        let (provider, stop) = (Arc::clone(provider), stop.clone());
+        tokio::spawn(async move { purge::run(&provider, &stop).await })
+    };
+    ports.serve(settings, provider, stop).await;
+    // It ends with `stop`, as the ports did.
+    if purging.await.is_err() {
+        tracing::error!("the job that removes what has expired had ended early");
+    }
+    tracing::info!("stopped");
+}
