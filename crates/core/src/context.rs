@@ -166,6 +166,8 @@ pub struct Policy {
     pub rotation_grace: Duration,
     /// JWS algorithm of ID tokens (`strategies.jwt.id_token_signing_alg`).
     pub id_token_alg: claviger_jose::Alg,
+    /// Redirect URIs that may use `http` on any host (`dangerous-allow-insecure-redirect-urls`).
+    pub insecure_redirect_uris: Vec<String>,
     /// Development mode: `http` redirect URIs anywhere, cookies without `Secure`.
     pub dev: bool,
     /// Text before every token, by kind.

@@ -3,12 +3,14 @@
 //! No HTTP type, no SQL, no runtime, no clock and no dice live here. Time arrives as [`context::Cx::now`], randomness
 //! through [`context::Entropy`], facts through [`port::Store`]; what is decided leaves as a [`port::Change`].
 
+pub mod authorize;
 pub mod client;
 pub mod client_auth;
 pub mod consented;
 pub mod context;
 pub mod discovery;
 pub mod fault;
+pub mod flow;
 pub mod introspect;
 pub mod params;
 pub mod port;
@@ -17,7 +19,7 @@ pub mod scope;
 pub mod seal;
 pub mod secrets;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod token;
 pub mod userinfo;
 pub mod world;

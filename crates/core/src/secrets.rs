@@ -45,6 +45,7 @@ pub(crate) struct Keys {
     pub(crate) token_checksum: hmac::Key,
     pub(crate) successor: hmac::Key,
     pub(crate) client_secret: hmac::Key,
+    pub(crate) browser_mark: hmac::Key,
 }
 
 impl Secrets {
@@ -117,6 +118,7 @@ impl Keys {
             token_checksum: mac("token checksum")?,
             successor: mac("refresh successor")?,
             client_secret: mac("client secret")?,
+            browser_mark: mac("browser mark")?,
         })
     }
 }

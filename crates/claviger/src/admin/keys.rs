@@ -10,7 +10,8 @@ use http::{HeaderValue, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 
-use crate::edge::call::{Call, Unreadable};
+use super::unreadable;
+use crate::edge::call::Call;
 use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::keys::sets::{KeySets, NewKey, SetError};
@@ -93,14 +94,6 @@ pub async fn put_key(sets: &KeySets<'_>, set: &str, kid: &str, call: &mut Call) 
 pub async fn delete_key(sets: &KeySets<'_>, set: &str, kid: &str) -> Result<Response, Problem> {
     sets.delete_key(set, kid).await?;
     Ok(reply::no_content())
-}
-
-/// JSON that cannot be read has the title of every malformed admin request here, not an OAuth code.
-fn unreadable(error: Unreadable) -> Problem {
-    match error {
-        Unreadable::Json(fault) => Resource::Malformed.because(fault.to_string()),
-        other => other.into(),
-    }
 }
 
 impl From<SetError> for Problem {

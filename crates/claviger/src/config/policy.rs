@@ -41,6 +41,7 @@ pub fn policy(settings: &Settings) -> Policy {
             settings::SigningAlg::Rs256 => claviger_jose::Alg::RS256,
             settings::SigningAlg::Es256 => claviger_jose::Alg::ES256,
         },
+        insecure_redirect_uris: settings.insecure_redirect_urls.clone(),
         dev: settings.dev,
         prefixes: prefixes(&settings.oauth2),
         default_client_scope: settings.oidc.default_scope.clone(),

@@ -3,7 +3,14 @@
 //! RFC 7591 §2, OpenID Connect Dynamic Client Registration §2, and the additions of Hydra's admin API. The record in
 //! the database is the JSON of [`Client`].
 
+mod forms;
+mod lifespan;
+pub mod metadata;
 mod parsed;
+pub mod patch;
+mod pointer;
+pub mod registry;
+pub mod validate;
 
 use std::sync::Arc;
 

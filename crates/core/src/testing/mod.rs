@@ -112,6 +112,7 @@ fn policy() -> Policy {
         default_grant_allowed_scope: false,
         rotation_grace: Duration::from_secs(10),
         id_token_alg: Alg::ES256,
+        insecure_redirect_uris: Vec::new(),
         dev: false,
         prefixes: Prefixes::default(),
         default_client_scope: Vec::new(),

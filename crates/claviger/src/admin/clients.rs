@@ -1,0 +1,150 @@
+//! `/admin/clients`: the registered clients.
+//!
+//! Hydra's shapes, with what it does wrong done right: `Location` is escaped once (D13), a patch that makes no sense is
+//! 400 (D35), and no client can take the id of another one. Bodies are JSON whatever their `Content-Type`.
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::response::Response;
+use claviger_core::client::metadata::{LifespansRequest, Metadata};
+use claviger_core::client::patch::Patch;
+use claviger_core::client::registry::{self, RegistryError};
+use http::header::{HeaderName, LINK, LOCATION};
+use http::{HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
+
+use super::paging::Page;
+use super::unreadable;
+use crate::edge::call::Call;
+use crate::edge::problem::{Problem, Resource};
+use crate::edge::reply;
+use crate::edge::router::Routes;
+use crate::provider::Shared;
+
+const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+
+/// What stands for itself in a path segment: the unreserved characters of RFC 3986 §2.3.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// The id in the path, decoded once. Ids may hold slashes, spaces and letters of any script.
+type Id = Result<Path<String>, PathRejection>;
+
+/// Adds the endpoints to the admin port's table.
+#[must_use]
+pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
+    routes
+        .on(&Method::GET, "/admin/clients", list)
+        .on(&Method::POST, "/admin/clients", create)
+        .on(&Method::GET, "/admin/clients/{id}", read)
+        .on(&Method::PUT, "/admin/clients/{id}", replace)
+        .on(&Method::PATCH, "/admin/clients/{id}", patch)
+        .on(&Method::DELETE, "/admin/clients/{id}", delete)
+        .on(&Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans)
+}
+
+async fn list(State(provider): State<Shared>, call: Call) -> Response {
+    answered(list_page(&provider, call).await)
+}
+
+async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
+    let world = provider.world();
+    let page = Page::parse(&world.cx, &call.query()?)?;
+    let mut clients = registry::list(&world, &page.query()).await?;
+    let total = world.store.count_clients().await?;
+    let links = page.links(&world.cx, call.uri.path(), &mut clients, total);
+    let mut response = reply::admin(StatusCode::OK, &clients);
+    let headers = response.headers_mut();
+    headers.insert(X_TOTAL_COUNT, HeaderValue::from(total));
+    if let Some(links) = links.and_then(|links| HeaderValue::from_str(&links).ok()) {
+        headers.insert(LINK, links);
+    }
+    Ok(response)
+}
+
+async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(create_from(&provider, &mut call).await)
+}
+
+async fn create_from(provider: &Shared, call: &mut Call) -> Result<Response, Problem> {
+    let metadata: Metadata = call.json().await.map_err(unreadable)?;
+    let created = registry::create(&provider.world(), metadata).await?;
+    let mut response = reply::admin(StatusCode::CREATED, &created);
+    // RFC 9110 §10.2.2: relative to where the client was sent, which may be the path of version 1.
+    let id = utf8_percent_encode(&created.client_id, SEGMENT);
+    if let Ok(location) = HeaderValue::from_str(&format!("{}/{id}", call.uri.path())) {
+        response.headers_mut().insert(LOCATION, location);
+    }
+    Ok(response)
+}
+
+async fn read(State(provider): State<Shared>, id: Id) -> Response {
+    let reading = async { Ok(registry::read(&provider.world(), &decoded(id)?).await?) };
+    answered(reading.await.map(shown))
+}
+
+async fn replace(State(provider): State<Shared>, id: Id, mut call: Call) -> Response {
+    let replacing = async {
+        let id = decoded(id)?;
+        let metadata: Metadata = call.json().await.map_err(unreadable)?;
+        Ok(registry::replace(&provider.world(), &id, metadata).await?)
+    };
+    answered(replacing.await.map(shown))
+}
+
+async fn patch(State(provider): State<Shared>, id: Id, mut call: Call) -> Response {
+    let patching = async {
+        let id = decoded(id)?;
+        let document: Value = call.json().await.map_err(unreadable)?;
+        let patch = Patch::parse(document).map_err(RegistryError::from)?;
+        Ok(registry::patch(&provider.world(), &id, &patch).await?)
+    };
+    answered(patching.await.map(shown))
+}
+
+async fn set_lifespans(State(provider): State<Shared>, id: Id, mut call: Call) -> Response {
+    let setting = async {
+        let id = decoded(id)?;
+        let lifespans: LifespansRequest = call.json().await.map_err(unreadable)?;
+        Ok(registry::set_lifespans(&provider.world(), &id, lifespans).await?)
+    };
+    answered(setting.await.map(shown))
+}
+
+async fn delete(State(provider): State<Shared>, id: Id) -> Response {
+    let deleting = async { Ok(registry::delete(&provider.world(), &decoded(id)?).await?) };
+    answered(deleting.await.map(|()| reply::no_content()))
+}
+
+/// An id that is not text names nothing.
+fn decoded(id: Id) -> Result<String, Problem> {
+    id.map(|Path(id)| id).map_err(|_| Resource::Missing.into())
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the end of a client that was read to be shown"
+)]
+fn shown(client: Metadata) -> Response {
+    reply::admin(StatusCode::OK, &client)
+}
+
+fn answered(answer: Result<Response, Problem>) -> Response {
+    answer.unwrap_or_else(|problem| reply::admin_error(&problem))
+}
+
+impl From<RegistryError> for Problem {
+    fn from(error: RegistryError) -> Self {
+        let resource = match error {
+            RegistryError::Failure(failure) => return Self::Failure(failure),
+            RegistryError::Unknown => return Resource::Missing.into(),
+            RegistryError::Exists => return Resource::Exists.into(),
+            RegistryError::Contended => Resource::Conflict,
+            RegistryError::Patch(_) | RegistryError::WrongType { .. } | RegistryError::Renamed => Resource::Malformed,
+        };
+        resource.because(error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

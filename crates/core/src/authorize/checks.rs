@@ -1,0 +1,154 @@
+//! The checks of an authorization request: one function and one line in [`CHECKS`] for each.
+//!
+//! All of them are made when the request arrives (D22), so nobody logs in for a request that could not succeed. RFC 6749
+//! §4.1.1, RFC 7636 §4.3, RFC 9700 §2.1, OpenID Connect Core §3.1.2.2.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::prompt::Prompt;
+use super::response_mode::ResponseMode;
+use super::{requested_audience, requested_scope};
+use crate::client::Client;
+use crate::context::Policy;
+use crate::fault::{Failure, Fault};
+use crate::params::Params;
+use crate::scope;
+
+/// What a check looks at.
+pub(super) struct Subject<'a> {
+    pub(super) params: &'a Params,
+    pub(super) client: &'a Client,
+    pub(super) policy: &'a Policy,
+}
+
+type Check = fn(&Subject<'_>) -> Result<(), Failure>;
+
+/// Every check, in the order in which a request with several defects is told of the first. The first two say how
+/// the error is delivered at all.
+pub(super) const CHECKS: &[Check] = &[
+    response_mode,
+    response_type,
+    unsupported_parameters,
+    scopes,
+    audiences,
+    prompt,
+    max_age,
+    nonce,
+    pkce,
+    state,
+];
+
+/// Fewest characters of a `nonce`, and of a `state` that alone protects a request.
+const ENOUGH: usize = 8;
+
+fn response_mode(request: &Subject<'_>) -> Result<(), Failure> {
+    match request.params.get("response_mode") {
+        Some(name) if ResponseMode::named(name).is_none() => Err(Fault::ResponseModeUnsupported.into()),
+        _ => Ok(()),
+    }
+}
+
+/// The only response type is `code` (RFC 9700 §2.1.2 advises against the others).
+fn response_type(request: &Subject<'_>) -> Result<(), Failure> {
+    if request.params.get("response_type") != Some("code") {
+        return Err(Fault::ResponseTypeUnsupported.into());
+    }
+    let registered = request
+        .client
+        .response_types
+        .iter()
+        .any(|registered| registered == "code");
+    if registered && request.client.has_grant_type("authorization_code") {
+        Ok(())
+    } else {
+        Err(Fault::ResponseTypeUnregistered.into())
+    }
+}
+
+fn unsupported_parameters(request: &Subject<'_>) -> Result<(), Failure> {
+    let unsupported = [
+        ("request", Fault::RequestObject),
+        ("request_uri", Fault::RequestUri),
+        ("registration", Fault::RegistrationParameter),
+    ];
+    match unsupported.iter().find(|(name, _)| request.params.get(name).is_some()) {
+        Some((_, fault)) => Err((*fault).into()),
+        None => Ok(()),
+    }
+}
+
+fn scopes(request: &Subject<'_>) -> Result<(), Failure> {
+    let strategy = request.policy.scope_strategy;
+    let refused = requested_scope(request.params)
+        .into_iter()
+        .find(|wanted| !scope::is_scope_token(wanted) || !scope::allows(strategy, &request.client.scope, wanted));
+    match refused {
+        Some(scope) => Err(Fault::ScopeUnregistered.because(format!("It is '{scope}'."))),
+        None => Ok(()),
+    }
+}
+
+fn audiences(request: &Subject<'_>) -> Result<(), Failure> {
+    let registered = &request.client.audience;
+    let refused = requested_audience(request.params)
+        .into_iter()
+        .find(|wanted| !registered.iter().any(|known| scope::audience_allows(known, wanted)));
+    match refused {
+        Some(audience) => Err(Fault::AudienceUnregistered.because(format!("It is '{audience}'."))),
+        None => Ok(()),
+    }
+}
+
+fn prompt(request: &Subject<'_>) -> Result<(), Failure> {
+    Prompt::parse(request.params.get("prompt").unwrap_or_default())?;
+    Ok(())
+}
+
+fn max_age(request: &Subject<'_>) -> Result<(), Failure> {
+    match request.params.get("max_age") {
+        Some(text) if text.parse::<u32>().is_err() => Err(Fault::MaxAgeMalformed.into()),
+        _ => Ok(()),
+    }
+}
+
+/// OpenID Connect Core §15.5.2.
+fn nonce(request: &Subject<'_>) -> Result<(), Failure> {
+    match request.params.get("nonce") {
+        Some(nonce) if nonce.chars().count() < ENOUGH => Err(Fault::NonceTooShort.into()),
+        _ => Ok(()),
+    }
+}
+
+/// RFC 7636 §4.3 with S256 only (RFC 9700 §2.1.1). A method without a challenge means nothing.
+fn pkce(request: &Subject<'_>) -> Result<(), Failure> {
+    let Some(challenge) = request.params.get("code_challenge") else {
+        let policy = request.policy;
+        let required = policy.pkce_enforced || policy.pkce_enforced_for_public_clients && request.client.is_public();
+        return if required {
+            Err(Fault::ChallengeRequired.into())
+        } else {
+            Ok(())
+        };
+    };
+    if request.params.get("code_challenge_method") != Some("S256") {
+        return Err(Fault::ChallengeMethod.into());
+    }
+    let is_digest = URL_SAFE_NO_PAD.decode(challenge).is_ok_and(|bytes| bytes.len() == 32);
+    if is_digest {
+        Ok(())
+    } else {
+        Err(Fault::ChallengeMalformed.into())
+    }
+}
+
+/// RFC 9700 §4.7.1: something must tie the response to the browser that asked (D18: `state` itself is optional).
+fn state(request: &Subject<'_>) -> Result<(), Failure> {
+    let params = request.params;
+    let is_short = params.get("state").is_some_and(|state| state.chars().count() < ENOUGH);
+    let is_protected = params.get("code_challenge").is_some() || params.get("nonce").is_some();
+    if is_short && !is_protected {
+        return Err(Fault::StateTooShort.into());
+    }
+    Ok(())
+}

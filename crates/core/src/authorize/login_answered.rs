@@ -1,0 +1,279 @@
+//! The second hop: the browser comes back from the login app and is sent to consent, or at once to the client.
+//!
+//! OpenID Connect Core §3.1.2.3 and §3.1.2.4, RFC 9700 §4.7. Writes only if the browser's login session changes; the
+//! consent challenge is bound to the version of the row that was seen, so that no later answer of the login app slips in.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::issue::{Finish, Granted, finish};
+use super::request::{AuthorizationRequest, Refused};
+use super::{Browser, CookieChange, Destination, Reply, Stage, requested_audience, requested_scope, session_cookie};
+use crate::context::{Cx, Id, Timestamp};
+use crate::fault::{Failure, Fault};
+use crate::flow::consent::ConsentAccepted;
+use crate::flow::handle::{ConsentHandle, open_verifier};
+use crate::flow::login::{LoginAccepted, LoginAnswer};
+use crate::flow::mark::{is_marked, mark};
+use crate::flow::{FlowState, is_expired, removal, request_url, with_parameter};
+use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome, SessionChange, SessionRecord};
+use crate::scope;
+use crate::seal::{Purpose, open, seal};
+use crate::world::World;
+
+/// A login that the browser brought back.
+struct Returned {
+    record: Arc<FlowRecord>,
+    state: FlowState,
+    login: LoginAccepted,
+    request: AuthorizationRequest,
+}
+
+/// What a login session remembers for later authorizations, sealed.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    acr: Option<String>,
+    amr: Option<Vec<String>>,
+    #[serde(rename = "idp")]
+    identity_provider_session_id: Option<String>,
+}
+
+/// What becomes of the browser's session.
+struct SessionPlan {
+    change: Option<SessionChange>,
+    cookie: Option<CookieChange>,
+}
+
+pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) -> Result<Reply, Refused> {
+    let id = open_verifier(&world.cx, Purpose::LoginVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
+    for freshness in [Freshness::ProvedByWrite, Freshness::Latest, Freshness::Latest] {
+        let record = match world.store.flow(id, freshness).await.map_err(Failure::from)? {
+            Some(record) => record,
+            None if freshness == Freshness::ProvedByWrite => continue,
+            None => return Err(Fault::VerifierInvalid.into()),
+        };
+        if let Some(reply) = attempt(world, record, browser).await? {
+            return Ok(reply);
+        }
+    }
+    Err(Fault::Unavailable.into())
+}
+
+/// One try on these facts; nothing if they turn out to be old.
+async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) -> Result<Option<Reply>, Refused> {
+    let cx = &world.cx;
+    let state = FlowState::open(cx, &record)?;
+    let params = state.params()?;
+    if is_expired(cx, record.id) {
+        return Ok(Some(Reply::url(request_url(world, &params))));
+    }
+    let request = AuthorizationRequest::read(world, params, Freshness::ProvedByWrite).await?;
+    if !is_marked(cx.secrets, Stage::Login, record.id, &browser.login_marks) {
+        return Err(request.refuse(Fault::BrowserMismatch));
+    }
+    let login = match (&state.login, record.step) {
+        (_, FlowStep::Done | FlowStep::ConsentAnswered) | (None, _) => {
+            return Err(request.refuse(Fault::VerifierInvalid));
+        }
+        (Some(LoginAnswer::Rejected(rejection)), _) => {
+            let answer = request.path.reject(rejection, "login_request_denied");
+            let cookies = vec![CookieChange::Unmark(Stage::Login, record.id)];
+            return Ok(Some(Reply::to(Destination::Client(answer), cookies)));
+        }
+        (Some(LoginAnswer::Accepted(login)), _) => login.clone(),
+    };
+    if !request.is_about(&login.subject) {
+        let refused = Reply::failed(request.refuse(Fault::SubjectMismatch));
+        let cookies = vec![CookieChange::EndSession];
+        return Ok(Some(Reply { cookies, ..refused }));
+    }
+    let returned = Returned {
+        record,
+        state,
+        login,
+        request,
+    };
+    proceed(world, returned, browser).await
+}
+
+async fn proceed(world: &World<'_>, mut returned: Returned, browser: &Browser) -> Result<Option<Reply>, Refused> {
+    match continue_session(world, &mut returned).await {
+        Ok(true) => {}
+        // The session ended while its owner was on the way: they log in again.
+        Ok(false) => return Ok(Some(Reply::url(request_url(world, &returned.request.params)))),
+        Err(failure) => return Err(returned.request.refuse(failure)),
+    }
+    let plan = match plan_session(&world.cx, &returned, browser) {
+        Ok(plan) => plan,
+        Err(failure) => return Err(returned.request.refuse(failure)),
+    };
+    if returned.request.client.skip_consent {
+        return without_consent(world, returned, plan).await;
+    }
+    let skip = match is_covered(world, &returned).await {
+        Ok(skip) => skip,
+        Err(failure) => return Err(returned.request.refuse(failure)),
+    };
+    if returned.request.prompt.none && !skip {
+        return Err(returned.request.refuse(Fault::ConsentRequired));
+    }
+    let asked = match keep_session(world, &returned, plan.change).await {
+        Ok(Some(asked)) => asked,
+        Ok(None) => return Ok(None),
+        Err(failure) => return Err(returned.request.refuse(failure)),
+    };
+    let cx = &world.cx;
+    let flow = returned.record.id;
+    let handle = ConsentHandle { flow, asked, skip };
+    let url = with_parameter(&cx.policy.consent_url, "consent_challenge", &handle.seal(cx));
+    let mut cookies = vec![CookieChange::Mark(
+        Stage::Consent,
+        flow,
+        mark(cx.secrets, Stage::Consent, flow),
+    )];
+    cookies.extend(plan.cookie);
+    Ok(Some(Reply::to(Destination::Url(url), cookies)))
+}
+
+/// Takes over from a session that goes on what the login app left unsaid. False if the session has ended.
+async fn continue_session(world: &World<'_>, returned: &mut Returned) -> Result<bool, Failure> {
+    let Some(known) = returned.state.known().filter(|_| returned.login.skip) else {
+        return Ok(true);
+    };
+    let Some(session) = world.store.session(known.id).await? else {
+        return Ok(false);
+    };
+    if returned.login.acr.is_none() || returned.login.amr.is_none() {
+        let plain = open(world.cx.secrets, Purpose::SessionAtRest, &session.id.0, &session.sealed)
+            .map_err(|error| Failure::Internal(format!("the session {} cannot be read: {error}", session.id)))?;
+        let kept: Kept = serde_json::from_slice(&plain).map_err(|error| Failure::Internal(error.to_string()))?;
+        let login = &mut returned.login;
+        login.acr = login.acr.take().or(kept.acr);
+        login.amr = login.amr.take().or(kept.amr);
+    }
+    Ok(true)
+}
+
+fn plan_session(cx: &Cx<'_>, returned: &Returned, browser: &Browser) -> Result<SessionPlan, Failure> {
+    let login = &returned.login;
+    let life = match u64::try_from(login.remember_for) {
+        Ok(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        _ => cx.policy.session_life,
+    };
+    let known = returned.state.known().filter(|_| login.skip);
+    if let Some(known) = known {
+        let extended = login.extend.then_some(known.id);
+        return Ok(SessionPlan {
+            change: extended.map(|id| SessionChange::Extend(id, cx.now.plus(life))),
+            cookie: extended.map(|id| session_cookie(cx, id, life)),
+        });
+    }
+    if login.remember {
+        let session = session(cx, returned.record.id, login, life)?;
+        return Ok(SessionPlan {
+            change: Some(SessionChange::Put(session)),
+            cookie: Some(session_cookie(cx, returned.record.id, life)),
+        });
+    }
+    // D4: it does not matter whether the session that the cookie names is still there.
+    Ok(SessionPlan {
+        change: browser.session_id(cx).map(SessionChange::End),
+        cookie: browser.session.is_some().then_some(CookieChange::EndSession),
+    })
+}
+
+/// A new session has the id of the flow in which the person logged in.
+fn session(cx: &Cx<'_>, id: Id, login: &LoginAccepted, life: Duration) -> Result<SessionRecord, Failure> {
+    let kept = Kept {
+        acr: login.acr.clone(),
+        amr: login.amr.clone(),
+        identity_provider_session_id: login.identity_provider_session_id.clone(),
+    };
+    let plain = serde_json::to_vec(&kept).map_err(|error| Failure::Internal(error.to_string()))?;
+    Ok(SessionRecord {
+        id,
+        subject: login.subject.clone(),
+        authenticated_at: Timestamp(login.authenticated_at),
+        remember: true,
+        sealed: seal(cx.secrets, cx.entropy, Purpose::SessionAtRest, &id.0, &plain),
+        expires_at: cx.now.plus(life),
+    })
+}
+
+/// Commits what happens to the session, once. Returns the version that the consent app is asked about; nothing if the
+/// facts were old.
+async fn keep_session(
+    world: &World<'_>,
+    returned: &Returned,
+    session: Option<SessionChange>,
+) -> Result<Option<i64>, Failure> {
+    let record = &returned.record;
+    if session.is_none() || record.step != FlowStep::LoginAnswered {
+        return Ok(Some(record.version));
+    }
+    let asked = record.version.wrapping_add(1);
+    let change = Change::Advance {
+        flow: FlowRecord {
+            step: FlowStep::ConsentAsked,
+            version: asked,
+            expires_at: removal(&world.cx, record.id),
+            ..FlowRecord::clone(record)
+        },
+        seen: record.version,
+        session,
+        issue: None,
+    };
+    Ok(match world.store.apply(change).await? {
+        Outcome::Applied => Some(asked),
+        Outcome::LostRace => None,
+    })
+}
+
+/// Whether an earlier consent covers all that is asked for, so that no page need be shown.
+async fn is_covered(world: &World<'_>, returned: &Returned) -> Result<bool, Failure> {
+    let request = &returned.request;
+    // RFC 8252 §8.6: any app may have taken the address of a public client; its user must see who asks.
+    if request.prompt.consent || request.client.is_public() && !request.path.is_exclusive() {
+        return Ok(false);
+    }
+    let remembered = world
+        .store
+        .remembered(&returned.login.subject, &request.client.id, world.cx.now)
+        .await?;
+    let Some(earlier) = remembered else {
+        return Ok(false);
+    };
+    let strategy = world.cx.policy.scope_strategy;
+    let scopes = requested_scope(&request.params);
+    let audiences = requested_audience(&request.params);
+    Ok(scopes
+        .iter()
+        .all(|wanted| scope::allows(strategy, &earlier.scope, wanted))
+        && audiences.iter().all(|wanted| earlier.audience.contains(wanted)))
+}
+
+/// `skip_consent`: the operator trusts the client with all that it asks for.
+async fn without_consent(world: &World<'_>, returned: Returned, plan: SessionPlan) -> Result<Option<Reply>, Refused> {
+    let consent = ConsentAccepted {
+        scope: requested_scope(&returned.request.params),
+        audience: requested_audience(&returned.request.params),
+        ..ConsentAccepted::default()
+    };
+    let cookie = plan.cookie;
+    let granted = Granted {
+        record: &returned.record,
+        state: &returned.state,
+        login: &returned.login,
+        consent: &consent,
+    };
+    match finish(world, &returned.request, &granted, plan.change).await {
+        Ok(Finish::Done(mut reply)) => {
+            reply.cookies.extend(cookie);
+            Ok(Some(reply))
+        }
+        Ok(Finish::Stale) => Ok(None),
+        Err(failure) => Err(returned.request.refuse(failure)),
+    }
+}

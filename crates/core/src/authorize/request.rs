@@ -1,0 +1,129 @@
+//! An authorization request that was judged: what the hops of a flow work with.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+
+use super::checks::{CHECKS, Subject};
+use super::prompt::{Prompt, hint};
+use super::return_path::ReturnPath;
+use crate::client::Client;
+use crate::context::Timestamp;
+use crate::fault::{Failure, Fault};
+use crate::params::{Params, words};
+use crate::port::Freshness;
+use crate::world::World;
+
+/// A request that may go on.
+pub(crate) struct AuthorizationRequest {
+    pub(crate) params: Params,
+    pub(crate) client: Arc<Client>,
+    pub(crate) path: ReturnPath,
+    pub(crate) prompt: Prompt,
+    /// The claims of `id_token_hint`, if one was sent.
+    hint: Option<Map<String, Value>>,
+}
+
+/// A request that may not go on, and who is told.
+pub(crate) enum Refused {
+    /// The person, on a page: there is no address that may be trusted.
+    Here(Failure),
+    /// The client.
+    There(ReturnPath, Failure),
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self::Here(failure)
+    }
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::Here(fault.into())
+    }
+}
+
+impl AuthorizationRequest {
+    /// Reads and judges a request.
+    pub(crate) async fn read(world: &World<'_>, params: Params, freshness: Freshness) -> Result<Self, Refused> {
+        let id = params.get("client_id").ok_or(Fault::ClientMissing)?;
+        let client = world.client(id, freshness).await?.ok_or(Fault::ClientMissing)?;
+        let path = ReturnPath::find(&client, &params, world.cx.policy)?;
+        match Self::judge(world, &params, &client).await {
+            Ok((prompt, hint)) => Ok(Self {
+                params,
+                client,
+                path,
+                prompt,
+                hint,
+            }),
+            Err(failure) => Err(Refused::There(path, failure)),
+        }
+    }
+
+    async fn judge(
+        world: &World<'_>,
+        params: &Params,
+        client: &Client,
+    ) -> Result<(Prompt, Option<Map<String, Value>>), Failure> {
+        let subject = Subject {
+            params,
+            client,
+            policy: world.cx.policy,
+        };
+        for check in CHECKS {
+            check(&subject)?;
+        }
+        let prompt = Prompt::parse(params.get("prompt").unwrap_or_default())?;
+        let hint = match params.get("id_token_hint") {
+            Some(text) => Some(hint(world, text).await?),
+            None => None,
+        };
+        Ok((prompt, hint))
+    }
+
+    /// Whether the client may get an answer about this person (OpenID Connect Core §3.1.2.2).
+    pub(crate) fn is_about(&self, subject: &str) -> bool {
+        match &self.hint {
+            Some(claims) => claims.get("sub").and_then(Value::as_str) == Some(subject),
+            None => true,
+        }
+    }
+
+    /// Whether a login at `authenticated_at` is too old for the client at `now`. With `max_age=0` every one is.
+    pub(crate) fn is_too_old(&self, authenticated_at: Timestamp, now: Timestamp) -> bool {
+        match self.params.get("max_age").and_then(|text| text.parse::<u64>().ok()) {
+            Some(0) => true,
+            Some(most) => now.seconds_since(authenticated_at) > most,
+            None => false,
+        }
+    }
+
+    /// The error response.
+    pub(crate) fn refuse(self, failure: impl Into<Failure>) -> Refused {
+        Refused::There(self.path, failure.into())
+    }
+}
+
+/// `scope`, split, each once.
+#[must_use]
+pub fn requested_scope(params: &Params) -> Vec<String> {
+    distinct(words(params.get("scope").unwrap_or_default()))
+}
+
+/// `audience`: repeated, or one value split on spaces (Hydra), each once.
+#[must_use]
+pub fn requested_audience(params: &Params) -> Vec<String> {
+    distinct(params.all("audience").flat_map(words))
+}
+
+fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for word in words {
+        if !seen.iter().any(|earlier| earlier == word) {
+            seen.push(word.to_owned());
+        }
+    }
+    seen
+}

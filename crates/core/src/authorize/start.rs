@@ -1,0 +1,64 @@
+//! The first hop: a request is judged, and the browser is sent to log in.
+//!
+//! OpenID Connect Core §3.1.2.1 (`prompt`, `max_age`, `id_token_hint`) and §3.1.2.3. Reads the client and, if the browser
+//! shows a session, that; writes nothing.
+
+use super::request::{AuthorizationRequest, Refused};
+use super::{Browser, CookieChange, Destination, Reply, Stage};
+use crate::fault::{Failure, Fault};
+use crate::flow::challenge::{KnownSession, LoginChallenge};
+use crate::flow::mark::mark;
+use crate::flow::with_parameter;
+use crate::params::Params;
+use crate::port::Freshness;
+use crate::world::World;
+
+pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) -> Result<Reply, Refused> {
+    let request = AuthorizationRequest::read(world, params, Freshness::Latest).await?;
+    let known = match known_session(world, &request, browser).await {
+        Ok(known) => known,
+        Err(failure) => return Err(request.refuse(failure)),
+    };
+    let cx = &world.cx;
+    let base = if request.prompt.create {
+        &cx.policy.registration_url
+    } else {
+        &cx.policy.login_url
+    };
+    let challenge = LoginChallenge {
+        flow: cx.new_id(),
+        known,
+        params: request.params,
+    };
+    let url = with_parameter(base, "login_challenge", &challenge.seal(cx));
+    let mark = mark(cx.secrets, Stage::Login, challenge.flow);
+    let cookies = vec![CookieChange::Mark(Stage::Login, challenge.flow, mark)];
+    Ok(Reply::to(Destination::Url(url), cookies))
+}
+
+/// The session that makes a login superfluous.
+async fn known_session(
+    world: &World<'_>,
+    request: &AuthorizationRequest,
+    browser: &Browser,
+) -> Result<Option<KnownSession>, Failure> {
+    let cx = &world.cx;
+    let shown = browser.session_id(cx).filter(|_| !request.prompt.login);
+    let session = match shown {
+        Some(id) => world.store.session(id).await?,
+        None => None,
+    };
+    let known = session
+        .filter(|session| session.remember && session.expires_at > cx.now)
+        .filter(|session| !request.is_too_old(session.authenticated_at, cx.now))
+        .map(|session| KnownSession {
+            id: session.id,
+            subject: session.subject,
+            authenticated_at: session.authenticated_at,
+        });
+    match &known {
+        Some(known) if !request.is_about(&known.subject) => Err(Fault::SubjectMismatch.into()),
+        None if request.prompt.none => Err(Fault::LoginRequired.into()),
+        _ => Ok(known),
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole flows, hop by hop.

@@ -1,0 +1,285 @@
+//! The registered clients: create, replace, patch, show, list, delete.
+//!
+//! RFC 7591 §3.2 and RFC 7592 §2 in what they answer, for the operator of the admin API. A secret is shown in the answer
+//! to the request that set or made it, and never again. Attacks: lost updates (a change is made to the version that
+//! was read, or read again), a client that takes another one's id.
+
+use serde_json::{Map, Value};
+
+use super::metadata::{ClientSecret, LifespansRequest, Metadata};
+use super::patch::{Patch, PatchError};
+use super::validate::{Validated, client_id, validate};
+use super::{AuthMethod, Client};
+use crate::client_auth::secret::{digest_generated, generate_secret, hash_chosen};
+use crate::context::Entropy;
+use crate::fault::{Failure, Fault};
+use crate::port::{Change, ClientQuery, ClientRecord, Freshness, Outcome, StoreError};
+use crate::world::World;
+
+/// How often a change is tried while others change the same client. Each time at least one of them wins.
+const ATTEMPTS: usize = 100;
+
+/// Why a request about a client gets no success.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// No client has the id.
+    #[error("No client has this id.")]
+    Unknown,
+    /// Another client has the id.
+    #[error("A client with this id exists. Choose another id, or replace that client with PUT.")]
+    Exists,
+    /// Others changed the client between each reading and writing.
+    #[error("The client is being changed by many requests at once. Send this one again.")]
+    Contended,
+    /// The patch makes no sense, or not for this client.
+    #[error(transparent)]
+    Patch(#[from] PatchError),
+    /// The patch leaves a member with a value of another type.
+    #[error("The patch leaves the member '{member}' with a value of the wrong type.")]
+    WrongType {
+        /// The member's name.
+        member: String,
+    },
+    /// The patch names a client by another id.
+    #[error("The id of a client cannot be changed. Create a client with the new id, and delete this one.")]
+    Renamed,
+    /// The metadata is refused, or something of ours failed.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<StoreError> for RegistryError {
+    fn from(error: StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<Fault> for RegistryError {
+    fn from(fault: Fault) -> Self {
+        Self::Failure(fault.into())
+    }
+}
+
+/// Registers a client; without an id it gets a random one. A confidential client without a secret gets one.
+///
+/// # Errors
+/// If the metadata is refused or the id is taken.
+pub async fn create(world: &World<'_>, mut metadata: Metadata) -> Result<Metadata, RegistryError> {
+    if metadata.client_id.is_empty() {
+        metadata.client_id = random_id(world.cx.entropy);
+    } else {
+        client_id(&metadata.client_id)?;
+    }
+    let Validated { mut client, secret } = validate(metadata, world.cx.policy)?;
+    client.created_at = world.cx.now;
+    client.updated_at = world.cx.now;
+    let shown = Hashed::default().settle(world, &mut client, secret, &[]).await?;
+    match world.store.apply(Change::CreateClient(record(&client)?)).await? {
+        Outcome::Applied => Ok(Metadata::of(&client)?.with_secret(shown)),
+        Outcome::LostRace => Err(RegistryError::Exists),
+    }
+}
+
+/// The client with this id.
+///
+/// # Errors
+/// If there is none.
+pub async fn read(world: &World<'_>, id: &str) -> Result<Metadata, RegistryError> {
+    let client = world.client(id, Freshness::Latest).await?;
+    Ok(Metadata::of(&*client.ok_or(RegistryError::Unknown)?)?)
+}
+
+/// A page of clients.
+///
+/// # Errors
+/// Only if the database does not answer.
+pub async fn list(world: &World<'_>, query: &ClientQuery) -> Result<Vec<Metadata>, RegistryError> {
+    let records = world.store.clients(query).await?;
+    let shown = |record: &ClientRecord| Metadata::of(&Client::from_record(record)?);
+    Ok(records.iter().map(shown).collect::<Result<_, StoreError>>()?)
+}
+
+/// Replaces the metadata of a client: what is not named goes back to its default, except the secret, which is kept.
+/// The id in the metadata does not count.
+///
+/// # Errors
+/// If there is no such client or the metadata is refused.
+pub async fn replace(world: &World<'_>, id: &str, metadata: Metadata) -> Result<Metadata, RegistryError> {
+    change(world, id, |_| Ok(validate(metadata.clone(), world.cx.policy)?)).await
+}
+
+/// Changes what the patch names. Patches that arrive at the same time are applied one after another.
+///
+/// # Errors
+/// If there is no such client, the patch does not fit, or what it makes of the metadata is refused.
+pub async fn patch(world: &World<'_>, id: &str, patch: &Patch) -> Result<Metadata, RegistryError> {
+    change(world, id, |client| {
+        // Hydra's own name for what it does not let anybody change, in any spelling.
+        if patch.touches(|member| member.eq_ignore_ascii_case("id")) {
+            return Err(RegistryError::Renamed);
+        }
+        let metadata = serde_json::to_value(Metadata::of(client)?);
+        let mut document = metadata.map_err(|error| Failure::Internal(format!("a client cannot be shown: {error}")))?;
+        patch.apply(&mut document)?;
+        let metadata = read_patched(document)?;
+        if *metadata.client_id != *client.id {
+            return Err(RegistryError::Renamed);
+        }
+        Ok(validate(metadata, world.cx.policy)?)
+    })
+    .await
+}
+
+/// Sets all lifespans of a client; those that are not named are the server's own again.
+///
+/// # Errors
+/// If there is no such client.
+pub async fn set_lifespans(
+    world: &World<'_>,
+    id: &str,
+    lifespans: LifespansRequest,
+) -> Result<Metadata, RegistryError> {
+    change(world, id, |client| {
+        let client = Client {
+            lifespans: lifespans.into(),
+            ..client.clone()
+        };
+        let secret = ClientSecret::default();
+        Ok(Validated { client, secret })
+    })
+    .await
+}
+
+/// Removes a client, and with it everything that was issued to it.
+///
+/// # Errors
+/// If there is no such client.
+pub async fn delete(world: &World<'_>, id: &str) -> Result<(), RegistryError> {
+    // Some databases cannot be asked for such an id, and none has it.
+    if id.contains('\0') {
+        return Err(RegistryError::Unknown);
+    }
+    match world.store.apply(Change::DeleteClient(id.to_owned())).await? {
+        Outcome::Applied => Ok(()),
+        Outcome::LostRace => Err(RegistryError::Unknown),
+    }
+}
+
+/// Puts what `wanted` makes of a client in its place, and starts again if somebody else was faster.
+async fn change(
+    world: &World<'_>,
+    id: &str,
+    wanted: impl Fn(&Client) -> Result<Validated, RegistryError>,
+) -> Result<Metadata, RegistryError> {
+    let mut hashed = Hashed::default();
+    for _ in 0..ATTEMPTS {
+        let known = world
+            .client(id, Freshness::Latest)
+            .await?
+            .ok_or(RegistryError::Unknown)?;
+        let Validated { client, secret } = wanted(&known)?;
+        let mut client = Client {
+            id: known.id.clone(),
+            version: known.version + 1,
+            created_at: known.created_at,
+            updated_at: world.cx.now.max(known.updated_at),
+            ..client
+        };
+        let shown = hashed.settle(world, &mut client, secret, &known.secrets).await?;
+        match world.store.apply(Change::UpdateClient(record(&client)?)).await? {
+            Outcome::Applied => return Ok(Metadata::of(&client)?.with_secret(shown)),
+            Outcome::LostRace => {}
+        }
+    }
+    Err(RegistryError::Contended)
+}
+
+/// The hash of a chosen secret, which is made once however often a change is tried.
+#[derive(Default)]
+struct Hashed(Option<(ClientSecret, String)>);
+
+impl Hashed {
+    /// Gives the client the digests of its secrets, and answers with the secret to be shown, if it is a new one.
+    async fn settle(
+        &mut self,
+        world: &World<'_>,
+        client: &mut Client,
+        chosen: ClientSecret,
+        known: &[String],
+    ) -> Result<Option<ClientSecret>, Failure> {
+        if client.auth_method == AuthMethod::None {
+            client.secrets = Vec::new();
+            return Ok(None);
+        }
+        if !chosen.is_empty() {
+            client.secrets = vec![self.hash(world, &chosen).await?];
+            return Ok(Some(chosen));
+        }
+        client.secrets = known.to_vec();
+        if !known.is_empty() {
+            return Ok(None);
+        }
+        let secret = generate_secret(world.cx.entropy);
+        client.secrets = vec![digest_generated(world.cx.secrets, &secret)];
+        Ok(Some(ClientSecret::from(String::clone(&secret))))
+    }
+
+    async fn hash(&mut self, world: &World<'_>, secret: &ClientSecret) -> Result<String, Failure> {
+        if let Some((_, hash)) = self.0.as_ref().filter(|(hashed, _)| hashed == secret) {
+            return Ok(hash.clone());
+        }
+        let hash = hash_chosen(world, secret.expose()).await?;
+        self.0 = Some((secret.clone(), hash.clone()));
+        Ok(hash)
+    }
+}
+
+/// A UUIDv4 (RFC 9562 §5.4).
+fn random_id(entropy: &dyn Entropy) -> String {
+    let mut random = [0; 16];
+    entropy.fill(&mut random);
+    uuid::Builder::from_random_bytes(random).into_uuid().to_string()
+}
+
+fn record(client: &Client) -> Result<ClientRecord, Failure> {
+    let shown = |member: &str| {
+        client
+            .display
+            .get(member)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let document = serde_json::to_string(client)
+        .map_err(|error| Failure::Internal(format!("client {:?} cannot be written: {error}", client.id)))?;
+    Ok(ClientRecord {
+        id: client.id.to_string(),
+        version: client.version,
+        name: shown("client_name"),
+        owner: shown("owner"),
+        document,
+        created_at: client.created_at,
+        updated_at: client.updated_at,
+    })
+}
+
+/// The metadata that a patch made. `null` means "not given", as in every other body.
+fn read_patched(document: Value) -> Result<Metadata, RegistryError> {
+    let mut members = match document {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    };
+    members.retain(|_, value| !value.is_null());
+    if let Ok(metadata) = serde_json::from_value(Value::Object(members.clone())) {
+        return Ok(metadata);
+    }
+    // The reader does not say where it stopped, and its words may repeat what must not be repeated.
+    let is_readable = |name: &str, value: &Value| {
+        let alone = Map::from_iter([(name.to_owned(), value.clone())]);
+        serde_json::from_value::<Metadata>(Value::Object(alone)).is_ok()
+    };
+    let member = members.iter().find(|(name, value)| !is_readable(name, value));
+    Err(RegistryError::WrongType {
+        member: member.map(|(name, _)| name.clone()).unwrap_or_default(),
+    })
+}

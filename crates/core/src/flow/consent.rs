@@ -1,0 +1,262 @@
+//! The consent request: what the consent app is told, and what it may answer.
+//!
+//! The shapes are those of Hydra's admin API. What is granted must be registered for the client (D9).
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::handle::{ConsentHandle, seal_verifier};
+use super::login::{LoginAccepted, LoginAnswer, Rejection};
+use super::state::{FlowState, is_expired, removal};
+use super::{Unanswerable, request_url, with_parameter};
+use crate::authorize::{OidcContext, requested_audience, requested_scope};
+use crate::client::Client;
+use crate::fault::{Failure, Fault};
+use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
+use crate::scope;
+use crate::seal::Purpose;
+use crate::world::World;
+
+/// What the consent app is told about an authorization.
+#[derive(Clone, Debug)]
+pub struct ConsentRequest {
+    /// `consent_request_id`, and the id of the grant that may come of it.
+    pub id: String,
+    /// `requested_scope`.
+    pub scope: Vec<String>,
+    /// `requested_access_token_audience`.
+    pub audience: Vec<String>,
+    /// Whether an earlier consent covers the request, so that no page may be shown.
+    pub skip: bool,
+    /// Who is asked.
+    pub subject: String,
+    /// `oidc_context`.
+    pub oidc_context: OidcContext,
+    /// The client.
+    pub client: Arc<Client>,
+    /// Where the authorization began.
+    pub request_url: String,
+    /// `login_session_id`.
+    pub session_id: String,
+    /// `acr` of the login.
+    pub acr: String,
+    /// `amr` of the login.
+    pub amr: Vec<String>,
+    /// What the login app left for the consent app.
+    pub context: Value,
+}
+
+/// The body of an acceptance.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+pub struct ConsentAcceptance {
+    pub grant_scope: Option<Vec<String>>,
+    pub grant_access_token_audience: Option<Vec<String>>,
+    pub remember: Option<bool>,
+    pub remember_for: Option<i64>,
+    pub session: Option<SessionClaims>,
+}
+
+/// The claims that an acceptance carries.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+pub struct SessionClaims {
+    pub access_token: Option<Map<String, Value>>,
+    pub id_token: Option<Map<String, Value>>,
+    pub userinfo: Option<Map<String, Value>>,
+}
+
+/// What the consent app answered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum ConsentAnswer {
+    #[serde(rename = "a")]
+    Accepted(ConsentAccepted),
+    #[serde(rename = "r")]
+    Rejected(Rejection),
+}
+
+/// An acceptance with its defaults filled in.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct ConsentAccepted {
+    pub(crate) scope: Vec<String>,
+    pub(crate) audience: Vec<String>,
+    pub(crate) remember: bool,
+    /// Seconds since the authorization began; not positive means for ever.
+    pub(crate) remember_for: i64,
+    pub(crate) claims: SessionClaims,
+}
+
+/// A flow that waits for the consent app, or was answered by it.
+struct Asked {
+    handle: ConsentHandle,
+    record: Arc<FlowRecord>,
+    state: FlowState,
+}
+
+/// What the consent app needs to know.
+///
+/// # Errors
+/// [`Unanswerable::Gone`] if the challenge was answered or has expired: the browser goes on at the URL given.
+pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, Unanswerable> {
+    let asked = match ask(world, challenge, Freshness::ProvedByWrite).await {
+        Err(Unanswerable::Gone { .. } | Unanswerable::Unknown) => ask(world, challenge, Freshness::Latest).await?,
+        asked => asked?,
+    };
+    let params = asked.state.params()?;
+    if is_expired(&world.cx, asked.record.id) {
+        return Err(Unanswerable::Gone {
+            redirect_to: request_url(world, &params),
+        });
+    }
+    if asked.record.step == FlowStep::ConsentAnswered {
+        return Err(Unanswerable::Gone {
+            redirect_to: onward(world, &asked.record),
+        });
+    }
+    let login = accepted_login(&asked.state)?;
+    let known = asked.state.known().filter(|_| login.skip);
+    Ok(ConsentRequest {
+        id: asked.record.id.to_string(),
+        scope: requested_scope(&params),
+        audience: requested_audience(&params),
+        skip: asked.handle.skip,
+        subject: login.subject.clone(),
+        oidc_context: OidcContext::of(&params),
+        client: client(world, &asked.state).await?,
+        request_url: request_url(world, &params),
+        session_id: known.map_or(asked.record.id, |known| known.id).to_string(),
+        acr: login.acr.clone().unwrap_or_default(),
+        amr: login.amr.clone().unwrap_or_default(),
+        context: login.context.clone().unwrap_or_default(),
+    })
+}
+
+/// Accepts: the person grants something to the client. Returns where the browser goes.
+///
+/// # Errors
+/// If more is granted than the client is registered for, or the flow has gone on without this answer.
+pub async fn accept(world: &World<'_>, challenge: &str, body: ConsentAcceptance) -> Result<String, Unanswerable> {
+    let accepted = ConsentAccepted {
+        scope: distinct(body.grant_scope.unwrap_or_default()),
+        audience: distinct(body.grant_access_token_audience.unwrap_or_default()),
+        remember: body.remember.unwrap_or_default(),
+        remember_for: body.remember_for.unwrap_or_default(),
+        claims: body.session.unwrap_or_default(),
+    };
+    answer(world, challenge, ConsentAnswer::Accepted(accepted)).await
+}
+
+/// Rejects: the person grants nothing. Returns where the browser goes.
+///
+/// # Errors
+/// As [`accept`].
+pub async fn reject(world: &World<'_>, challenge: &str, body: Rejection) -> Result<String, Unanswerable> {
+    answer(world, challenge, ConsentAnswer::Rejected(body)).await
+}
+
+async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Result<String, Unanswerable> {
+    for freshness in [Freshness::ProvedByWrite, Freshness::Latest, Freshness::Latest] {
+        let asked = match ask(world, challenge, freshness).await {
+            Err(_) if freshness == Freshness::ProvedByWrite => continue,
+            asked => asked?,
+        };
+        if is_expired(&world.cx, asked.record.id) {
+            return Ok(request_url(world, &asked.state.params()?));
+        }
+        if let ConsentAnswer::Accepted(accepted) = &answer {
+            let client = client(world, &asked.state).await?;
+            may_grant(world, &client, accepted)?;
+        }
+        let state = asked.state.consented(answer.clone(), asked.handle.asked);
+        let change = Change::Advance {
+            flow: FlowRecord {
+                id: asked.record.id,
+                step: FlowStep::ConsentAnswered,
+                version: asked.record.version.wrapping_add(1),
+                sealed: state.seal(&world.cx, asked.record.id)?,
+                expires_at: removal(&world.cx, asked.record.id),
+            },
+            seen: asked.record.version,
+            session: None,
+            issue: None,
+        };
+        if world.store.apply(change).await? == Outcome::Applied {
+            return Ok(onward(world, &asked.record));
+        }
+    }
+    Err(Failure::from(Fault::Unavailable).into())
+}
+
+/// Finds the flow of a challenge, if the question still stands.
+async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result<Asked, Unanswerable> {
+    let handle = ConsentHandle::open(&world.cx, challenge).ok_or(Unanswerable::Unknown)?;
+    let record = world.store.flow(handle.flow, freshness).await?;
+    let record = record.ok_or(Unanswerable::Unknown)?;
+    let state = FlowState::open(&world.cx, &record)?;
+    let stands = match record.step {
+        FlowStep::LoginAnswered | FlowStep::ConsentAsked => record.version == handle.asked,
+        FlowStep::ConsentAnswered => state.asked == handle.asked,
+        FlowStep::Done => false,
+    };
+    if stands {
+        return Ok(Asked { handle, record, state });
+    }
+    Err(Unanswerable::Gone {
+        redirect_to: request_url(world, &state.params()?),
+    })
+}
+
+async fn client(world: &World<'_>, state: &FlowState) -> Result<Arc<Client>, Unanswerable> {
+    let params = state.params()?;
+    let id = params.get("client_id").unwrap_or_default();
+    let client = world.client(id, Freshness::ProvedByWrite).await?;
+    client.ok_or(Unanswerable::Unknown)
+}
+
+fn accepted_login(state: &FlowState) -> Result<&LoginAccepted, Unanswerable> {
+    match &state.login {
+        Some(LoginAnswer::Accepted(login)) => Ok(login),
+        _ => Err(Unanswerable::Unknown),
+    }
+}
+
+/// D9: a consent app cannot widen what the operator registered.
+fn may_grant(world: &World<'_>, client: &Client, accepted: &ConsentAccepted) -> Result<(), Failure> {
+    let strategy = world.cx.policy.scope_strategy;
+    let scopes = accepted
+        .scope
+        .iter()
+        .filter(|wanted| !scope::is_scope_token(wanted) || !scope::allows(strategy, &client.scope, wanted));
+    let audiences = accepted.audience.iter().filter(|wanted| {
+        !client
+            .audience
+            .iter()
+            .any(|registered| scope::audience_allows(registered, wanted))
+    });
+    let too_wide: Vec<&str> = scopes.chain(audiences).map(String::as_str).collect();
+    if too_wide.is_empty() {
+        return Ok(());
+    }
+    Err(Fault::GrantTooWide.because(format!("Not registered: {}.", too_wide.join(", "))))
+}
+
+/// The same words, each once, in the order in which they came first.
+fn distinct(words: Vec<String>) -> Vec<String> {
+    let mut seen = Vec::with_capacity(words.len());
+    for word in words.into_iter().filter(|word| !word.is_empty()) {
+        if !seen.contains(&word) {
+            seen.push(word);
+        }
+    }
+    seen
+}
+
+fn onward(world: &World<'_>, record: &FlowRecord) -> String {
+    let verifier = seal_verifier(&world.cx, Purpose::ConsentVerifier, record.id);
+    let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
+    with_parameter(&start, "consent_verifier", &verifier)
+}

@@ -1,0 +1,59 @@
+//! The state of one authorization on its way through the login and consent apps.
+//!
+//! Until the login app answers, everything is inside the `login_challenge` ([`challenge`]) and nothing is stored. Its
+//! answer writes the row whose sealed part is [`FlowState`]; from then on URLs carry short [`handle`]s. [`mark`] ties a
+//! flow to the browser that began it. [`login`] and [`consent`] are what the two apps may ask and answer.
+
+pub mod challenge;
+pub mod consent;
+pub(crate) mod handle;
+pub mod login;
+pub mod mark;
+mod state;
+
+use crate::fault::{Failure, Fault};
+use crate::params::Params;
+use crate::world::World;
+
+pub(crate) use self::state::{FlowState, is_expired, removal};
+
+/// Why the login or consent app cannot have what it asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum Unanswerable {
+    /// Nobody knows this challenge.
+    #[error("the challenge is unknown")]
+    Unknown,
+    /// The challenge was used, or it expired: the browser goes on here.
+    #[error("the challenge was used or has expired")]
+    Gone {
+        /// An absolute URL.
+        redirect_to: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Failure(#[from] Failure),
+}
+
+impl From<crate::port::StoreError> for Unanswerable {
+    fn from(error: crate::port::StoreError) -> Self {
+        Self::Failure(error.into())
+    }
+}
+
+impl From<Fault> for Unanswerable {
+    fn from(fault: Fault) -> Self {
+        Self::Failure(fault.into())
+    }
+}
+
+/// The URL that starts (or starts again) the authorization with these parameters.
+pub(crate) fn request_url(world: &World<'_>, params: &Params) -> String {
+    format!("{}/oauth2/auth?{}", world.cx.policy.public_url, params.encode())
+}
+
+/// `url` with one more query parameter. Whatever query the operator configured stays.
+pub(crate) fn with_parameter(url: &str, name: &str, value: &str) -> String {
+    let mark = if url.contains('?') { '&' } else { '?' };
+    let value: String = form_urlencoded::byte_serialize(value.as_bytes()).collect();
+    format!("{url}{mark}{name}={value}")
+}
