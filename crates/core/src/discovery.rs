@@ -6,6 +6,7 @@
 use claviger_jose::Alg;
 use serde::Serialize;
 
+use crate::authorize::response_mode;
 use crate::client::AuthMethod;
 use crate::context::Policy;
 
@@ -19,7 +20,6 @@ const INTROSPECTION: &str = "/oauth2/introspect";
 
 const GRANT_TYPES: [&str; 3] = ["authorization_code", "client_credentials", "refresh_token"];
 const RESPONSE_TYPES: [&str; 1] = ["code"];
-const RESPONSE_MODES: [&str; 2] = ["query", "form_post"];
 /// The scopes that mean something to the server itself.
 const SCOPES: [&str; 3] = ["offline_access", "offline", "openid"];
 /// The claims that the server itself makes; the others come from the consent application.
@@ -38,7 +38,7 @@ pub struct Metadata<'a> {
     scopes_supported: Vec<&'a str>,
     claims_supported: Vec<&'a str>,
     response_types_supported: &'static [&'static str],
-    response_modes_supported: &'static [&'static str],
+    response_modes_supported: [&'static str; response_mode::ALL.len()],
     grant_types_supported: &'static [&'static str],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -73,7 +73,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         scopes_supported: with(&SCOPES, &policy.supported_scopes),
         claims_supported: with(&CLAIMS, &policy.supported_claims),
         response_types_supported: &RESPONSE_TYPES,
-        response_modes_supported: &RESPONSE_MODES,
+        response_modes_supported: response_mode::ALL.map(|mode| mode.name),
         grant_types_supported: &GRANT_TYPES,
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: signing(policy, algorithms),

@@ -10,29 +10,9 @@ use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
+use crate::token::id_token::RESERVED;
 use crate::token::lookup::KnownAccess;
 use crate::world::World;
-
-/// Claims that belong to tokens (RFC 7519 §4.1, OpenID Connect Core §2 and §3.3.2.11) or are ours to set: they never
-/// come from the consent application.
-const PROTOCOL_CLAIMS: [&str; 16] = [
-    "acr",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "c_hash",
-    "exp",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "rat",
-    "sid",
-    "sub",
-];
 
 /// The access token of a request, from the header `Authorization` or the parameter `access_token` of a form.
 ///
@@ -72,7 +52,7 @@ fn claims(cx: &Cx<'_>, token: &KnownAccess) -> Result<Map<String, Value>, Failur
     }
     let consented = Consented::open(cx, grant)?;
     let mut claims = consented.userinfo.unwrap_or(consented.id_token);
-    claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
+    claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     set("sub", json!(grant.subject));
     set("iss", json!(cx.policy.issuer));
@@ -190,7 +170,7 @@ mod openid_connect_core_5_3 {
     fn the_consent_application_cannot_speak_for_us() {
         let desk = Desk::new();
         let client = desk.register(&desk.draft("app"));
-        let lies = PROTOCOL_CLAIMS.map(|name| (name.to_owned(), json!("a lie")));
+        let lies = RESERVED.map(|name| (name.to_owned(), json!("a lie")));
         let session = Consented {
             id_token: lies.into_iter().collect(),
             acr: None,

@@ -18,7 +18,7 @@ use crate::port::GrantRecord;
 use crate::world::World;
 
 /// Claims that only this server sets, whether a token carries them or not. `rat` is one of Hydra's.
-const RESERVED: [&str; 16] = [
+pub(crate) const RESERVED: [&str; 16] = [
     "acr",
     "amr",
     "at_hash",
