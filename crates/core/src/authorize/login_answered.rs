@@ -6,13 +6,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
 use super::{Browser, CookieChange, Destination, Reply, Stage, requested_audience, requested_scope, session_cookie};
 use crate::context::{Cx, Id, Timestamp};
 use crate::fault::{Failure, Fault};
+use crate::flow::authentication::Authentication;
 use crate::flow::consent::ConsentAccepted;
 use crate::flow::handle::{ConsentHandle, open_verifier};
 use crate::flow::login::{LoginAccepted, LoginAnswer};
@@ -20,7 +19,7 @@ use crate::flow::mark::{is_marked, mark};
 use crate::flow::{FlowState, is_expired, removal, request_url, with_parameter};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome, SessionChange, SessionRecord};
 use crate::scope;
-use crate::seal::{Purpose, open, seal};
+use crate::seal::Purpose;
 use crate::world::World;
 
 /// A login that the browser brought back.
@@ -29,15 +28,6 @@ struct Returned {
     state: FlowState,
     login: LoginAccepted,
     request: AuthorizationRequest,
-}
-
-/// What a login session remembers for later authorizations, sealed.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    acr: Option<String>,
-    amr: Option<Vec<String>>,
-    #[serde(rename = "idp")]
-    identity_provider_session_id: Option<String>,
 }
 
 /// What becomes of the browser's session.
@@ -98,13 +88,7 @@ async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) 
     proceed(world, returned, browser).await
 }
 
-async fn proceed(world: &World<'_>, mut returned: Returned, browser: &Browser) -> Result<Option<Reply>, Refused> {
-    match continue_session(world, &mut returned).await {
-        Ok(true) => {}
-        // The session ended while its owner was on the way: they log in again.
-        Ok(false) => return Ok(Some(Reply::url(request_url(world, &returned.request.params)))),
-        Err(failure) => return Err(returned.request.refuse(failure)),
-    }
+async fn proceed(world: &World<'_>, returned: Returned, browser: &Browser) -> Result<Option<Reply>, Refused> {
     let plan = match plan_session(&world.cx, &returned, browser) {
         Ok(plan) => plan,
         Err(failure) => return Err(returned.request.refuse(failure)),
@@ -137,25 +121,6 @@ async fn proceed(world: &World<'_>, mut returned: Returned, browser: &Browser) -
     Ok(Some(Reply::to(Destination::Url(url), cookies)))
 }
 
-/// Takes over from a session that goes on what the login app left unsaid. False if the session has ended.
-async fn continue_session(world: &World<'_>, returned: &mut Returned) -> Result<bool, Failure> {
-    let Some(known) = returned.state.known().filter(|_| returned.login.skip) else {
-        return Ok(true);
-    };
-    let Some(session) = world.store.session(known.id).await? else {
-        return Ok(false);
-    };
-    if returned.login.acr.is_none() || returned.login.amr.is_none() {
-        let plain = open(world.cx.secrets, Purpose::SessionAtRest, &session.id.0, &session.sealed)
-            .map_err(|error| Failure::Internal(format!("the session {} cannot be read: {error}", session.id)))?;
-        let kept: Kept = serde_json::from_slice(&plain).map_err(|error| Failure::Internal(error.to_string()))?;
-        let login = &mut returned.login;
-        login.acr = login.acr.take().or(kept.acr);
-        login.amr = login.amr.take().or(kept.amr);
-    }
-    Ok(true)
-}
-
 fn plan_session(cx: &Cx<'_>, returned: &Returned, browser: &Browser) -> Result<SessionPlan, Failure> {
     let login = &returned.login;
     let life = match u64::try_from(login.remember_for) {
@@ -186,18 +151,17 @@ fn plan_session(cx: &Cx<'_>, returned: &Returned, browser: &Browser) -> Result<S
 
 /// A new session has the id of the flow in which the person logged in.
 fn session(cx: &Cx<'_>, id: Id, login: &LoginAccepted, life: Duration) -> Result<SessionRecord, Failure> {
-    let kept = Kept {
+    let kept = Authentication {
         acr: login.acr.clone(),
         amr: login.amr.clone(),
         identity_provider_session_id: login.identity_provider_session_id.clone(),
     };
-    let plain = serde_json::to_vec(&kept).map_err(|error| Failure::Internal(error.to_string()))?;
     Ok(SessionRecord {
         id,
         subject: login.subject.clone(),
         authenticated_at: Timestamp(login.authenticated_at),
         remember: true,
-        sealed: seal(cx.secrets, cx.entropy, Purpose::SessionAtRest, &id.0, &plain),
+        sealed: kept.seal(cx, id)?,
         expires_at: cx.now.plus(life),
     })
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::authentication::Authentication;
 use super::challenge::LoginChallenge;
 use super::handle::seal_verifier;
 use super::state::{FlowState, is_expired, removal};
@@ -150,14 +151,22 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
         pairs.push(("prompt".into(), "login".into()));
         return Ok(request_url(world, &crate::params::Params::from_pairs(pairs)));
     }
+    let earlier = match known {
+        None => Authentication::default(),
+        Some(known) => match world.store.session(known.id).await? {
+            Some(session) => Authentication::open(&world.cx, &session)?,
+            // The session ended while its owner was on the way: they log in again.
+            None => return Ok(request_url(world, &opened.params)),
+        },
+    };
     let accepted = LoginAccepted {
         subject,
         skip: known.is_some(),
         remember: known.is_some() || body.remember.unwrap_or_default(),
         remember_for: body.remember_for.unwrap_or_default(),
         extend: body.extend_session_lifespan.unwrap_or_default(),
-        acr: body.acr.filter(|acr| !acr.is_empty()),
-        amr: body.amr.filter(|amr| !amr.is_empty()),
+        acr: body.acr.filter(|acr| !acr.is_empty()).or(earlier.acr),
+        amr: body.amr.filter(|amr| !amr.is_empty()).or(earlier.amr),
         context: body.context.filter(|context| !context.is_null()),
         identity_provider_session_id: body.identity_provider_session_id.filter(|id| !id.is_empty()),
         authenticated_at: known.map_or(world.cx.now, |known| known.authenticated_at).0,

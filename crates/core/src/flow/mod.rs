@@ -4,6 +4,7 @@
 //! answer writes the row whose sealed part is [`FlowState`]; from then on URLs carry short [`handle`]s. [`mark`] ties a
 //! flow to the browser that began it. [`login`] and [`consent`] are what the two apps may ask and answer.
 
+pub(crate) mod authentication;
 pub mod challenge;
 pub mod consent;
 pub(crate) mod handle;

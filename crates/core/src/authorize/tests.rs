@@ -1,1 +1,0 @@
-//! Whole flows, hop by hop.
