@@ -8,3 +8,15 @@ pub mod metrics;
 mod paging;
 pub mod tokens;
 pub mod version;
+
+use crate::edge::call::Unreadable;
+use crate::edge::problem::{Problem, Resource};
+
+/// JSON that cannot be read has the title of every malformed admin request where clients and keys are managed, not an
+/// OAuth code.
+fn unreadable(error: Unreadable) -> Problem {
+    match error {
+        Unreadable::Json(fault) => Resource::Malformed.because(fault.to_string()),
+        other => other.into(),
+    }
+}
