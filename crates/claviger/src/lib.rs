@@ -11,3 +11,5 @@ pub mod provider;
 pub mod public;
 pub mod server;
 pub mod telemetry;
+#[cfg(test)]
+mod testing;

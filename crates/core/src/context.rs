@@ -202,3 +202,20 @@ impl Default for Prefixes {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::testing::Counter;
+
+    #[test]
+    fn the_last_id_of_a_moment_separates_it_from_the_next() {
+        let millis = 1_700_000_000_123;
+        let (now, next) = (
+            Id::generate(millis, &Counter::default()),
+            Id::generate(millis + 1, &Counter::default()),
+        );
+        let last = Id::last_of(millis);
+        assert!(now <= last && last < next && last.millis() == millis);
+    }
+}

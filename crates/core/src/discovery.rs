@@ -6,6 +6,7 @@
 use claviger_jose::Alg;
 use serde::Serialize;
 
+use crate::authorize::response_mode;
 use crate::client::AuthMethod;
 use crate::context::Policy;
 
@@ -19,7 +20,6 @@ const INTROSPECTION: &str = "/oauth2/introspect";
 
 const GRANT_TYPES: [&str; 3] = ["authorization_code", "client_credentials", "refresh_token"];
 const RESPONSE_TYPES: [&str; 1] = ["code"];
-const RESPONSE_MODES: [&str; 2] = ["query", "form_post"];
 /// The scopes that mean something to the server itself.
 const SCOPES: [&str; 3] = ["offline_access", "offline", "openid"];
 /// The claims that the server itself makes; the others come from the consent application.
@@ -38,7 +38,7 @@ pub struct Metadata<'a> {
     scopes_supported: Vec<&'a str>,
     claims_supported: Vec<&'a str>,
     response_types_supported: &'static [&'static str],
-    response_modes_supported: &'static [&'static str],
+    response_modes_supported: [&'static str; response_mode::ALL.len()],
     grant_types_supported: &'static [&'static str],
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
@@ -73,7 +73,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         scopes_supported: with(&SCOPES, &policy.supported_scopes),
         claims_supported: with(&CLAIMS, &policy.supported_claims),
         response_types_supported: &RESPONSE_TYPES,
-        response_modes_supported: &RESPONSE_MODES,
+        response_modes_supported: response_mode::ALL.map(|mode| mode.name),
         grant_types_supported: &GRANT_TYPES,
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: signing(policy, algorithms),
@@ -123,4 +123,103 @@ fn with<'a>(own: &[&'static str], configured: &'a [String]) -> Vec<&'a str> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod rfc8414_2 {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::Desk;
+
+    fn document(policy: &Policy, algorithms: &[Alg]) -> Value {
+        serde_json::to_value(metadata(policy, algorithms)).expect("the document is JSON")
+    }
+
+    #[test]
+    fn d31_every_endpoint_is_behind_the_public_url_and_the_issuer_stays_verbatim() {
+        let mut policy = Desk::new().policy;
+        policy.issuer = "https://issuer.example/base/".to_owned();
+        policy.public_url = "https://public.example/x".to_owned();
+        let document = document(&policy, &[Alg::ES256]);
+        assert_eq!(document["issuer"], "https://issuer.example/base/");
+        let members = document.as_object().expect("an object");
+        let endpoints: Vec<_> = members
+            .iter()
+            .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
+            .collect();
+        assert_eq!(endpoints.len(), 6);
+        for (name, url) in endpoints {
+            let url = url.as_str().expect("a URL");
+            assert!(url.starts_with("https://public.example/x/"), "{name}: {url}");
+        }
+    }
+
+    #[test]
+    fn d31_what_does_not_work_is_not_listed() {
+        let document = document(&Desk::new().policy, &[Alg::ES256]);
+        assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
+        assert_eq!(document["response_types_supported"], json!(["code"]));
+        assert_eq!(document["subject_types_supported"], json!(["public"]));
+        assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["none"]));
+        for name in ["claims", "request", "request_uri"] {
+            assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
+        }
+        for name in [
+            "end_session_endpoint",
+            "registration_endpoint",
+            "device_authorization_endpoint",
+            "backchannel_logout_supported",
+        ] {
+            assert!(document.get(name).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn d31_what_works_is_listed() {
+        let document = document(&Desk::new().policy, &[Alg::ES256]);
+        assert_eq!(
+            document["introspection_endpoint"],
+            "https://op.example/oauth2/introspect"
+        );
+        assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+        let methods = AuthMethod::ALL.map(AuthMethod::as_str);
+        assert_eq!(document["token_endpoint_auth_methods_supported"], json!(methods));
+        let proving = &document["introspection_endpoint_auth_methods_supported"];
+        assert_eq!(*proving, json!(["client_secret_post", "client_secret_basic"]));
+    }
+
+    #[test]
+    fn the_algorithm_of_new_id_tokens_comes_first_and_that_of_older_ones_stays() {
+        let mut policy = Desk::new().policy;
+        policy.id_token_alg = Alg::ES256;
+        let document = document(&policy, &[Alg::RS256, Alg::ES256]);
+        assert_eq!(
+            document["id_token_signing_alg_values_supported"],
+            json!(["ES256", "RS256"])
+        );
+        assert_eq!(document["id_token_signed_response_alg"], json!(["ES256"]));
+    }
+
+    #[test]
+    fn the_operators_scopes_and_claims_follow_ours_once() {
+        let mut policy = Desk::new().policy;
+        policy.supported_scopes = vec!["photos".to_owned(), "openid".to_owned()];
+        policy.supported_claims = vec!["email".to_owned(), "email".to_owned()];
+        let document = document(&policy, &[Alg::ES256]);
+        let scopes = json!(["offline_access", "offline", "openid", "photos"]);
+        assert_eq!(document["scopes_supported"], scopes);
+        assert_eq!(document["claims_supported"], json!(["sub", "email"]));
+    }
+
+    /// RFC 8414 §3.1.
+    #[test]
+    fn the_path_of_the_issuer_follows_the_well_known_part() {
+        let mut policy = Desk::new().policy;
+        assert!(is_issuer_path(&policy, "") && !is_issuer_path(&policy, "/x"));
+        policy.issuer = "https://op.example/tenant/".to_owned();
+        assert!(
+            is_issuer_path(&policy, "/tenant") && !is_issuer_path(&policy, "/tenant/x") && !is_issuer_path(&policy, "")
+        );
+    }
 }

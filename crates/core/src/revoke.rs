@@ -51,3 +51,108 @@ pub async fn revoke(world: &World<'_>, caller: &Authenticated, text: &str) -> Re
         Outcome::LostRace => Revocation::Unknown,
     })
 }
+
+#[cfg(test)]
+mod rfc7009_2 {
+    use super::*;
+    use crate::client::{AuthMethod, Client};
+    use crate::consented::Consented;
+    use crate::introspect::{Caller, Introspection, introspect};
+    use crate::testing::{Desk, now};
+    use crate::token::opaque::{Fresh, Kind};
+
+    fn revoked(desk: &Desk, client: &Client, token: &Fresh) -> Revocation {
+        let caller = desk.authenticated(client);
+        now(revoke(&desk.world(), &caller, &token.text)).expect("the store answers")
+    }
+
+    fn lives(desk: &Desk, token: &Fresh) -> bool {
+        let told = now(introspect(&desk.world(), &token.text, Caller::Admin { scope: None }));
+        told.expect("the store answers") != Introspection::Inactive
+    }
+
+    #[test]
+    fn an_access_token_is_revoked_alone() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let grant = desk.consent(&client, "openid", &Consented::default());
+        let pair = desk.issued(&client, &grant, None);
+        assert_eq!(revoked(&desk, &client, &pair.access), Revocation::Revoked);
+        assert!(!lives(&desk, &pair.access) && lives(&desk, &pair.refresh));
+        let own = desk.own_token(&client, "profile");
+        assert_eq!(revoked(&desk, &client, &own), Revocation::Revoked);
+        assert!(!lives(&desk, &own));
+    }
+
+    #[test]
+    fn with_a_refresh_token_every_token_of_its_grant_ends() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let grant = desk.consent(&client, "openid", &Consented::default());
+        let pair = desk.issued(&client, &grant, None);
+        assert_eq!(revoked(&desk, &client, &pair.refresh), Revocation::Revoked);
+        assert!(!lives(&desk, &pair.access) && !lives(&desk, &pair.refresh));
+        assert_eq!(revoked(&desk, &client, &pair.refresh), Revocation::Unknown);
+    }
+
+    #[test]
+    fn a_refresh_token_that_was_used_ends_its_grant_as_well() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let grant = desk.consent(&client, "openid", &Consented::default());
+        let first = desk.issued(&client, &grant, None);
+        let second = desk.rotated(&client, &grant, &first);
+        assert!(lives(&desk, &second.refresh));
+        assert_eq!(revoked(&desk, &client, &first.refresh), Revocation::Revoked);
+        assert!(!lives(&desk, &second.access) && !lives(&desk, &second.refresh));
+    }
+
+    #[test]
+    fn a_public_client_revokes_its_own_tokens() {
+        let desk = Desk::new();
+        let mut draft = desk.draft("app");
+        draft.auth_method = AuthMethod::None;
+        let client = desk.register(&draft);
+        let grant = desk.consent(&client, "openid", &Consented::default());
+        let pair = desk.issued(&client, &grant, None);
+        assert_eq!(revoked(&desk, &client, &pair.refresh), Revocation::Revoked);
+        assert!(!lives(&desk, &pair.access));
+    }
+
+    #[test]
+    fn d26_a_token_of_another_client_lives_on_and_its_owner_is_named() {
+        let desk = Desk::new();
+        let (owner, stranger) = (desk.register(&desk.draft("app")), desk.register(&desk.draft("other")));
+        let grant = desk.consent(&owner, "openid", &Consented::default());
+        let pair = desk.issued(&owner, &grant, None);
+        for token in [&pair.access, &pair.refresh] {
+            let expected = Revocation::OfAnother { owner: "app".into() };
+            assert_eq!(revoked(&desk, &stranger, token), expected);
+            assert!(lives(&desk, token));
+        }
+    }
+
+    #[test]
+    fn what_nobody_was_given_is_unknown() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let grant = desk.consent(&client, "openid", &Consented::default());
+        let pair = desk.issued(&client, &grant, None);
+        for kind in [Kind::Access, Kind::Refresh, Kind::Code] {
+            let forged = desk.fresh(kind, pair.access.id);
+            assert_eq!(revoked(&desk, &client, &forged), Revocation::Unknown);
+        }
+        assert!(lives(&desk, &pair.access) && lives(&desk, &pair.refresh));
+    }
+
+    #[test]
+    fn d5_a_revocation_that_did_not_happen_is_not_a_success() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let own = desk.own_token(&client, "profile");
+        let caller = desk.authenticated(&client);
+        desk.store.go_down();
+        let failed = now(revoke(&desk.world(), &caller, &own.text));
+        assert!(matches!(failed, Err(Failure::Store(_))));
+    }
+}

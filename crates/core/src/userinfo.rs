@@ -10,29 +10,9 @@ use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
+use crate::token::id_token::RESERVED;
 use crate::token::lookup::KnownAccess;
 use crate::world::World;
-
-/// Claims that belong to tokens (RFC 7519 §4.1, OpenID Connect Core §2 and §3.3.2.11) or are ours to set: they never
-/// come from the consent application.
-const PROTOCOL_CLAIMS: [&str; 16] = [
-    "acr",
-    "amr",
-    "at_hash",
-    "aud",
-    "auth_time",
-    "azp",
-    "c_hash",
-    "exp",
-    "iat",
-    "iss",
-    "jti",
-    "nbf",
-    "nonce",
-    "rat",
-    "sid",
-    "sub",
-];
 
 /// The access token of a request, from the header `Authorization` or the parameter `access_token` of a form.
 ///
@@ -72,7 +52,7 @@ fn claims(cx: &Cx<'_>, token: &KnownAccess) -> Result<Map<String, Value>, Failur
     }
     let consented = Consented::open(cx, grant)?;
     let mut claims = consented.userinfo.unwrap_or(consented.id_token);
-    claims.retain(|name, _| !PROTOCOL_CLAIMS.contains(&name.as_str()));
+    claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
     set("sub", json!(grant.subject));
     set("iss", json!(cx.policy.issuer));
@@ -86,4 +66,157 @@ fn claims(cx: &Cx<'_>, token: &KnownAccess) -> Result<Map<String, Value>, Failur
         set("amr", json!(consented.amr));
     }
     Ok(claims)
+}
+
+#[cfg(test)]
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        other => panic!("{other} is no object"),
+    }
+}
+
+#[cfg(test)]
+mod rfc6750_2 {
+    use super::*;
+    use crate::testing::form;
+
+    #[test]
+    fn the_token_is_in_the_header_or_in_the_form() {
+        let (none, some) = (Params::default(), form(&[("access_token", "t")]));
+        for header in ["Bearer t", "bearer t", "BEARER  t"] {
+            assert_eq!(bearer(Some(header), &none), Ok("t"), "{header}");
+        }
+        assert_eq!(bearer(None, &some), Ok("t"));
+    }
+
+    #[test]
+    fn a_token_in_both_places_is_refused() {
+        let some = form(&[("access_token", "t")]);
+        assert_eq!(bearer(Some("Bearer t"), &some), Err(Fault::BearerTwice));
+    }
+
+    #[test]
+    fn a_request_without_a_token_is_told_apart_from_one_with_a_wrong_token() {
+        for header in [None, Some("Basic YTpi"), Some("Bearer"), Some("Bearer "), Some("")] {
+            assert_eq!(
+                bearer(header, &Params::default()),
+                Err(Fault::BearerMissing),
+                "{header:?}"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod openid_connect_core_5_3 {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::client::Client;
+    use crate::testing::{Desk, START, now};
+    use crate::token::opaque::{Fresh, Kind};
+
+    fn consented() -> Consented {
+        Consented {
+            auth_time: START.0 - 60,
+            acr: Some("2".to_owned()),
+            amr: vec!["pwd".to_owned()],
+            nonce: Some("a-nonce-of-the-client".to_owned()),
+            access_token: object(json!({"plan": "gold"})),
+            id_token: object(json!({"given_name": "Ada"})),
+            userinfo: None,
+        }
+    }
+
+    fn granted(desk: &Desk, client: &Client, scope: &str, consented: &Consented) -> Fresh {
+        let grant = desk.consent(client, scope, consented);
+        desk.issued(client, &grant, None).access
+    }
+
+    fn refusal(desk: &Desk, text: &str) -> Fault {
+        let refused = now(userinfo(&desk.world(), text));
+        refused.expect_err("there is no such person").fault()
+    }
+
+    #[test]
+    fn the_claims_of_the_session_come_with_those_that_are_ours() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let token = granted(&desk, &client, "openid profile", &consented());
+        let expected = json!({
+            "sub": "alice", "iss": "https://op.example/", "aud": ["app"], "iat": START.0, "auth_time": START.0 - 60,
+            "acr": "2", "amr": ["pwd"], "given_name": "Ada",
+        });
+        let claims = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        assert_eq!(Value::Object(claims), expected);
+    }
+
+    #[test]
+    fn claims_for_userinfo_stand_in_place_of_those_of_the_id_token() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let session = Consented {
+            userinfo: Some(object(json!({"email": "ada@example.com"}))),
+            ..consented()
+        };
+        let token = granted(&desk, &client, "openid", &session);
+        let claims = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        assert_eq!(claims.get("email"), Some(&json!("ada@example.com")));
+        assert!(!claims.contains_key("given_name"));
+    }
+
+    #[test]
+    fn the_consent_application_cannot_speak_for_us() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let lies = RESERVED.map(|name| (name.to_owned(), json!("a lie")));
+        let session = Consented {
+            id_token: lies.into_iter().collect(),
+            acr: None,
+            amr: Vec::new(),
+            ..consented()
+        };
+        let token = granted(&desk, &client, "openid", &session);
+        let claims = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        assert!(claims.values().all(|value| value != "a lie"), "{claims:?}");
+        assert_eq!(claims.get("sub"), Some(&json!("alice")));
+    }
+
+    #[test]
+    fn d25_a_token_without_openid_says_nothing_of_a_person() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let token = granted(&desk, &client, "profile", &consented());
+        assert_eq!(refusal(&desk, &token.text), Fault::OpenIdNotGranted);
+        let grant = desk.consent(&client, "openid profile", &consented());
+        let narrowed = desk.issued(&client, &grant, Some("profile")).access;
+        assert_eq!(refusal(&desk, &narrowed.text), Fault::OpenIdNotGranted);
+        assert_eq!(Fault::OpenIdNotGranted.code().as_str(), "insufficient_scope");
+    }
+
+    #[test]
+    fn d25_a_client_that_acts_for_itself_has_no_person() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let token = desk.own_token(&client, "openid");
+        assert_eq!(refusal(&desk, &token.text), Fault::OpenIdNotGranted);
+    }
+
+    #[test]
+    fn d25_whatever_is_no_living_access_token_is_an_invalid_token() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let grant = desk.consent(&client, "openid", &consented());
+        let pair = desk.issued(&client, &grant, None);
+        let forged = desk.fresh(Kind::Access, pair.access.id);
+        desk.advance(Duration::from_secs(3599));
+        assert!(now(userinfo(&desk.world(), &pair.access.text)).is_ok());
+        for text in ["nonsense", &pair.refresh.text, &forged.text] {
+            assert_eq!(refusal(&desk, text), Fault::BearerInvalid, "{text}");
+        }
+        desk.advance(Duration::from_secs(1));
+        assert_eq!(refusal(&desk, &pair.access.text), Fault::BearerInvalid);
+        assert_eq!(Fault::BearerInvalid.code().as_str(), "invalid_token");
+    }
 }

@@ -34,3 +34,41 @@ async fn answer(provider: &Provider, call: &mut Call) -> Result<Response, Proble
     let told = introspect(&provider.world(), token, caller).await?;
     Ok(reply::protocol(StatusCode::OK, &told))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Stage, form, sent};
+
+    async fn told(stage: &Stage, body: &str) -> (u16, String, Value) {
+        let response = post(State(stage.provider.clone()), form(None, body).await).await;
+        sent(response, "cache-control").await
+    }
+
+    #[tokio::test]
+    async fn d24_no_answer_is_ever_stored() {
+        let stage = Stage::new(&[]).await;
+        let pair = stage.granted(&stage.client("app").await).await;
+        for (token, kind) in [(&pair.access, "access_token"), (&pair.refresh, "refresh_token")] {
+            let (status, caching, answer) = told(&stage, &format!("token={}", &*token.text)).await;
+            assert_eq!((status, caching.as_str()), (200, "no-store"));
+            assert_eq!((&answer["active"], &answer["token_use"]), (&json!(true), &json!(kind)));
+        }
+        let inactive = (200, "no-store".to_owned(), json!({"active": false}));
+        let another_scope = format!("token={}&scope=admin", &*pair.access.text);
+        for body in ["token=nonsense", "token=", "scope=openid", &another_scope] {
+            assert_eq!(told(&stage, body).await, inactive, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_request_that_is_no_form_is_invalid() {
+        let stage = Stage::new(&[]).await;
+        for body in ["", "token=%", "token=a&token=b"] {
+            let (status, _, answer) = told(&stage, body).await;
+            assert_eq!((status, &answer["error"]), (400, &json!("invalid_request")), "{body}");
+        }
+    }
+}

@@ -6,6 +6,7 @@ pub mod key_sets;
 pub mod keys;
 pub mod metrics;
 mod paging;
+pub mod requests;
 pub mod tokens;
 pub mod version;
 

@@ -75,3 +75,92 @@ fn time(text: &str) -> Result<Timestamp, Problem> {
     })?;
     Ok(Timestamp(time.as_second()))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use claviger_core::port::{FlowRecord, FlowStep, Freshness};
+    use serde_json::json;
+
+    use super::*;
+    use crate::testing::{Stage, call, sent};
+
+    async fn delete_for(stage: &Stage, query: &str) -> u16 {
+        let request = Request::builder().uri(format!("/admin/oauth2/tokens{query}"));
+        let call = call(request.body(Body::empty()).expect("a request")).await;
+        delete(State(stage.provider.clone()), call).await.status().as_u16()
+    }
+
+    #[tokio::test]
+    async fn the_access_tokens_of_a_client_end_and_its_refresh_tokens_live_on() {
+        let stage = Stage::new(&[]).await;
+        let (client, other) = (stage.client("app").await, stage.client("other").await);
+        let pair = stage.granted(&client).await;
+        let (own, others) = (stage.own_token(&client).await, stage.own_token(&other).await);
+        assert_eq!(delete_for(&stage, "?client_id=app").await, 204);
+        let store = &stage.provider.store;
+        for dead in [pair.access.id, own.id] {
+            assert_eq!(store.access(dead).await.expect("the store answers"), None);
+        }
+        assert!(store.access(others.id).await.expect("the store answers").is_some());
+        let refresh = store.refresh(pair.refresh.id, Freshness::Latest).await;
+        assert!(
+            refresh
+                .expect("the store answers")
+                .is_some_and(|facts| facts.grant.is_some())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_client_must_be_named_but_need_not_exist() {
+        let stage = Stage::new(&[]).await;
+        assert_eq!(delete_for(&stage, "?client_id=nobody").await, 204);
+        assert_eq!(delete_for(&stage, "").await, 400);
+    }
+
+    /// Stores flows that ended one and three hours ago, and says which of them are left.
+    async fn flush_with(body: &str) -> (u16, [bool; 2]) {
+        let stage = Stage::new(&[]).await;
+        let store = &stage.provider.store;
+        let now = stage.provider.cx().now.0;
+        for hours in [1_u8, 3] {
+            let flow = FlowRecord {
+                id: Id([hours; 16]),
+                step: FlowStep::LoginAnswered,
+                version: 0,
+                sealed: Vec::new(),
+                expires_at: Timestamp(now - i64::from(hours) * 3600),
+            };
+            let outcome = store.apply(Change::AnswerLogin { flow }).await;
+            assert_eq!(outcome.expect("the store answers"), Outcome::Applied);
+        }
+        let call = call(Request::new(Body::from(body.to_owned()))).await;
+        let (status, _, _) = sent(flush(State(stage.provider.clone()), call).await, "-").await;
+        let mut left = [false; 2];
+        for (left, hours) in left.iter_mut().zip([1, 3]) {
+            let flow = store.flow(Id([hours; 16]), Freshness::Latest).await;
+            *left = flow.expect("the store answers").is_some();
+        }
+        (status, left)
+    }
+
+    #[tokio::test]
+    async fn a_flush_removes_what_had_expired_by_the_time_that_it_names() {
+        assert_eq!(flush_with("{}").await, (204, [false, false]));
+        let now = jiff::Timestamp::now();
+        let earlier = now - jiff::SignedDuration::from_hours(2);
+        let body = json!({"notAfter": earlier.to_string()}).to_string();
+        assert_eq!(flush_with(&body).await, (204, [true, false]));
+        let later = now + jiff::SignedDuration::from_hours(2);
+        let body = json!({"notAfter": later.to_string()}).to_string();
+        assert_eq!(flush_with(&body).await, (204, [false, false]));
+    }
+
+    #[tokio::test]
+    async fn a_flush_whose_body_means_nothing_removes_nothing() {
+        for body in ["", "{", r#"{"notAfter":"yesterday"}"#, r#"{"notAfter":7}"#] {
+            assert_eq!(flush_with(body).await, (400, [true, true]), "{body}");
+        }
+    }
+}

@@ -30,6 +30,11 @@ impl Terminal {
         }
     }
 
+    /// All variables of the environment.
+    pub(crate) fn environment(&self) -> Vec<(String, String)> {
+        self.environment.clone().into_iter().collect()
+    }
+
     /// An environment variable; an empty one counts as absent.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         self.environment.get(name).filter(|value| !value.is_empty()).cloned()

@@ -195,7 +195,8 @@ fn time(name: &'static str, value: &str) -> Result<Option<Duration>, DsnError> {
 /// `url` with the password, in front of the host or among the parameters, replaced.
 fn masked(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    let (credentials, server) = rest.split_once('@').map_or((None, rest), |(c, s)| (Some(c), s));
+    // The last @: one that belongs into the password must not put the rest of it in the open.
+    let (credentials, server) = rest.rsplit_once('@').map_or((None, rest), |(c, s)| (Some(c), s));
     let (target, query) = server.split_once('?').unwrap_or((server, ""));
     let user = credentials.map(|c| {
         c.split_once(':')
@@ -326,6 +327,8 @@ mod tests {
             "postgres://hydra:******@h:5432/d?sslmode=disable&sslpassword=******"
         );
         assert!(!format!("{dsn:?}").contains("cr/et"));
+        let unencoded = Dsn::parse("postgres://hydra:se@cret@h:5432/d").unwrap();
+        assert_eq!(unencoded.to_string(), "postgres://hydra:******@h:5432/d");
         assert_eq!(
             dsn.to_url().expose(),
             "postgres://hydra:se?cr/et@h:5432/d?sslmode=disable&sslpassword=other"

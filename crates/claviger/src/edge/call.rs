@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use axum::body::Body;
@@ -73,7 +73,8 @@ pub struct Call {
     pub uri: Uri,
     pub headers: HeaderMap,
     arrival: Arrival,
-    body: Body,
+    /// Never locked: the lock only lets handlers lend the call while they wait, which a bare body forbids.
+    body: Mutex<Body>,
 }
 
 impl<S: Sync> FromRequest<S> for Call {
@@ -87,7 +88,7 @@ impl<S: Sync> FromRequest<S> for Call {
             uri: parts.uri,
             headers: parts.headers,
             arrival,
-            body,
+            body: Mutex::new(body),
         })
     }
 }
@@ -175,7 +176,7 @@ impl Call {
     }
 
     async fn read(&mut self, limit: usize) -> Result<Bytes, Unreadable> {
-        let body = std::mem::take(&mut self.body);
+        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         // What is announced as too large is refused before it is sent.
         if body.size_hint().lower() > limit as u64 {
             return Err(Unreadable::TooLarge { limit });

@@ -166,7 +166,7 @@ impl Problem {
     }
 
     /// What is ours is reported once, here; what is theirs is told to them, and noted only for who debugs a client.
-    pub(super) fn report(&self) {
+    pub(crate) fn report(&self) {
         match self {
             Self::Failure(failure @ (Failure::Store(_) | Failure::Internal(_))) => {
                 tracing::error!(error = %Chain(failure), "a request failed");

@@ -71,6 +71,7 @@ fn policy() -> Policy {
         default_grant_allowed_scope: false,
         rotation_grace: Duration::ZERO,
         id_token_alg: claviger_jose::Alg::RS256,
+        insecure_redirect_uris: Vec::new(),
         dev: true,
         prefixes: Prefixes::default(),
         default_client_scope: Vec::new(),

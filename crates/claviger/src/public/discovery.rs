@@ -72,3 +72,69 @@ async fn answer(provider: &Provider) -> Result<Response, Problem> {
     let json = HeaderValue::from_static("application/json; charset=utf-8");
     Ok(reply::with_type(StatusCode::OK, json, Body::from(document)))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::extract::Request;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Stage, call, sent};
+
+    async fn at_path(stage: &Stage, path: &str) -> (u16, Value) {
+        let request = Request::builder().uri(format!("{OAUTH}{path}")).body(Body::empty());
+        let call = call(request.expect("a request")).await;
+        let (status, _, body) = sent(show_at_path(State(stage.provider.clone()), call).await, "-").await;
+        (status, body)
+    }
+
+    #[tokio::test]
+    async fn the_document_is_json_and_names_the_algorithms_of_the_keys() {
+        let stage = Stage::new(&[]).await;
+        let response = show(State(stage.provider.clone())).await;
+        let (status, content_type, document) = sent(response, "content-type").await;
+        assert_eq!(
+            (status, content_type.as_str()),
+            (200, "application/json; charset=utf-8")
+        );
+        assert_eq!(
+            document["id_token_signing_alg_values_supported"],
+            json!(["RS256", "ES256"])
+        );
+    }
+
+    #[tokio::test]
+    async fn an_issuer_with_a_path_is_found_there_and_nowhere_else() {
+        let stage = Stage::new(&[("URLS_SELF_ISSUER", "https://op.example/tenant/")]).await;
+        let (status, document) = at_path(&stage, "/tenant").await;
+        assert_eq!(
+            (status, &document["issuer"]),
+            (200, &json!("https://op.example/tenant/"))
+        );
+        assert_eq!(at_path(&stage, "/other").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn the_document_is_written_again_only_when_the_algorithms_change() {
+        let stage = Stage::new(&[]).await;
+        let prepared = Prepared::default();
+        let write = |algorithms: &[Alg]| {
+            prepared
+                .document(&stage.provider.policy, algorithms.to_vec())
+                .expect("the document is JSON")
+        };
+        let first = write(&[Alg::ES256]);
+        assert_eq!(first.as_ptr(), write(&[Alg::ES256]).as_ptr());
+        assert_ne!(first, write(&[Alg::ES256, Alg::EdDSA]));
+    }
+
+    #[tokio::test]
+    async fn d5_without_a_database_nothing_is_claimed() {
+        let stage = Stage::new(&[]).await;
+        stage.go_down().await;
+        assert_eq!(
+            show(State(stage.provider.clone())).await.status(),
+            StatusCode::SERVICE_UNAVAILABLE
+        );
+    }
+}

@@ -1,6 +1,9 @@
 //! The public port: endpoints for clients and browsers.
 
+pub mod authorize;
 mod client;
+mod cookies;
+pub mod dev;
 pub mod discovery;
 pub mod fallback;
 pub mod introspect;

@@ -37,3 +37,89 @@ async fn answer(provider: &Provider, call: &Call, form: &Params) -> Result<Respo
     let claims = userinfo(&provider.world(), token).await?;
     Ok(reply::admin(StatusCode::OK, &claims))
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::testing::{Stage, call, form, sent};
+
+    async fn got(stage: &Stage, uri: &str, authorization: &str) -> (u16, String, Value) {
+        let request = Request::builder().uri(uri).header(AUTHORIZATION, authorization);
+        let call = call(request.body(Body::empty()).expect("a request")).await;
+        sent(get(State(stage.provider.clone()), call).await, "www-authenticate").await
+    }
+
+    #[tokio::test]
+    async fn the_person_is_told_to_who_has_the_token() {
+        let stage = Stage::new(&[]).await;
+        let token = stage.granted(&stage.client("app").await).await.access;
+        let (status, _, claims) = got(&stage, "/userinfo", &format!("Bearer {}", &*token.text)).await;
+        assert_eq!(
+            (status, &claims["sub"], &claims["aud"]),
+            (200, &json!("alice"), &json!(["app"]))
+        );
+        let posted = form(None, &format!("access_token={}", &*token.text)).await;
+        let posted = post(State(stage.provider.clone()), posted).await;
+        assert_eq!(sent(posted, "-").await, (200, String::new(), claims));
+    }
+
+    #[tokio::test]
+    async fn a_token_in_the_query_is_not_looked_at() {
+        let stage = Stage::new(&[]).await;
+        let token = stage.granted(&stage.client("app").await).await.access;
+        let uri = format!("/userinfo?access_token={}", &*token.text);
+        let (status, challenge, _) = got(&stage, &uri, "").await;
+        assert_eq!((status, challenge.as_str()), (401, "Bearer"));
+    }
+
+    #[tokio::test]
+    async fn a_token_in_header_and_form_is_refused() {
+        let stage = Stage::new(&[]).await;
+        let mut twice = form(None, "access_token=a").await;
+        twice
+            .headers
+            .insert(AUTHORIZATION, http::HeaderValue::from_static("Bearer a"));
+        let (status, _, body) = sent(post(State(stage.provider.clone()), twice).await, "-").await;
+        assert_eq!((status, &body["error"]), (400, &json!("invalid_request")));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_no_form_does_not_matter() {
+        let stage = Stage::new(&[]).await;
+        let token = stage.granted(&stage.client("app").await).await.access;
+        let request = Request::builder()
+            .method("POST")
+            .header("content-type", "application/json")
+            .header(AUTHORIZATION, format!("Bearer {}", &*token.text))
+            .body(Body::from("{}"))
+            .expect("a request");
+        let response = post(State(stage.provider.clone()), call(request).await).await;
+        assert_eq!(response.status(), StatusCode::OK);
+    }
+
+    /// RFC 6750 §3.
+    #[tokio::test]
+    async fn d25_the_challenge_says_what_is_wrong_with_the_token() {
+        let stage = Stage::new(&[]).await;
+        let client = stage.client("app").await;
+        let refresh = stage.granted(&client).await.refresh;
+        let own = stage.own_token(&client).await;
+        let cases = [
+            ("nonsense", 401, "invalid_token"),
+            (&refresh.text, 401, "invalid_token"),
+            (&own.text, 403, "insufficient_scope"),
+        ];
+        for (token, expected, error) in cases {
+            let (status, challenge, body) = got(&stage, "/userinfo", &format!("Bearer {token}")).await;
+            assert_eq!((status, &body["error"]), (expected, &json!(error)));
+            assert!(
+                challenge.starts_with(&format!("Bearer error=\"{error}\"")),
+                "{challenge}"
+            );
+        }
+    }
+}

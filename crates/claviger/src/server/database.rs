@@ -4,33 +4,40 @@ use claviger_core::port::StoreError;
 use claviger_store::{Database, MigrationStatus, OpenError, Options, open_postgres, open_sqlite};
 
 use crate::config::Dsn;
+use crate::config::dsn::Pool;
 
 /// Why a database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DatabaseError {
     #[error("the tables of the database could not be made: {0}")]
     Migration(StoreError),
-    #[error(transparent)]
-    Open(#[from] OpenError),
+    /// The address is shown without its password.
+    #[error("{error} (dsn {dsn})")]
+    Open { error: OpenError, dsn: Dsn },
 }
 
 /// Opens it. Its tables are left as they are, except that one in memory, which nobody else could migrate, gets them.
 pub(super) async fn open(dsn: &Dsn) -> Result<Database, DatabaseError> {
-    match dsn {
-        Dsn::Memory => {
-            let database = open_sqlite(None, Options::default()).await?;
-            migrate(&database).await?;
-            Ok(database)
-        }
-        Dsn::Sqlite { path } => Ok(open_sqlite(Some(path), Options::default()).await?),
-        Dsn::Postgres { url, pool } => {
-            let options = Options {
-                max_connections: pool.max_conns,
-                connection_lifetime: pool.max_conn_lifetime,
-                ..Options::default()
-            };
-            Ok(open_postgres(url, options).await?)
-        }
+    let opened = match dsn {
+        Dsn::Memory => open_sqlite(None, Options::default()).await,
+        Dsn::Sqlite { path } => open_sqlite(Some(path), Options::default()).await,
+        Dsn::Postgres { url, pool } => open_postgres(url, options(pool)).await,
+    };
+    let database = opened.map_err(|error| DatabaseError::Open {
+        error,
+        dsn: dsn.clone(),
+    })?;
+    if *dsn == Dsn::Memory {
+        migrate(&database).await?;
+    }
+    Ok(database)
+}
+
+fn options(pool: &Pool) -> Options {
+    Options {
+        max_connections: pool.max_conns,
+        connection_lifetime: pool.max_conn_lifetime,
+        ..Options::default()
     }
 }
 

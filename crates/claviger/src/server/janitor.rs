@@ -14,7 +14,6 @@ use super::jobs::{JobError, Place, with_database};
 use crate::cli::Terminal;
 use crate::cli::failure::Failure;
 use crate::cli::server_args::Janitor;
-use crate::config;
 use crate::provider::now;
 
 /// How often it asks again while a server is at the same work, and how long it waits between.
@@ -25,7 +24,7 @@ const WAIT: Duration = Duration::from_millis(200);
 pub(crate) fn janitor(arguments: &Janitor, terminal: &mut Terminal) -> Result<(), Failure> {
     let place = Place {
         files: &arguments.config,
-        env: config::process_env(),
+        env: terminal.environment(),
         database_url: arguments.database_url.as_deref(),
     };
     for flag in lifespans(arguments) {

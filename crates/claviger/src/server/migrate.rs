@@ -15,7 +15,6 @@ use crate::cli::Terminal;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Document, Format, Layout, Report};
 use crate::cli::server_args::{self, MigrateAction, MigrateJob, MigrateUp};
-use crate::config;
 
 /// How often `status --block` looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -26,7 +25,7 @@ pub(crate) fn migrate(job: &MigrateJob, terminal: &mut Terminal) -> Result<(), F
     | MigrateAction::Status(server_args::MigrateStatus { database_url, .. })) = &job.action;
     let place = Place {
         files: &job.config,
-        env: config::process_env(),
+        env: terminal.environment(),
         database_url: database_url.as_deref(),
     };
     with_database(place, async |database| match &job.action {
@@ -111,8 +110,8 @@ mod tests {
     use super::*;
     use crate::cli::terminal::testing::terminal;
 
-    const PENDING: &str = "1\t0001_spine\tPending\t\n";
-    const APPLIED: &str = "1\t0001_spine\tApplied\t\n";
+    const PENDING: &str = "\tPending\t\n";
+    const APPLIED: &str = "\tApplied\t\n";
 
     struct Ran {
         result: Result<(), Failure>,
@@ -162,11 +161,15 @@ mod tests {
             "{}",
             first.output
         );
-        assert!(first.errors.contains("applied 1 (0001_spine)"), "{}", first.errors);
+        assert!(first.errors.contains("applied 1 (0001_"), "{}", first.errors);
 
         let second = run(&file, "", up(true));
         second.result.unwrap();
-        assert!(second.output.contains(APPLIED), "{}", second.output);
+        assert!(
+            second.output.contains(APPLIED) && !second.output.contains(PENDING),
+            "{}",
+            second.output
+        );
         assert!(
             second.output.ends_with("\nSuccessfully applied migrations!\n"),
             "{}",
@@ -217,10 +220,37 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let ran = run(&directory.path().join("db"), "", status("json", false));
         let list: Value = serde_json::from_str(&ran.output).unwrap();
-        assert_eq!(
-            list,
-            json!([{ "version": "1", "name": "0001_spine", "state": "Pending" }])
-        );
+        let first = &list[0];
+        assert_eq!((&first["version"], &first["state"]), (&json!("1"), &json!("Pending")));
+        assert!(first["name"].as_str().unwrap().starts_with("0001_"), "{list}");
+    }
+
+    #[test]
+    fn without_an_argument_the_environment_names_the_database_and_an_argument_wins() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = |name: &str| format!("sqlite://{}", directory.path().join(name).display());
+        for (argument, made) in [(None, "by-variable"), (Some(url("by-argument")), "by-argument")] {
+            let environment = vec![("DSN".to_owned(), url("by-variable"))];
+            let (mut terminal, _, _) = terminal("", environment);
+            let job = MigrateJob {
+                config: Vec::new(),
+                action: up(true)(argument),
+            };
+            migrate(&job, &mut terminal).unwrap();
+            assert!(directory.path().join(made).exists(), "{made}");
+        }
+    }
+
+    #[test]
+    fn without_any_database_it_says_how_to_name_one() {
+        let (mut terminal, output, _) = terminal("", Vec::new());
+        let job = MigrateJob {
+            config: Vec::new(),
+            action: up(true)(None),
+        };
+        let failure = migrate(&job, &mut terminal).unwrap_err().to_string();
+        assert!(failure.contains("DSN") && failure.lines().count() == 1, "{failure}");
+        assert_eq!(output.text(), "");
     }
 
     #[test]

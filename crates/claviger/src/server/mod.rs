@@ -11,6 +11,8 @@ mod purge;
 mod routes;
 mod serve;
 mod stop;
+#[cfg(test)]
+mod tests;
 mod welcome;
 
 pub(crate) use janitor::janitor;

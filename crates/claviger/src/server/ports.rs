@@ -95,6 +95,13 @@ impl Ports {
         Ok(Self(ports))
     }
 
+    /// Where they listen.
+    #[cfg(test)]
+    pub(super) fn addresses(&self) -> Vec<String> {
+        let addresses = self.0.iter().filter_map(|(_, bound)| bound.address());
+        addresses.map(|address| address.to_string()).collect()
+    }
+
     /// Serves until `stop` is cancelled and the requests in flight are answered, or their time is up.
     pub(super) async fn serve(self, settings: &Settings, provider: &Shared, stop: &CancellationToken) {
         let limits = Limits {

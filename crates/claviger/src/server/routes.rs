@@ -6,11 +6,11 @@
 use axum::Router;
 use http::Method;
 
-use crate::admin::{key_sets, metrics, version};
+use crate::admin::{clients, introspect, key_sets, metrics, requests, tokens, version};
 use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
-use crate::public::{fallback, jwks};
+use crate::public::{authorize, dev, discovery, fallback, introspect as introspection, jwks, revoke, userinfo};
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
@@ -18,23 +18,41 @@ const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
 /// The public port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
 pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
-    Routes::public(&provider.metrics)
+    let routes = Routes::public(&provider.metrics)
         .quiet(if quiet { PUBLIC_PROBES } else { &[] })
         .on(&Method::GET, "/health/alive", health::alive)
         .on(&Method::GET, "/health/ready", health::ready)
         .on(&Method::GET, "/.well-known/jwks.json", jwks::jwks)
-        .on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
-        .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
+        .on(&Method::GET, "/.well-known/openid-configuration", discovery::show)
+        .on(&Method::GET, "/.well-known/oauth-authorization-server", discovery::show)
+        .on(&Method::GET, "/.well-known/oauth-authorization-server/{*path}", discovery::show_at_path)
+        .on(&Method::GET, "/oauth2/auth", authorize::authorization)
+        .on(&Method::POST, "/oauth2/auth", authorize::authorization)
+        .on(&Method::POST, "/oauth2/introspect", introspection::post)
+        .on(&Method::POST, "/oauth2/revoke", revoke::post)
+        .on(&Method::GET, "/userinfo", userinfo::get)
+        .on(&Method::POST, "/userinfo", userinfo::post)
         .on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
         .on(&Method::GET, "/oauth2/fallbacks/logout/callback", fallback::logout_done)
-        .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error)
-        .finish(provider.clone())
+        .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error);
+    let routes = if provider.policy.dev {
+        routes
+            .on(&Method::GET, "/oauth2/fallbacks/login", dev::login)
+            .on(&Method::POST, "/oauth2/fallbacks/login", dev::log_in)
+            .on(&Method::GET, "/oauth2/fallbacks/consent", dev::consent)
+            .on(&Method::POST, "/oauth2/fallbacks/consent", dev::give_consent)
+    } else {
+        routes
+            .on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
+            .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
+    };
+    routes.finish(provider.clone())
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
 pub(super) fn admin(provider: &Shared, quiet: bool) -> Router {
-    Routes::admin(&provider.metrics)
+    let routes = Routes::admin(&provider.metrics)
         .quiet(if quiet { ADMIN_PROBES } else { &[] })
         .on(&Method::GET, "/admin/health/alive", health::alive)
         .on(&Method::GET, "/admin/health/ready", health::ready)
@@ -47,5 +65,8 @@ pub(super) fn admin(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::GET, "/admin/keys/{set}/{kid}", key_sets::read_key)
         .on(&Method::PUT, "/admin/keys/{set}/{kid}", key_sets::put_key)
         .on(&Method::DELETE, "/admin/keys/{set}/{kid}", key_sets::delete_key)
-        .finish(provider.clone())
+        .on(&Method::POST, "/admin/oauth2/introspect", introspect::post)
+        .on(&Method::DELETE, "/admin/oauth2/tokens", tokens::delete)
+        .on(&Method::POST, "/admin/oauth2/flush", tokens::flush);
+    requests::routes(clients::routes(routes)).finish(provider.clone())
 }

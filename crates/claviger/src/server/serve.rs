@@ -28,7 +28,7 @@ const CLOSING: Duration = Duration::from_secs(5);
 
 /// Why a server does not start. Each is one line that says what to change.
 #[derive(Debug, thiserror::Error)]
-enum StartError {
+pub(super) enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
@@ -154,7 +154,8 @@ async fn prepare(settings: &Settings, database: &Arc<Database>) -> Result<Shared
     Ok(provider)
 }
 
-fn provider(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
+/// Everything that the endpoints share, over this database.
+pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
     let mut metrics = Metrics::new(VERSION);
     let mut count = |name, help, number: fn(&Count) -> u64| {
         let database = Arc::clone(database);

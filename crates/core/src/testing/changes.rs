@@ -120,6 +120,16 @@ impl State {
                 self.access
                     .retain(|_, access| !matches!(&access.owner, Owner::Client { id: owner, .. } if **owner == *id));
             }
+            Change::RevokeClientAccess { client, up_to } => {
+                let grants = &self.grants;
+                self.access.retain(|id, access| {
+                    let owner = match &access.owner {
+                        Owner::Grant { id, .. } => grants.get(id).map(|grant| &grant.client_id),
+                        Owner::Client { id, .. } => Some(id),
+                    };
+                    *id > up_to || owner.is_none_or(|owner| **owner != *client)
+                });
+            }
             Change::SeedKey { key, alg } => {
                 let seed = (key.set.clone(), key.kid.clone(), alg);
                 require(!self.seeds.iter().any(|(set, _, alg)| (set, alg) == (&seed.0, &seed.2)))?;

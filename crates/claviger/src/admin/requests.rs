@@ -1,0 +1,219 @@
+//! `/admin/oauth2/auth/requests/…`: what the login and consent apps read, accept and reject.
+//!
+//! The shapes are those of Hydra's admin API; what happens is in [`claviger_core::flow`]. A challenge that was used or has
+//! expired answers 410 with the absolute URL at which the browser goes on.
+
+use axum::extract::State;
+use axum::response::Response;
+use claviger_core::authorize::OidcContext;
+use claviger_core::client::metadata::Metadata;
+use claviger_core::fault::Fault;
+use claviger_core::flow::Unanswerable;
+use claviger_core::flow::consent::{self, ConsentAcceptance, ConsentRequest};
+use claviger_core::flow::login::{self, LoginAcceptance, LoginRequest, Rejection};
+use http::{Method, StatusCode};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::edge::call::Call;
+use crate::edge::problem::{Problem, Resource};
+use crate::edge::reply;
+use crate::edge::router::Routes;
+use crate::provider::Shared;
+
+/// The endpoints of this module.
+#[rustfmt::skip]
+pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
+    routes
+        .on(&Method::GET, "/admin/oauth2/auth/requests/login", read_login)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/login/accept", accept_login)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/login/reject", reject_login)
+        .on(&Method::GET, "/admin/oauth2/auth/requests/consent", read_consent)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent)
+}
+
+/// Where the browser goes on.
+#[derive(Serialize)]
+struct Onward {
+    redirect_to: String,
+}
+
+/// A login request as the login app reads it.
+#[derive(Serialize)]
+struct LoginShown<'a> {
+    challenge: &'a str,
+    requested_scope: Vec<String>,
+    requested_access_token_audience: Vec<String>,
+    skip: bool,
+    subject: String,
+    oidc_context: OidcContext,
+    client: Metadata,
+    request_url: String,
+    session_id: String,
+}
+
+/// A consent request as the consent app reads it.
+#[derive(Serialize)]
+struct ConsentShown<'a> {
+    challenge: &'a str,
+    consent_request_id: &'a str,
+    requested_scope: Vec<String>,
+    requested_access_token_audience: Vec<String>,
+    skip: bool,
+    subject: String,
+    oidc_context: OidcContext,
+    client: Metadata,
+    request_url: String,
+    login_challenge: &'a str,
+    login_session_id: String,
+    acr: String,
+    amr: Vec<String>,
+    context: Value,
+}
+
+async fn read_login(State(provider): State<Shared>, call: Call) -> Response {
+    let challenge = challenge(&call, "login_challenge");
+    answered(
+        async {
+            let challenge = challenge?;
+            let request = login::read(&provider.world(), &challenge).await?;
+            Ok(reply::admin(StatusCode::OK, &login_shown(&challenge, request)?))
+        }
+        .await,
+    )
+}
+
+async fn accept_login(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let challenge = challenge(&call, "login_challenge")?;
+            let body: LoginAcceptance = call.json().await.map_err(Problem::from)?;
+            Ok(onward(login::accept(&provider.world(), &challenge, body).await?))
+        }
+        .await,
+    )
+}
+
+async fn reject_login(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let challenge = challenge(&call, "login_challenge")?;
+            let body: Rejection = call.json().await.map_err(Problem::from)?;
+            Ok(onward(login::reject(&provider.world(), &challenge, body).await?))
+        }
+        .await,
+    )
+}
+
+async fn read_consent(State(provider): State<Shared>, call: Call) -> Response {
+    let challenge = challenge(&call, "consent_challenge");
+    answered(
+        async {
+            let challenge = challenge?;
+            let request = consent::read(&provider.world(), &challenge).await?;
+            let id = request.id.clone();
+            Ok(reply::admin(StatusCode::OK, &consent_shown(&challenge, &id, request)?))
+        }
+        .await,
+    )
+}
+
+async fn accept_consent(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let challenge = challenge(&call, "consent_challenge")?;
+            let body: ConsentAcceptance = call.json().await.map_err(Problem::from)?;
+            Ok(onward(consent::accept(&provider.world(), &challenge, body).await?))
+        }
+        .await,
+    )
+}
+
+async fn reject_consent(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let challenge = challenge(&call, "consent_challenge")?;
+            let body: Rejection = call.json().await.map_err(Problem::from)?;
+            Ok(onward(consent::reject(&provider.world(), &challenge, body).await?))
+        }
+        .await,
+    )
+}
+
+/// Why a login or consent request is not answered with success.
+enum Refused {
+    /// The browser goes on elsewhere.
+    Gone(String),
+    Problem(Problem),
+}
+
+impl From<Problem> for Refused {
+    fn from(problem: Problem) -> Self {
+        Self::Problem(problem)
+    }
+}
+
+impl From<Unanswerable> for Refused {
+    fn from(why: Unanswerable) -> Self {
+        match why {
+            Unanswerable::Gone { redirect_to } => Self::Gone(redirect_to),
+            Unanswerable::Failure(failure) => Self::Problem(failure.into()),
+            Unanswerable::Unknown => Self::Problem(
+                Resource::Unknown.because("Nobody knows this challenge. Start again from the application."),
+            ),
+        }
+    }
+}
+
+fn answered(result: Result<Response, Refused>) -> Response {
+    match result {
+        Ok(response) => response,
+        Err(Refused::Gone(redirect_to)) => reply::admin(StatusCode::GONE, &Onward { redirect_to }),
+        Err(Refused::Problem(problem)) => reply::admin_error(&problem),
+    }
+}
+
+fn onward(redirect_to: String) -> Response {
+    reply::admin(StatusCode::OK, &Onward { redirect_to })
+}
+
+/// The challenge, under its own name or as `challenge`, which apps for Hydra 1 send.
+fn challenge(call: &Call, name: &str) -> Result<String, Problem> {
+    let query = call.query()?;
+    let challenge = query.get(name).or_else(|| query.get("challenge"));
+    Ok(challenge.ok_or(Fault::ChallengeAbsent)?.to_owned())
+}
+
+fn login_shown(challenge: &str, request: LoginRequest) -> Result<LoginShown<'_>, Problem> {
+    Ok(LoginShown {
+        challenge,
+        requested_scope: request.scope,
+        requested_access_token_audience: request.audience,
+        skip: request.skip,
+        subject: request.subject,
+        oidc_context: request.oidc_context,
+        client: Metadata::of(&request.client)?,
+        request_url: request.request_url,
+        session_id: request.session_id,
+    })
+}
+
+fn consent_shown<'a>(challenge: &'a str, id: &'a str, request: ConsentRequest) -> Result<ConsentShown<'a>, Problem> {
+    Ok(ConsentShown {
+        challenge,
+        consent_request_id: id,
+        requested_scope: request.scope,
+        requested_access_token_audience: request.audience,
+        skip: request.skip,
+        subject: request.subject,
+        oidc_context: request.oidc_context,
+        client: Metadata::of(&request.client)?,
+        request_url: request.request_url,
+        login_challenge: id,
+        login_session_id: request.session_id,
+        acr: request.acr,
+        amr: request.amr,
+        context: request.context,
+    })
+}
