@@ -3,8 +3,7 @@
 //! Hydra's shapes, with what it does wrong done right: `Location` is escaped once (D13), a patch that makes no sense is
 //! 400 (D35), and no client can take the id of another one. Bodies are JSON whatever their `Content-Type`.
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use claviger_core::client::metadata::{LifespansRequest, Metadata};
 use claviger_core::client::patch::Patch;
@@ -20,15 +19,13 @@ use crate::edge::call::Call;
 use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
+use crate::edge::segments::Segments;
 use crate::provider::Shared;
 
 const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// What stands for itself in a path segment: the unreserved characters of RFC 3986 §2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The id in the path, decoded once. Ids may hold slashes, spaces and letters of any script.
-type Id = Result<Path<String>, PathRejection>;
 
 /// Adds the endpoints to the admin port's table.
 #[must_use]
@@ -78,55 +75,43 @@ async fn create_from(provider: &Shared, call: &mut Call) -> Result<Response, Pro
     Ok(response)
 }
 
-async fn read(State(provider): State<Shared>, id: Id) -> Response {
-    let reading = async { Ok(registry::read(&provider.world(), &decoded(id)?).await?) };
-    answered(reading.await.map(shown))
+async fn read(State(provider): State<Shared>, Segments(id): Segments<String>) -> Response {
+    let reading = async { Ok(registry::read(&provider.world(), &id).await?) };
+    shown(reading.await)
 }
 
-async fn replace(State(provider): State<Shared>, id: Id, mut call: Call) -> Response {
+async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
     let replacing = async {
-        let id = decoded(id)?;
         let metadata: Metadata = call.json().await.map_err(unreadable)?;
         Ok(registry::replace(&provider.world(), &id, metadata).await?)
     };
-    answered(replacing.await.map(shown))
+    shown(replacing.await)
 }
 
-async fn patch(State(provider): State<Shared>, id: Id, mut call: Call) -> Response {
+async fn patch(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
     let patching = async {
-        let id = decoded(id)?;
         let document: Value = call.json().await.map_err(unreadable)?;
         let patch = Patch::parse(document).map_err(RegistryError::from)?;
         Ok(registry::patch(&provider.world(), &id, &patch).await?)
     };
-    answered(patching.await.map(shown))
+    shown(patching.await)
 }
 
-async fn set_lifespans(State(provider): State<Shared>, id: Id, mut call: Call) -> Response {
+async fn set_lifespans(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
     let setting = async {
-        let id = decoded(id)?;
         let lifespans: LifespansRequest = call.json().await.map_err(unreadable)?;
         Ok(registry::set_lifespans(&provider.world(), &id, lifespans).await?)
     };
-    answered(setting.await.map(shown))
+    shown(setting.await)
 }
 
-async fn delete(State(provider): State<Shared>, id: Id) -> Response {
-    let deleting = async { Ok(registry::delete(&provider.world(), &decoded(id)?).await?) };
+async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>) -> Response {
+    let deleting = async { Ok(registry::delete(&provider.world(), &id).await?) };
     answered(deleting.await.map(|()| reply::no_content()))
 }
 
-/// An id that is not text names nothing.
-fn decoded(id: Id) -> Result<String, Problem> {
-    id.map(|Path(id)| id).map_err(|_| Resource::Missing.into())
-}
-
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the end of a client that was read to be shown"
-)]
-fn shown(client: Metadata) -> Response {
-    reply::admin(StatusCode::OK, &client)
+fn shown(answer: Result<Metadata, Problem>) -> Response {
+    answered(answer.map(|client| reply::admin(StatusCode::OK, &client)))
 }
 
 fn answered(answer: Result<Response, Problem>) -> Response {

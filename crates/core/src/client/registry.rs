@@ -283,3 +283,6 @@ fn read_patched(document: Value) -> Result<Metadata, RegistryError> {
         member: member.map(|(name, _)| name.clone()).unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests;

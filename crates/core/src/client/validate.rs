@@ -258,3 +258,6 @@ fn post_logout_redirect_uris(metadata: &Metadata) -> Result<(), Failure> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

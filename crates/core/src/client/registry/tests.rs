@@ -1,0 +1,405 @@
+use serde_json::json;
+
+use super::*;
+use crate::testing::{Desk, now};
+
+fn metadata(members: Value) -> Metadata {
+    serde_json::from_value(members).expect("the members have the right types")
+}
+
+fn wire(metadata: &Metadata) -> Value {
+    serde_json::to_value(metadata).expect("metadata is JSON")
+}
+
+fn created(desk: &Desk, members: Value) -> Metadata {
+    now(create(&desk.world(), metadata(members))).expect("the client can be created")
+}
+
+fn patched(desk: &Desk, id: &str, document: Value) -> Result<Metadata, RegistryError> {
+    now(patch(&desk.world(), id, &Patch::parse(document)?))
+}
+
+fn stored(desk: &Desk, id: &str) -> Client {
+    let client = now(desk.world().client(id, Freshness::Latest)).expect("the store answers");
+    Client::clone(&client.expect("the client exists"))
+}
+
+/// Every member, and none with its default.
+fn full() -> Value {
+    json!({
+        "client_id": "full", "client_name": "Full", "redirect_uris": ["https://app.example/cb"],
+        "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"], "scope": "openid a",
+        "audience": ["api-1"], "owner": "o1", "policy_uri": "https://x.example/p",
+        "allowed_cors_origins": ["https://spa.example"], "tos_uri": "https://x.example/t",
+        "client_uri": "https://x.example/", "logo_uri": "https://x.example/l.png", "contacts": ["a@x.example"],
+        "subject_type": "public", "jwks": {"keys": [{"kty": "EC", "crv": "P-256", "kid": "k", "use": "sig",
+            "alg": "ES256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", "extra": {"kept": [1]}}]},
+        "token_endpoint_auth_method": "client_secret_post", "token_endpoint_auth_signing_alg": "RS256",
+        "request_uris": ["https://x.example/ro"], "request_object_signing_alg": "RS256",
+        "userinfo_signed_response_alg": "RS256", "frontchannel_logout_uri": "https://app.example/fc",
+        "frontchannel_logout_session_required": true, "post_logout_redirect_uris": ["https://app.example/bye"],
+        "backchannel_logout_uri": "https://app.example/bc", "backchannel_logout_session_required": true,
+        "initiate_login_uri": "https://app.example/login", "metadata": {"k": [1, null, {"n": -0.5}]},
+        "access_token_strategy": "jwt", "skip_consent": true, "skip_logout_consent": true,
+        "authorization_code_grant_access_token_lifespan": "1h30m0s",
+        "refresh_token_grant_refresh_token_lifespan": "36h0m0s",
+        "device_authorization_grant_refresh_token_lifespan": "1s",
+    })
+}
+
+#[test]
+fn every_member_comes_back_as_it_was_sent() {
+    let desk = Desk::new();
+    let mut sent = full();
+    sent["client_secret"] = "secret-1234".into();
+    let shown = wire(&created(&desk, sent.clone()));
+    for (name, value) in sent.as_object().expect("an object") {
+        assert_eq!(shown.get(name), Some(value), "{name}");
+    }
+    let again = wire(&now(read(&desk.world(), "full")).expect("the client exists"));
+    for (name, value) in full().as_object().expect("an object") {
+        assert_eq!(again.get(name), Some(value), "{name}");
+    }
+    assert_eq!(again.get("client_secret"), None);
+}
+
+#[test]
+fn members_are_written_in_the_order_of_hydra_and_the_empty_ones_left_out() {
+    let desk = Desk::new();
+    let always = "client_id client_name client_secret redirect_uris grant_types response_types scope audience owner \
+        policy_uri allowed_cors_origins tos_uri client_uri logo_uri contacts client_secret_expires_at subject_type jwks \
+        token_endpoint_auth_method userinfo_signed_response_alg created_at updated_at metadata skip_consent \
+        skip_logout_consent";
+    let lifespans = "authorization_code_grant_access authorization_code_grant_id authorization_code_grant_refresh \
+        client_credentials_grant_access implicit_grant_access implicit_grant_id jwt_bearer_grant_access \
+        refresh_token_grant_id refresh_token_grant_access refresh_token_grant_refresh device_authorization_grant_id \
+        device_authorization_grant_access device_authorization_grant_refresh";
+    let lifespans = lifespans
+        .split_whitespace()
+        .map(|name| format!("{name}_token_lifespan"));
+    let names: Vec<String> = always.split_whitespace().map(str::to_owned).chain(lifespans).collect();
+
+    let minimal = created(&desk, json!({"client_id": "minimal"}));
+    let text = serde_json::to_string(&minimal).expect("metadata is JSON");
+    let places: Vec<_> = names.iter().map(|name| text.find(&format!("\"{name}\":"))).collect();
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{text}");
+    assert_eq!(
+        wire(&minimal).as_object().expect("an object").len(),
+        names.len(),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_is_empty_is_written_as_hydra_writes_it() {
+    let desk = Desk::new();
+    let shown = wire(&created(&desk, json!({"client_id": "a"})));
+    for (name, value) in [
+        ("redirect_uris", json!([])),
+        ("contacts", json!([])),
+        ("jwks", json!({})),
+        ("metadata", json!({})),
+        ("skip_logout_consent", json!(null)),
+        ("userinfo_signed_response_alg", json!("none")),
+        ("client_secret_expires_at", json!(0)),
+        ("implicit_grant_id_token_lifespan", json!(null)),
+        ("created_at", json!("2023-11-14T22:13:20Z")),
+        ("updated_at", json!("2023-11-14T22:13:20Z")),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+}
+
+#[test]
+fn an_id_is_chosen_or_random_and_never_given_twice() {
+    let desk = Desk::new();
+    let one = created(&desk, json!({"client_id": ""})).client_id;
+    let other = created(&desk, json!({})).client_id;
+    assert_ne!(one, other);
+    assert_eq!(uuid::Uuid::parse_str(&one).expect("a UUID").get_version_num(), 4);
+    created(&desk, json!({"client_id": "mine"}));
+    let again = now(create(&desk.world(), metadata(json!({"client_id": "mine"}))));
+    assert!(matches!(again, Err(RegistryError::Exists)), "{again:?}");
+    let refused = now(create(&desk.world(), metadata(json!({"client_id": ".."}))));
+    assert!(matches!(refused, Err(RegistryError::Failure(_))), "{refused:?}");
+}
+
+mod secrets {
+    use super::*;
+
+    #[test]
+    fn a_generated_secret_is_shown_once_and_kept_as_a_digest() {
+        let desk = Desk::new();
+        let secret = created(&desk, json!({"client_id": "a"})).client_secret;
+        assert_eq!(secret.expose().len(), 26);
+        let digest = digest_generated(&desk.secrets, secret.expose());
+        assert_eq!(stored(&desk, "a").secrets, [digest]);
+        assert!(
+            now(read(&desk.world(), "a"))
+                .expect("the client exists")
+                .client_secret
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_chosen_secret_is_hashed_slowly() {
+        let desk = Desk::new();
+        let created = created(&desk, json!({"client_id": "a", "client_secret": "correct horse"}));
+        assert_eq!(created.client_secret.expose(), "correct horse");
+        let client = stored(&desk, "a");
+        assert!(
+            client.secrets.iter().all(|hash| hash.starts_with("$argon2id$")),
+            "{:?}",
+            client.secrets.len()
+        );
+        assert!(!format!("{created:?}").contains("horse"));
+    }
+
+    #[test]
+    fn a_replacement_without_a_secret_keeps_the_old_one() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a", "client_secret": "correct horse"}));
+        let before = stored(&desk, "a").secrets;
+        let replaced = now(replace(&desk.world(), "a", metadata(json!({"client_name": "b"})))).expect("fine");
+        assert!(replaced.client_secret.is_empty());
+        assert_eq!(stored(&desk, "a").secrets, before);
+        let changed = metadata(json!({"client_secret": "battery staple"}));
+        let replaced = now(replace(&desk.world(), "a", changed)).expect("fine");
+        assert_eq!(replaced.client_secret.expose(), "battery staple");
+        let after = stored(&desk, "a").secrets;
+        assert_eq!((after.len(), after == before), (1, false));
+    }
+
+    #[test]
+    fn a_public_client_has_none_and_gets_one_when_it_becomes_confidential() {
+        let desk = Desk::new();
+        let public = json!({"client_id": "a", "token_endpoint_auth_method": "none", "client_secret": "ignored"});
+        assert!(created(&desk, public).client_secret.is_empty());
+        assert!(stored(&desk, "a").secrets.is_empty());
+        let confidential = now(replace(&desk.world(), "a", metadata(json!({})))).expect("fine");
+        assert_eq!(confidential.client_secret.expose().len(), 26);
+        let public = metadata(json!({"token_endpoint_auth_method": "none"}));
+        assert!(
+            now(replace(&desk.world(), "a", public))
+                .expect("fine")
+                .client_secret
+                .is_empty()
+        );
+        assert!(stored(&desk, "a").secrets.is_empty());
+    }
+}
+
+#[test]
+fn a_replacement_takes_everything_back_to_its_default() {
+    let desk = Desk::new();
+    created(&desk, full());
+    desk.advance(std::time::Duration::from_secs(60));
+    let other_id = metadata(json!({"client_id": "other", "client_name": "Put"}));
+    let replaced = wire(&now(replace(&desk.world(), "full", other_id)).expect("fine"));
+    for (name, value) in [
+        ("client_id", json!("full")),
+        ("client_name", json!("Put")),
+        ("redirect_uris", json!([])),
+        ("owner", json!("")),
+        ("skip_consent", json!(false)),
+        ("authorization_code_grant_access_token_lifespan", json!(null)),
+        ("created_at", json!("2023-11-14T22:13:20Z")),
+        ("updated_at", json!("2023-11-14T22:14:20Z")),
+    ] {
+        assert_eq!(replaced[name], value, "{name}");
+    }
+    assert!(replaced.get("access_token_strategy").is_none());
+    assert!(matches!(now(read(&desk.world(), "other")), Err(RegistryError::Unknown)));
+}
+
+mod patches {
+    use super::*;
+
+    #[test]
+    fn a_patch_changes_what_it_names_and_nothing_else() {
+        let desk = Desk::new();
+        created(&desk, full());
+        let document = json!([
+            {"op": "replace", "path": "/client_name", "value": "Patched"},
+            {"op": "add", "path": "/redirect_uris/-", "value": "https://app.example/cb2"},
+            {"op": "add", "path": "/metadata/a/b", "value": 1},
+            {"op": "remove", "path": "/policy_uri"},
+            {"op": "copy", "from": "/client_name", "path": "/owner"},
+            {"op": "test", "path": "/owner", "value": "Patched"},
+            {"op": "replace", "path": "/unknown", "value": "dropped"},
+            {"op": "replace", "path": "/client_secret_expires_at", "value": 99},
+            {"op": "replace", "path": "/tos_uri", "value": null},
+        ]);
+        let mut expected = wire(&now(read(&desk.world(), "full")).expect("the client exists"));
+        expected["client_name"] = "Patched".into();
+        expected["redirect_uris"] = json!(["https://app.example/cb", "https://app.example/cb2"]);
+        expected["metadata"]["a"] = json!({"b": 1});
+        expected["policy_uri"] = "".into();
+        expected["owner"] = "Patched".into();
+        expected["tos_uri"] = "".into();
+        assert_eq!(
+            wire(&patched(&desk, "full", document).expect("the patch fits")),
+            expected
+        );
+        assert_eq!(
+            wire(&now(read(&desk.world(), "full")).expect("the client exists")),
+            expected
+        );
+    }
+
+    #[test]
+    fn no_client_can_take_the_id_of_another() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a", "client_name": "A"}));
+        created(&desk, json!({"client_id": "b", "client_name": "B"}));
+        let before = stored(&desk, "b");
+        for document in [
+            json!([{"op": "replace", "path": "/client_id", "value": "b"}]),
+            json!([{"op": "remove", "path": "/client_id"}]),
+            json!([{"op": "copy", "from": "/client_name", "path": "/client_id"}]),
+            json!([{"op": "replace", "path": "/id", "value": "b"}]),
+            json!([{"op": "replace", "path": "/ID", "value": "b"}]),
+        ] {
+            let refused = patched(&desk, "a", document.clone());
+            assert!(
+                matches!(refused, Err(RegistryError::Renamed)),
+                "{document}: {refused:?}"
+            );
+        }
+        assert_eq!(stored(&desk, "b"), before);
+        let same = json!([{"op": "replace", "path": "/client_id", "value": "a"}]);
+        assert!(patched(&desk, "a", same).is_ok());
+    }
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_named_and_not_repeated() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a"}));
+        let document = json!([
+            {"op": "replace", "path": "/client_name", "value": "fine"},
+            {"op": "replace", "path": "/jwks", "value": "private-text"},
+        ]);
+        let refused = patched(&desk, "a", document)
+            .expect_err("a text is no key set")
+            .to_string();
+        assert!(
+            refused.contains("'jwks'") && !refused.contains("private-text"),
+            "{refused}"
+        );
+        assert_eq!(
+            now(read(&desk.world(), "a")).expect("the client exists").client_name,
+            ""
+        );
+    }
+
+    #[test]
+    fn what_a_patch_makes_is_checked() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a"}));
+        let document = json!([{"op": "add", "path": "/redirect_uris/0", "value": "https://a.example/#f"}]);
+        let refused = patched(&desk, "a", document);
+        let Err(RegistryError::Failure(failure)) = refused else {
+            panic!("{refused:?}")
+        };
+        assert_eq!(failure.fault(), Fault::RedirectUriInvalid);
+    }
+
+    #[test]
+    fn a_secret_can_be_set_and_not_read() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a", "client_secret": "correct horse"}));
+        let before = stored(&desk, "a").secrets;
+        let copied = json!([{"op": "copy", "from": "/client_secret", "path": "/client_name"}]);
+        assert!(matches!(patched(&desk, "a", copied), Err(RegistryError::Patch(_))));
+        let set = json!([{"op": "replace", "path": "/client_secret", "value": "battery staple"}]);
+        let shown = patched(&desk, "a", set).expect("fine").client_secret;
+        assert_eq!(shown.expose(), "battery staple");
+        assert_ne!(stored(&desk, "a").secrets, before);
+    }
+}
+
+mod races {
+    use super::*;
+
+    #[test]
+    fn a_change_that_loses_is_made_again_to_what_is_there_now() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a"}));
+        desk.store.lose_next(5);
+        let document = json!([{"op": "add", "path": "/contacts/-", "value": "x"}]);
+        assert_eq!(
+            patched(&desk, "a", document).expect("the sixth try wins").contacts,
+            ["x"]
+        );
+    }
+
+    #[test]
+    fn a_chosen_secret_is_hashed_once_however_often_the_change_loses() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a"}));
+        let before = desk.slow.jobs();
+        desk.store.lose_next(5);
+        let replacement = metadata(json!({"client_secret": "correct horse"}));
+        now(replace(&desk.world(), "a", replacement)).expect("the sixth try wins");
+        assert_eq!(desk.slow.jobs() - before, 1);
+    }
+
+    #[test]
+    fn a_change_does_not_try_for_ever() {
+        let desk = Desk::new();
+        created(&desk, json!({"client_id": "a"}));
+        desk.store.lose_next(usize::MAX);
+        let outcome = now(replace(&desk.world(), "a", metadata(json!({}))));
+        assert!(matches!(outcome, Err(RegistryError::Contended)), "{outcome:?}");
+    }
+}
+
+#[test]
+fn lifespans_are_set_together() {
+    let desk = Desk::new();
+    created(&desk, full());
+    let request = serde_json::from_value(json!({"implicit_grant_id_token_lifespan": "90m"})).expect("a lifespan");
+    let shown = wire(&now(set_lifespans(&desk.world(), "full", request)).expect("fine"));
+    assert_eq!(shown["implicit_grant_id_token_lifespan"], "1h30m0s");
+    assert_eq!(shown["authorization_code_grant_access_token_lifespan"], json!(null));
+    assert_eq!(
+        (&shown["client_name"], &shown["skip_consent"]),
+        (&json!("Full"), &json!(true))
+    );
+    assert_eq!(
+        stored(&desk, "full").lifespans.implicit_grant_id_token_lifespan,
+        Some(5400)
+    );
+    assert!(serde_json::from_value::<LifespansRequest>(json!({"implicit_grant_id_token_lifespan": "x"})).is_err());
+}
+
+#[test]
+fn what_is_not_there_cannot_be_changed() {
+    let desk = Desk::new();
+    let world = desk.world();
+    for id in ["nobody", "a\0b"] {
+        assert!(matches!(now(read(&world, id)), Err(RegistryError::Unknown)));
+        assert!(matches!(
+            now(replace(&world, id, Metadata::default())),
+            Err(RegistryError::Unknown)
+        ));
+        assert!(matches!(patched(&desk, id, json!([])), Err(RegistryError::Unknown)));
+        assert!(matches!(now(delete(&world, id)), Err(RegistryError::Unknown)));
+    }
+    created(&desk, json!({"client_id": "a"}));
+    assert!(now(delete(&world, "a")).is_ok());
+    assert!(matches!(now(delete(&world, "a")), Err(RegistryError::Unknown)));
+}
+
+#[test]
+fn d5_a_database_that_is_away_is_our_failure() {
+    let desk = Desk::new();
+    desk.store.go_down();
+    let outcome = now(create(&desk.world(), Metadata::default()));
+    let Err(RegistryError::Failure(failure)) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert_eq!(failure.fault(), Fault::Unavailable);
+}
