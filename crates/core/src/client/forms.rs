@@ -231,14 +231,14 @@ fn algorithm_or_none(value: &str) -> Result<(), &'static str> {
 
 fn userinfo_algorithm(value: &str) -> Result<(), &'static str> {
     match value {
-        "none" | "RS256" => Ok(()),
-        _ => Err("is not supported; use none or RS256"),
+        "none" => Ok(()),
+        _ => Err("is not supported in this release; use none"),
     }
 }
 
 fn strategy(value: &str) -> Result<(), &'static str> {
     match value {
-        "jwt" | "opaque" => Ok(()),
-        _ => Err("is not supported; use opaque or jwt"),
+        "opaque" => Ok(()),
+        _ => Err("is not supported in this release; use opaque"),
     }
 }
