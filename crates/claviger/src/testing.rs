@@ -112,6 +112,7 @@ impl Stage {
             audience: Vec::new(),
             sealed: consented.seal(&cx, grant).expect("a session can be sealed"),
             remembered_until: None,
+            skipped: false,
             created_at: cx.now,
             expires_at: until,
         };

@@ -32,6 +32,23 @@ pub struct Consented {
     /// `session.userinfo`: claims of userinfo, if they are to differ from those of the ID token.
     #[serde(rename = "u", default, skip_serializing_if = "Option::is_none")]
     pub userinfo: Option<Map<String, Value>>,
+    /// What the consent was about, for lists of consents.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<Asked>,
+}
+
+/// The question that a consent answered.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The authorization request, encoded.
+    #[serde(rename = "r")]
+    pub request: String,
+    /// What the login app left for the consent app.
+    #[serde(rename = "l", default, skip_serializing_if = "Value::is_null")]
+    pub login_context: Value,
+    /// What the consent app keeps for itself.
+    #[serde(rename = "c", default, skip_serializing_if = "Value::is_null")]
+    pub context: Value,
 }
 
 impl Consented {

@@ -220,6 +220,9 @@ faults! {
     // Tokens that are presented
     TokenMissing => InvalidRequest, "RFC 7009 \u{a7}2.1", "The parameter token is missing. Send the token in the body.";
     ClientIdAbsent => InvalidRequest, "-", "The query parameter client_id is missing. Name the client whose access tokens shall end.";
+    SubjectMissing => InvalidRequest, "-", "The query parameter subject is missing. Name the person whose consents are asked for.";
+    ConsentsUnnamed => InvalidRequest, "-", "It is not said which consents shall end. Send subject with client, or subject with all=true, or consent_request_id alone.";
+    SessionsUnnamed => InvalidRequest, "-", "It is not said which sessions shall end. Send sid, or subject for all sessions of a person.";
     BearerMissing => RequestUnauthorized, "RFC 6750 \u{a7}3.1", "There is no access token. Send it in the header Authorization, after the word Bearer.";
     BearerTwice => InvalidRequest, "RFC 6750 \u{a7}2", "There is an access token in the header and in the body. Send it once.";
     BearerInvalid => InvalidToken, "RFC 6750 \u{a7}3.1", "The access token is unknown, expired or revoked. Get a new one.";

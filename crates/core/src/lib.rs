@@ -19,6 +19,7 @@ pub mod revoke;
 pub mod scope;
 pub mod seal;
 pub mod secrets;
+pub mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;

@@ -175,9 +175,56 @@ pub struct GrantRecord {
     pub sealed: Vec<u8>,
     /// Until when the consent is remembered: none if it is not, [`Timestamp::NEVER`] if for ever.
     pub remembered_until: Option<Timestamp>,
+    /// Whether an earlier consent was repeated without asking, so that lists of consents leave it out.
+    pub skipped: bool,
     /// Creation time.
     pub created_at: Timestamp,
     /// From then on the row may be removed: no token of it lives and no memory is left.
+    pub expires_at: Timestamp,
+}
+
+/// Which grants a list of consents shows: those that a person was asked about and that are not forgotten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrantQuery {
+    /// Who granted.
+    pub subject: String,
+    /// Only those of this login session.
+    pub session: Option<Id>,
+    /// Only those that are neither expired nor forgotten at this time.
+    pub at: Timestamp,
+    /// Only ids after this one.
+    pub after: Option<Id>,
+    /// How many to skip, for callers that page by offset.
+    pub offset: u32,
+    /// At most this many.
+    pub limit: u32,
+}
+
+/// A client that has something of a login session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// `client_id`.
+    pub client: String,
+    /// Whose session it is.
+    pub subject: String,
+}
+
+/// What a client is to be told by back-channel logout. There is one for each client and session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoticeRecord {
+    /// The notice.
+    pub id: Id,
+    /// The client.
+    pub client: String,
+    /// The session that ended.
+    pub session: Id,
+    /// Whose session it was.
+    pub subject: String,
+    /// How often it was claimed for sending.
+    pub attempts: u32,
+    /// When it is sent (again); [`Timestamp::NEVER`] when that is over.
+    pub due_at: Timestamp,
+    /// From then on nobody tries any more and the row may be removed.
     pub expires_at: Timestamp,
 }
 
@@ -376,6 +423,17 @@ pub enum Change {
     },
     /// Remove a grant, and with it every token of it. Applied also if it is gone already.
     RevokeGrant(Id),
+    /// End every token of a grant and its code. The grant itself stays for as long as it is remembered. Applied also if it
+    /// is gone already.
+    EndGrant(Id),
+    /// Remove all grants of a person, or those to one client, and with them every token of them. Applied also if there
+    /// are none.
+    RevokeGrants {
+        /// Who granted.
+        subject: String,
+        /// Only those to this client.
+        client: Option<String>,
+    },
     /// Remove an access token. Applied also if it is gone already.
     RevokeAccess(Id),
     /// End the access tokens of a client that were made up to an id; its refresh tokens and grants live on. Applied also if
@@ -388,6 +446,30 @@ pub enum Change {
     },
     /// Remove a login session. Applied also if it is gone already.
     EndSession(Id),
+    /// Remove all login sessions of a person. Applied also if there are none.
+    EndSessions {
+        /// Whose.
+        subject: String,
+    },
+    /// Log out: use a logout challenge up, remove the login session, and queue what its clients are told. Predicate: there
+    /// is no flow with the id of `spent`. A notice to a client that was queued for this session before is not repeated.
+    Logout {
+        /// What is left of the challenge, which has no row before; none if nobody was asked.
+        spent: Option<FlowRecord>,
+        /// The session, which may be gone; none if the person stays logged in.
+        session: Option<Id>,
+        /// What clients are told.
+        notices: Vec<NoticeRecord>,
+    },
+    /// Say when a notice that was claimed is due again. Predicate: nobody claimed it since.
+    RescheduleNotice {
+        /// The notice.
+        id: Id,
+        /// How often it was claimed.
+        attempts: u32,
+        /// [`Timestamp::NEVER`] when it was sent or given up.
+        due_at: Timestamp,
+    },
     /// Insert a client; the version is ignored. Predicate: the id is free.
     CreateClient(ClientRecord),
     /// Replace a client. Predicate: it still has the version before the new record's.
@@ -483,6 +565,21 @@ pub trait Store: Send + Sync + 'static {
     async fn session(&self, id: Id) -> Result<Option<SessionRecord>, StoreError>;
     /// The latest grant of `subject` to `client` that is remembered at `now`.
     async fn remembered(&self, subject: &str, client: &str, now: Timestamp) -> Result<Option<GrantRecord>, StoreError>;
+    /// A page of the grants of one person, by id ascending.
+    async fn grants(&self, query: &GrantQuery) -> Result<Vec<GrantRecord>, StoreError>;
+    /// How many grants all pages of the query have.
+    async fn count_grants(&self, query: &GrantQuery) -> Result<u64, StoreError>;
+    /// The clients of a login session, which may have ended, by id. `subject` is whose session it is said to be, for
+    /// sessions of which nothing else is left.
+    async fn participants(&self, session: Id, subject: Option<&str>) -> Result<Vec<Participant>, StoreError>;
+    /// Up to `limit` notices that are due at `now`, counted as tried and due again at `lease`: no other server gets them
+    /// before that time.
+    async fn claim_notices(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NoticeRecord>, StoreError>;
     /// One code.
     async fn code(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError>;
     /// One access token. Always reads the database.

@@ -15,7 +15,7 @@ use crate::world::World;
 /// What came of a revocation. The client sees a success in every case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Revocation {
-    /// The token is dead, and with a refresh token its grant and every token of it.
+    /// The token is dead, and with a refresh token every token of its grant. Consent stays remembered.
     Revoked,
     /// There is no such token, or it is dead already.
     Unknown,
@@ -38,7 +38,7 @@ pub async fn revoke(world: &World<'_>, caller: &Authenticated, text: &str) -> Re
         // tokens based on the same authorization grant" (§2.1). A used or expired one ends its grant as well, because
         // its client may not have seen the successor.
         let grant = token.grant();
-        (Arc::clone(&grant.client_id), Change::RevokeGrant(grant.id))
+        (Arc::clone(&grant.client_id), Change::EndGrant(grant.id))
     } else {
         return Ok(Revocation::Unknown);
     };
@@ -93,6 +93,22 @@ mod rfc7009_2 {
         assert_eq!(revoked(&desk, &client, &pair.refresh), Revocation::Revoked);
         assert!(!lives(&desk, &pair.access) && !lives(&desk, &pair.refresh));
         assert_eq!(revoked(&desk, &client, &pair.refresh), Revocation::Unknown);
+    }
+
+    /// Contract of Hydra's API: the end of tokens is not the end of a consent.
+    #[test]
+    fn a_consent_that_is_remembered_outlives_its_refresh_token() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let grant = crate::port::GrantRecord {
+            remembered_until: Some(crate::context::Timestamp::NEVER),
+            ..desk.consent(&client, "openid", &Consented::default())
+        };
+        let pair = desk.issued(&client, &grant, None);
+        assert_eq!(revoked(&desk, &client, &pair.refresh), Revocation::Revoked);
+        assert!(!lives(&desk, &pair.access) && !lives(&desk, &pair.refresh));
+        let remembered = now(desk.world().store.remembered("alice", "app", desk.cx().now));
+        assert!(remembered.expect("the store answers").is_some());
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub enum Purpose {
     SessionCookie,
     /// `page_token` of the client list.
     ClientPage,
+    /// `page_token` of a list of consents (D39).
+    ConsentPage,
+    /// `logout_challenge`.
+    LogoutChallenge,
+    /// `logout_verifier`.
+    LogoutVerifier,
     /// A private key in the database.
     KeyAtRest,
     /// The content of a flow in the database.
@@ -44,6 +50,9 @@ impl Purpose {
             Self::ConsentVerifier => b"consent verifier",
             Self::SessionCookie => b"session cookie",
             Self::ClientPage => b"client page",
+            Self::ConsentPage => b"consent page",
+            Self::LogoutChallenge => b"logout challenge",
+            Self::LogoutVerifier => b"logout verifier",
             Self::KeyAtRest => b"key at rest",
             Self::FlowAtRest => b"flow at rest",
             Self::GrantAtRest => b"grant at rest",

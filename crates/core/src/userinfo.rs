@@ -126,6 +126,7 @@ mod openid_connect_core_5_3 {
             access_token: object(json!({"plan": "gold"})),
             id_token: object(json!({"given_name": "Ada"})),
             userinfo: None,
+            ..Consented::default()
         }
     }
 

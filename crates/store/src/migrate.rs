@@ -52,6 +52,7 @@ macro_rules! migrations {
 migrations! {
     1 "0001_spine",
     2 "0002_access_after",
+    3 "0003_logout",
 }
 
 /// How one step stands.

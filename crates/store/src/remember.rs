@@ -10,8 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, FlowStep, Freshness, GrantRecord, KeyRecord,
-    Outcome, Purged, RefreshFacts, RefreshRecord, SchemaStatus, SessionRecord, Store, StoreError,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, FlowStep, Freshness, GrantQuery,
+    GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, RefreshRecord, SchemaStatus,
+    SessionRecord, Store, StoreError,
 };
 use quick_cache::sync::Cache;
 
@@ -278,6 +279,27 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
 
     async fn remembered(&self, subject: &str, client: &str, now: Timestamp) -> Result<Option<GrantRecord>, StoreError> {
         self.inner.remembered(subject, client, now).await
+    }
+
+    async fn grants(&self, query: &GrantQuery) -> Result<Vec<GrantRecord>, StoreError> {
+        self.inner.grants(query).await
+    }
+
+    async fn count_grants(&self, query: &GrantQuery) -> Result<u64, StoreError> {
+        self.inner.count_grants(query).await
+    }
+
+    async fn participants(&self, session: Id, subject: Option<&str>) -> Result<Vec<Participant>, StoreError> {
+        self.inner.participants(session, subject).await
+    }
+
+    async fn claim_notices(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        self.inner.claim_notices(now, lease, limit).await
     }
 
     async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError> {

@@ -28,6 +28,7 @@ macro_rules! kinds {
 kinds! {
     Client = "client", Clients = "clients", CountClients = "count_clients", Flow = "flow", Session = "session",
     Remembered = "remembered", Code = "code", Access = "access", Refresh = "refresh", Keys = "keys",
+    Grants = "grants", CountGrants = "count_grants", Participants = "participants", Claim = "claim",
     Issue = "issue", Change = "change", Purge = "purge", Schema = "schema",
 }
 

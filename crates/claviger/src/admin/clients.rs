@@ -8,6 +8,8 @@ use axum::response::Response;
 use claviger_core::client::metadata::{LifespansRequest, Metadata};
 use claviger_core::client::patch::Patch;
 use claviger_core::client::registry::{self, RegistryError};
+use claviger_core::port::ClientQuery;
+use claviger_core::seal::Purpose;
 use http::header::{HeaderName, LINK, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -22,7 +24,7 @@ use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
 use crate::provider::Shared;
 
-const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
+pub(super) const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// What stands for itself in a path segment: the unreserved characters of RFC 3986 §2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
@@ -46,10 +48,21 @@ async fn list(State(provider): State<Shared>, call: Call) -> Response {
 
 async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
     let world = provider.world();
-    let page = Page::parse(&world.cx, &call.query()?)?;
-    let mut clients = registry::list(&world, &page.query()).await?;
+    let params = call.query()?;
+    let page = Page::parse(&world.cx, Purpose::ClientPage, &params)?;
+    let text = |name| params.get(name).map(str::to_owned);
+    let query = ClientQuery {
+        name: text("client_name"),
+        owner: text("owner"),
+        after: page.after().map(str::to_owned),
+        offset: page.offset(),
+        limit: page.limit(),
+    };
+    let mut clients = registry::list(&world, &query).await?;
     let total = world.store.count_clients().await?;
-    let links = page.links(&world.cx, call.uri.path(), &mut clients, total);
+    let surplus = page.cut(&mut clients);
+    let last = clients.last().map(|client| client.client_id.as_str());
+    let links = page.links(&world.cx, call.uri.path(), (surplus, last), total);
     let mut response = reply::admin(StatusCode::OK, &clients);
     let headers = response.headers_mut();
     headers.insert(X_TOTAL_COUNT, HeaderValue::from(total));

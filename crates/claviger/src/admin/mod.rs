@@ -7,6 +7,7 @@ pub mod keys;
 pub mod metrics;
 mod paging;
 pub mod requests;
+pub mod sessions;
 pub mod tokens;
 pub mod version;
 

@@ -1,13 +1,11 @@
-//! Pages of the client list, in both families of parameters.
+//! Pages of lists, in both families of parameters.
 //!
-//! `page_size` and `page_token` of Hydra 2: a token names the last id of the page before, sealed, and is good for an
-//! hour. `limit` and `offset` of Hydra 1: counted from the beginning. The `Link` header (RFC 8288 §3) speaks the family
+//! `page_size` and `page_token` of Hydra 2: a token names the last id of the page before, sealed for its list (D39), and
+//! is good for an hour. `limit` and `offset` of Hydra 1: counted from the beginning. The `Link` header (RFC 8288 §3) speaks the family
 //! that the request spoke, in relative references with every parameter kept.
 
-use claviger_core::client::metadata::Metadata;
 use claviger_core::context::{Cx, Timestamp};
 use claviger_core::params::Params;
-use claviger_core::port::ClientQuery;
 use claviger_core::seal::{self, Purpose};
 
 use crate::edge::problem::{Problem, Resource};
@@ -20,31 +18,38 @@ const TOKEN_LIFE: i64 = 3600;
 /// Which part of the list was asked for.
 #[derive(Debug)]
 pub(super) struct Page {
+    /// What the tokens of this list are sealed for.
+    purpose: Purpose,
     size: u32,
     position: Position,
     params: Params,
 }
 
+/// Whether more follows than was shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Surplus(bool);
+
 #[derive(Debug)]
 enum Position {
     /// After this id; at the beginning without one.
     After(Option<String>),
-    /// After so many clients.
+    /// After so many members.
     Offset(u32),
 }
 
 impl Page {
     /// Reads the parameters.
-    pub(super) fn parse(cx: &Cx<'_>, params: &Params) -> Result<Self, Problem> {
+    pub(super) fn parse(cx: &Cx<'_>, purpose: Purpose, params: &Params) -> Result<Self, Problem> {
         let by_token = params.has("page_size") || params.has("page_token");
         let by_offset = !by_token && (params.has("limit") || params.has("offset"));
         let (size, position) = if by_offset {
             let number = |name| params.get(name).and_then(|text| text.parse::<u32>().ok());
             (number("limit"), Position::Offset(number("offset").unwrap_or_default()))
         } else {
-            (page_size(params)?, Position::After(page_token(cx, params)?))
+            (page_size(params)?, Position::After(page_token(cx, purpose, params)?))
         };
         Ok(Self {
+            purpose,
             // Hydra 1 drops the connection when asked for nothing; what it does otherwise is more use.
             size: size.filter(|size| *size > 0).unwrap_or(USUAL).min(MOST),
             position,
@@ -52,33 +57,48 @@ impl Page {
         })
     }
 
-    /// What to ask the store: one more than is shown, to see whether anything follows.
-    pub(super) fn query(&self) -> ClientQuery {
-        let text = |name| self.params.get(name).map(str::to_owned);
-        let (after, offset) = match &self.position {
-            Position::After(id) => (id.clone(), 0),
-            Position::Offset(offset) => (None, *offset),
-        };
-        ClientQuery {
-            name: text("client_name"),
-            owner: text("owner"),
-            after,
-            offset,
-            limit: self.size + 1,
+    /// How many to ask the store for: one more than is shown, to see whether anything follows.
+    pub(super) fn limit(&self) -> u32 {
+        self.size + 1
+    }
+
+    /// The last id of the page before; none at the beginning, or if pages are counted.
+    pub(super) fn after(&self) -> Option<&str> {
+        match &self.position {
+            Position::After(id) => id.as_deref(),
+            Position::Offset(_) => None,
         }
     }
 
-    /// Cuts the surplus client off, and writes the `Link` header.
-    pub(super) fn links(&self, cx: &Cx<'_>, path: &str, clients: &mut Vec<Metadata>, total: u64) -> Option<String> {
+    /// How many to skip.
+    pub(super) fn offset(&self) -> u32 {
+        match self.position {
+            Position::After(_) => 0,
+            Position::Offset(offset) => offset,
+        }
+    }
+
+    /// Cuts the surplus member off.
+    pub(super) fn cut<T>(&self, members: &mut Vec<T>) -> Surplus {
         let size = usize::try_from(self.size).unwrap_or(usize::MAX);
-        let has_more = clients.len() > size;
-        clients.truncate(size);
+        let has_more = members.len() > size;
+        members.truncate(size);
+        Surplus(has_more)
+    }
+
+    /// Writes the `Link` header for a page that was cut and ends with the id `last`.
+    pub(super) fn links(
+        &self,
+        cx: &Cx<'_>,
+        path: &str,
+        (Surplus(has_more), last): (Surplus, Option<&str>),
+        total: u64,
+    ) -> Option<String> {
         let links = match &self.position {
             Position::After(_) => {
-                let last = clients.last().filter(|_| has_more);
-                let to = |rel, after: &str| self.link(path, rel, &token_target(cx, self.size, after));
+                let to = |rel, after: &str| self.link(path, rel, &self.token_target(cx, after));
                 let first = to("first", "");
-                let next = last.map(|client| to("next", &client.client_id));
+                let next = last.filter(|_| has_more).map(|last| to("next", last));
                 [Some(first), next].into_iter().flatten().collect()
             }
             Position::Offset(offset) => self.offset_links(path, u64::from(*offset), total),
@@ -115,6 +135,13 @@ impl Page {
         links
     }
 
+    fn token_target(&self, cx: &Cx<'_>, after: &str) -> [(&'static str, String); 2] {
+        let end = cx.now.0.saturating_add(TOKEN_LIFE).to_be_bytes();
+        let plain = [&end, after.as_bytes()].concat();
+        let token = seal::seal_text(cx.secrets, cx.entropy, self.purpose, &plain);
+        [("page_size", self.size.to_string()), ("page_token", token)]
+    }
+
     /// The request's own parameters with those of `target` in their place, sorted.
     fn link(&self, path: &str, rel: &str, target: &[(&'static str, String)]) -> String {
         let names: Vec<&str> = target.iter().map(|(name, _)| *name).collect();
@@ -135,21 +162,13 @@ fn page_size(params: &Params) -> Result<Option<u32>, Problem> {
     Ok(Some(u32::try_from(size.max(0)).unwrap_or(u32::MAX)))
 }
 
-fn token_target(cx: &Cx<'_>, size: u32, after: &str) -> [(&'static str, String); 2] {
-    let end = cx.now.0.saturating_add(TOKEN_LIFE).to_be_bytes();
-    let plain = [&end, after.as_bytes()].concat();
-    let token = seal::seal_text(cx.secrets, cx.entropy, Purpose::ClientPage, &plain);
-    [("page_size", size.to_string()), ("page_token", token)]
-}
-
-fn page_token(cx: &Cx<'_>, params: &Params) -> Result<Option<String>, Problem> {
+fn page_token(cx: &Cx<'_>, purpose: Purpose, params: &Params) -> Result<Option<String>, Problem> {
     let Some(token) = params.get("page_token") else {
         return Ok(None);
     };
     let refusal =
         |reason: &str| Resource::Malformed.because(format!("The page_token {reason}. Begin at the first page."));
-    let plain =
-        seal::open_text(cx.secrets, Purpose::ClientPage, token).map_err(|_| refusal("is not one of this list"))?;
+    let plain = seal::open_text(cx.secrets, purpose, token).map_err(|_| refusal("is not one of this list"))?;
     let split = plain.split_first_chunk::<8>();
     let (end, after) = split.ok_or_else(|| refusal("is not one of this list"))?;
     if Timestamp(i64::from_be_bytes(*end)) < cx.now {

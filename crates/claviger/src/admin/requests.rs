@@ -55,7 +55,7 @@ struct LoginShown<'a> {
 
 /// A consent request as the consent app reads it.
 #[derive(Serialize)]
-struct ConsentShown<'a> {
+pub(super) struct ConsentShown<'a> {
     challenge: &'a str,
     consent_request_id: &'a str,
     requested_scope: Vec<String>,
@@ -113,7 +113,9 @@ async fn read_consent(State(provider): State<Shared>, call: Call) -> Response {
             let challenge = challenge?;
             let request = consent::read(&provider.world(), &challenge).await?;
             let id = request.id.clone();
-            Ok(reply::admin(StatusCode::OK, &consent_shown(&challenge, &id, request)?))
+            let client = Metadata::of(&request.client).map_err(Problem::from)?;
+            let shown = consent_shown(&challenge, &id, request, client);
+            Ok(reply::admin(StatusCode::OK, &shown))
         }
         .await,
     )
@@ -199,8 +201,13 @@ fn login_shown(challenge: &str, request: LoginRequest) -> Result<LoginShown<'_>,
     })
 }
 
-fn consent_shown<'a>(challenge: &'a str, id: &'a str, request: ConsentRequest) -> Result<ConsentShown<'a>, Problem> {
-    Ok(ConsentShown {
+pub(super) fn consent_shown<'a>(
+    challenge: &'a str,
+    id: &'a str,
+    request: ConsentRequest,
+    client: Metadata,
+) -> ConsentShown<'a> {
+    ConsentShown {
         challenge,
         consent_request_id: id,
         requested_scope: request.scope,
@@ -208,12 +215,12 @@ fn consent_shown<'a>(challenge: &'a str, id: &'a str, request: ConsentRequest) -
         skip: request.skip,
         subject: request.subject,
         oidc_context: request.oidc_context,
-        client: Metadata::of(&request.client)?,
+        client,
         request_url: request.request_url,
         login_challenge: id,
         login_session_id: request.session_id,
         acr: request.acr,
         amr: request.amr,
         context: request.context,
-    })
+    }
 }

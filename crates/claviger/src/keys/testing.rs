@@ -220,6 +220,22 @@ impl Store for Shelf {
         Err(unavailable())
     }
 
+    async fn grants(&self, _: &GrantQuery) -> Result<Vec<GrantRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn count_grants(&self, _: &GrantQuery) -> Result<u64, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn participants(&self, _: Id, _: Option<&str>) -> Result<Vec<Participant>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn claim_notices(&self, _: Timestamp, _: Timestamp, _: u32) -> Result<Vec<NoticeRecord>, StoreError> {
+        Err(unavailable())
+    }
+
     async fn code(&self, _: Id, _: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError> {
         Err(unavailable())
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::consent_answered::unmark;
 use super::request::AuthorizationRequest;
 use super::{Destination, Reply};
-use crate::consented::Consented;
+use crate::consented::{Asked, Consented};
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
 use crate::flow::challenge::began;
@@ -90,6 +90,11 @@ fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> 
         access_token: claims.access_token.clone().unwrap_or_default(),
         id_token: claims.id_token.clone().unwrap_or_default(),
         userinfo: claims.userinfo.clone(),
+        asked: Some(Asked {
+            request: request.params.without(&["id_token_hint"]).encode(),
+            login_context: login.context.clone().unwrap_or_default(),
+            context: consent.context.clone().unwrap_or_default(),
+        }),
     };
     let remembered_until = consent.remember.then(|| match u64::try_from(consent.remember_for) {
         Ok(seconds) if seconds > 0 => began(id).plus(Duration::from_secs(seconds)),
@@ -107,6 +112,7 @@ fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> 
         audience: consent.audience.clone(),
         sealed: consented.seal(cx, id)?,
         remembered_until,
+        skipped: consent.skip,
         created_at: cx.now,
         expires_at: remembered_until.map_or(needed, |until| until.max(needed)),
     })

@@ -57,6 +57,7 @@ pub struct ConsentAcceptance {
     pub remember: Option<bool>,
     pub remember_for: Option<i64>,
     pub session: Option<SessionClaims>,
+    pub context: Option<Value>,
 }
 
 /// The claims that an acceptance carries.
@@ -66,6 +67,7 @@ pub struct ConsentAcceptance {
 pub struct SessionClaims {
     pub access_token: Option<Map<String, Value>>,
     pub id_token: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo: Option<Map<String, Value>>,
 }
 
@@ -87,6 +89,12 @@ pub(crate) struct ConsentAccepted {
     /// Seconds since the authorization began; not positive means for ever.
     pub(crate) remember_for: i64,
     pub(crate) claims: SessionClaims,
+    /// What the consent app keeps for itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<Value>,
+    /// Whether an earlier consent covered the request, so that nobody was asked.
+    #[serde(default)]
+    pub(crate) skip: bool,
 }
 
 /// A flow that waits for the consent app, or was answered by it.
@@ -145,6 +153,8 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: ConsentAcceptance)
         remember: body.remember.unwrap_or_default(),
         remember_for: body.remember_for.unwrap_or_default(),
         claims: body.session.unwrap_or_default(),
+        context: body.context.filter(|context| !context.is_null()),
+        skip: ConsentHandle::open(&world.cx, challenge).is_some_and(|handle| handle.skip),
     };
     answer(world, challenge, ConsentAnswer::Accepted(accepted)).await
 }

@@ -1,6 +1,6 @@
 //! The rows of the store in memory, and what each change does to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::context::{Id, Timestamp};
@@ -19,6 +19,9 @@ pub(crate) struct State {
     pub(crate) codes: BTreeMap<Id, (CodeRecord, Option<Timestamp>)>,
     pub(crate) access: BTreeMap<Id, AccessRecord>,
     pub(crate) refreshes: BTreeMap<Id, (RefreshRecord, Option<(Timestamp, Id)>)>,
+    pub(crate) notices: BTreeMap<Id, NoticeRecord>,
+    /// Grants whose tokens are dead.
+    ended: BTreeSet<Id>,
     pub(crate) keys: Vec<KeyRecord>,
     seeds: Vec<(String, String, String)>,
     serial: i64,
@@ -32,8 +35,10 @@ fn require(holds: bool) -> Result<(), Lost> {
 }
 
 impl State {
+    /// The grant, unless its tokens are dead.
     pub(super) fn grant(&self, id: Id) -> Option<Arc<GrantRecord>> {
-        self.grants.get(&id).cloned().map(Arc::new)
+        let grant = self.grants.get(&id).filter(|grant| !self.ended.contains(&grant.id));
+        grant.cloned().map(Arc::new)
     }
 
     pub(super) fn apply(&mut self, change: Change) -> Outcome {
@@ -66,7 +71,7 @@ impl State {
             } => {
                 self.prove(&client)?;
                 let grant = self.use_code(code, at)?;
-                require(self.grants.contains_key(&grant))?;
+                require(self.grant(grant).is_some())?;
                 self.access.insert(access.id, access);
                 self.refreshes
                     .extend(refresh.map(|refresh| (refresh.id, (refresh, None))));
@@ -88,12 +93,38 @@ impl State {
                 self.revoke(|grant| grant.id == id);
                 Ok(())
             }
+            Change::RevokeGrants { subject, client } => {
+                let is_theirs =
+                    |grant: &GrantRecord| client.as_deref().is_none_or(|client| client == &*grant.client_id);
+                self.revoke(|grant| grant.subject == subject && is_theirs(grant));
+                Ok(())
+            }
+            Change::EndGrant(id) => {
+                self.revoke(|grant| grant.id == id && grant.remembered_until.is_none());
+                self.ended.insert(id);
+                Ok(())
+            }
             Change::RevokeAccess(id) => {
                 self.access.remove(&id);
                 Ok(())
             }
             Change::EndSession(id) => {
                 self.sessions.remove(&id);
+                Ok(())
+            }
+            Change::EndSessions { subject } => {
+                self.sessions.retain(|_, session| session.subject != subject);
+                Ok(())
+            }
+            Change::Logout {
+                spent,
+                session,
+                notices,
+            } => self.log_out(spent, session, notices),
+            Change::RescheduleNotice { id, attempts, due_at } => {
+                let notice = self.notices.get_mut(&id).ok_or(Lost)?;
+                require(notice.attempts == attempts)?;
+                notice.due_at = due_at;
                 Ok(())
             }
             other => self.administer(other),
@@ -246,11 +277,45 @@ impl State {
         require(used.is_none())?;
         *used = Some((at, refresh.id));
         let grant = self.grants.get_mut(&presented.grant).ok_or(Lost)?;
+        require(!self.ended.contains(&grant.id))?;
         grant.expires_at = grant.expires_at.max(keep_grant);
         self.access.remove(&old);
         self.access.insert(access.id, access);
         self.refreshes.insert(refresh.id, (refresh, None));
         Ok(())
+    }
+
+    fn log_out(
+        &mut self,
+        spent: Option<FlowRecord>,
+        session: Option<Id>,
+        notices: Vec<NoticeRecord>,
+    ) -> Result<(), Lost> {
+        if let Some(spent) = spent {
+            require(!self.flows.contains_key(&spent.id))?;
+            self.flows.insert(spent.id, spent);
+        }
+        session.and_then(|session| self.sessions.remove(&session));
+        for notice in notices {
+            let is_same = |other: &NoticeRecord| (&other.session, &other.client) == (&notice.session, &notice.client);
+            if !self.notices.values().any(is_same) {
+                self.notices.insert(notice.id, notice);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn claim(&mut self, now: Timestamp, lease: Timestamp, limit: usize) -> Vec<NoticeRecord> {
+        let due = self
+            .notices
+            .values_mut()
+            .filter(|notice| notice.due_at <= now && notice.expires_at > now);
+        let claimed = due.take(limit).map(|notice| {
+            notice.attempts += 1;
+            notice.due_at = lease;
+            notice.clone()
+        });
+        claimed.collect()
     }
 
     fn revoke(&mut self, is_doomed: impl Fn(&GrantRecord) -> bool) {
@@ -264,6 +329,7 @@ impl State {
             + expire(&mut self.access, now, limit, |access| access.expires_at)
             + expire(&mut self.refreshes, now, limit, |(refresh, _)| refresh.expires_at)
             + expire(&mut self.grants, now, limit, |grant| grant.expires_at)
+            + expire(&mut self.notices, now, limit, |notice| notice.expires_at)
     }
 }
 

@@ -96,6 +96,7 @@ impl Desk {
             audience: vec!["https://api.example".to_owned()],
             sealed: consented.seal(&cx, id).expect("a session can be sealed"),
             remembered_until: None,
+            skipped: false,
             created_at: cx.now,
             expires_at: Timestamp(cx.now.0 + 86_400),
         }

@@ -115,6 +115,51 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn grants(&self, query: &GrantQuery) -> Result<Vec<GrantRecord>, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            let grants = state.grants.values().filter(|grant| is_listed(query, grant));
+            let (offset, limit) = (query.offset as usize, query.limit as usize);
+            grants.skip(offset).take(limit).cloned().collect()
+        })
+    }
+
+    async fn count_grants(&self, query: &GrantQuery) -> Result<u64, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            state.grants.values().filter(|grant| is_listed(query, grant)).count() as u64
+        })
+    }
+
+    async fn participants(&self, session: Id, subject: Option<&str>) -> Result<Vec<Participant>, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            let known = state.sessions.get(&session).map(|session| session.subject.as_str());
+            let first = state.grants.get(&session).map(|grant| grant.subject.as_str());
+            let subjects = [known, first, subject];
+            let grants = state
+                .grants
+                .values()
+                .filter(|grant| grant.session_id == Some(session) && subjects.contains(&Some(grant.subject.as_str())));
+            let mut found: Vec<_> = grants
+                .map(|grant| Participant {
+                    client: grant.client_id.to_string(),
+                    subject: grant.subject.clone(),
+                })
+                .collect();
+            found.sort_by(|one, other| one.client.cmp(&other.client));
+            found.dedup();
+            found
+        })
+    }
+
+    async fn claim_notices(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        self.answers()?;
+        Ok(self.state().claim(now, lease, limit as usize))
+    }
+
     async fn code(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError> {
         self.read(freshness, |state| {
             let (code, used_at) = state.codes.get(&id)?;
@@ -191,4 +236,13 @@ impl Store for MemoryStore {
         self.answers()?;
         Ok(SchemaStatus::Current)
     }
+}
+
+fn is_listed(query: &GrantQuery, grant: &GrantRecord) -> bool {
+    grant.subject == query.subject
+        && query.session.is_none_or(|session| grant.session_id == Some(session))
+        && query.after.is_none_or(|after| grant.id > after)
+        && !grant.skipped
+        && grant.expires_at > query.at
+        && grant.remembered_until.is_none_or(|until| until > query.at)
 }

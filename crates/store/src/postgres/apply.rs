@@ -2,8 +2,8 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, Owner,
-    RefreshRecord, SessionChange,
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, NoticeRecord,
+    Owner, RefreshRecord, SessionChange,
 };
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -68,6 +68,7 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             values.extend(session_values(session.as_ref()));
             values.extend(grant_values(issue.as_ref().map(|(grant, _)| &**grant)));
             values.extend(code_values(issue.as_ref().map(|(_, code)| code)));
+            values.extend(values![issue.as_ref().map(|(grant, _)| grant.skipped)]);
             predicate(&all.advance_with, values)
         }
         Change::Redeem {
@@ -91,11 +92,23 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         }
         Change::BurnCode { code, at } => predicate(&all.burn_code, values![uuid(*code), at.0]),
         Change::RevokeGrant(id) => always(&all.revoke_grant, values![uuid(*id)]),
+        Change::EndGrant(id) => always(&all.end_grant, values![uuid(*id)]),
+        Change::RevokeGrants { subject, client } => always(&all.revoke_grants, values![subject, client]),
         Change::RevokeAccess(id) => always(&all.revoke_access, values![uuid(*id)]),
         Change::RevokeClientAccess { client, up_to } => {
             always(&all.revoke_client_access, values![client, uuid(*up_to)])
         }
         Change::EndSession(id) => always(&all.end_session, values![uuid(*id)]),
+        Change::EndSessions { subject } => always(&all.end_sessions, values![subject]),
+        Change::Logout {
+            spent,
+            session,
+            notices,
+        } => predicate(&all.log_out, logged_out(spent.as_ref(), *session, notices)),
+        Change::RescheduleNotice { id, attempts, due_at } => {
+            let values = values![uuid(*id), attempts.cast_signed(), due_at.0];
+            predicate(&all.reschedule_notice, values)
+        }
         Change::CreateClient(_)
         | Change::UpdateClient(_)
         | Change::DeleteClient(_)
@@ -217,6 +230,29 @@ fn exchange<'a>(
     ]
 }
 
+fn logged_out<'a>(spent: Option<&'a FlowRecord>, session: Option<Id>, notices: &'a [NoticeRecord]) -> Vec<Value<'a>> {
+    macro_rules! each {
+        (|$notice:ident| $value:expr) => {
+            notices.iter().map(|$notice| $value).collect::<Vec<_>>()
+        };
+    }
+    values![
+        spent.map(|flow| uuid(flow.id)),
+        spent.map(|flow| flow.step as i16),
+        spent.map(|flow| flow.version),
+        spent.map(|flow| &flow.sealed),
+        spent.map(|flow| flow.expires_at.0),
+        session.map(uuid),
+        each!(|notice| uuid(notice.id)),
+        each!(|notice| &notice.client),
+        each!(|notice| uuid(notice.session)),
+        each!(|notice| &notice.subject),
+        each!(|notice| notice.attempts.cast_signed()),
+        each!(|notice| notice.due_at.0),
+        each!(|notice| notice.expires_at.0),
+    ]
+}
+
 fn created(client: &ClientRecord) -> Vec<Value<'_>> {
     values![
         &client.id,
@@ -257,11 +293,19 @@ pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
         }
         Change::AnswerLogin { flow } | Change::Advance { flow, .. } => row(2, &flow.id),
         Change::EndSession(id) => row(3, id),
+        Change::EndSessions { subject } => (3, subject.as_bytes().to_vec()),
+        Change::Logout { spent, session, .. } => match (spent, session) {
+            (Some(flow), _) => row(2, &flow.id),
+            (None, Some(session)) => row(3, session),
+            (None, None) => (8, Vec::new()),
+        },
         Change::Redeem { code, .. } | Change::BurnCode { code, .. } => row(4, code),
         Change::Rotate { old, .. } => row(5, old),
         Change::Issue { access, .. } => row(6, &access.id),
         Change::RevokeAccess(id) => row(6, id),
-        Change::RevokeGrant(id) => row(7, id),
+        Change::RevokeGrant(id) | Change::EndGrant(id) => row(7, id),
+        Change::RevokeGrants { subject, .. } => (7, subject.as_bytes().to_vec()),
+        Change::RescheduleNotice { id, .. } => row(8, id),
     }
 }
 

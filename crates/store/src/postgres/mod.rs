@@ -19,13 +19,15 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantRecord, KeyRecord, Outcome,
-    Owner, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store, StoreError,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantQuery, GrantRecord,
+    KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store,
+    StoreError,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row, Statement};
+use uuid::Uuid;
 
 use self::apply::uuid;
 use self::connect::Connector;
@@ -287,6 +289,54 @@ impl Store for Postgres {
             .row(Kind::Remembered, |all| &all.remembered, &values, grant)
             .await?
             .flatten())
+    }
+
+    async fn grants(&self, query: &GrantQuery) -> Result<Vec<GrantRecord>, StoreError> {
+        if has_nul(&query.subject) {
+            return Ok(Vec::new());
+        }
+        let (session, after) = (query.session.map(uuid), query.after.map_or(Uuid::nil(), uuid));
+        let (limit, offset) = (i64::from(query.limit), i64::from(query.offset));
+        let values: [&(dyn ToSql + Sync); 6] = [&query.subject, &session, &query.at.0, &after, &limit, &offset];
+        let rows = self.rare(Kind::Grants, statements::GRANTS, &values).await?;
+        let grants = rows.iter().map(|row| read::grant(row, 0));
+        grants.filter_map(Result::transpose).collect()
+    }
+
+    async fn count_grants(&self, query: &GrantQuery) -> Result<u64, StoreError> {
+        if has_nul(&query.subject) {
+            return Ok(0);
+        }
+        let session = query.session.map(uuid);
+        let values: [&(dyn ToSql + Sync); 3] = [&query.subject, &session, &query.at.0];
+        let rows = self.rare(Kind::CountGrants, statements::COUNT_GRANTS, &values).await?;
+        let count = rows.first().map(|row| read::column::<i64>(row, 0)).transpose()?;
+        Ok(count.unwrap_or_default().unsigned_abs())
+    }
+
+    async fn participants(&self, session: Id, subject: Option<&str>) -> Result<Vec<Participant>, StoreError> {
+        let subject = subject.filter(|subject| !has_nul(subject));
+        let values: [&(dyn ToSql + Sync); 2] = [&uuid(session), &subject];
+        let rows = self.rows(Kind::Participants, |all| &all.participants, &values).await?;
+        rows.iter().map(read::participant).collect()
+    }
+
+    async fn claim_notices(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        self.statistics.asked(Kind::Claim);
+        self.statistics.sent(Kind::Claim);
+        let line = &self.lines.slow;
+        let session = line.session().await?;
+        let limit = i64::from(limit);
+        let values: [&(dyn ToSql + Sync); 3] = [&now.0, &lease.0, &limit];
+        let asking = session.client.query(&session.statements.claim_notices, &values);
+        let rows = line.answer(&session, asking).await;
+        let rows = rows.map_err(|failed| StoreError::from(&failed))?;
+        rows.iter().map(read::notice).collect()
     }
 
     async fn code(&self, id: Id, _: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessFacts, AccessRecord, ClientRecord, CodeFacts, CodeRecord, Digest, FlowRecord, FlowStep, GrantRecord,
-    KeyRecord, Owner, RefreshFacts, RefreshRecord, Rotated, SessionRecord, StoreError,
+    KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord, Rotated, SessionRecord, StoreError,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -145,6 +145,25 @@ fn rotated(row: &Row, at: Timestamp, grant: Id) -> Read<Rotated> {
     })
 }
 
+pub(super) fn participant(row: &Row) -> Read<Participant> {
+    Ok(Participant {
+        client: column(row, 0)?,
+        subject: column(row, 1)?,
+    })
+}
+
+pub(super) fn notice(row: &Row) -> Read<NoticeRecord> {
+    Ok(NoticeRecord {
+        id: id(row, 0)?,
+        client: column(row, 1)?,
+        session: id(row, 2)?,
+        subject: column(row, 3)?,
+        attempts: column::<i32>(row, 4)?.unsigned_abs(),
+        due_at: time(row, 5)?,
+        expires_at: time(row, 6)?,
+    })
+}
+
 pub(super) fn key(row: &Row) -> Read<KeyRecord> {
     Ok(KeyRecord {
         set: column(row, 0)?,
@@ -154,7 +173,7 @@ pub(super) fn key(row: &Row) -> Read<KeyRecord> {
     })
 }
 
-/// The ten columns of a grant from column `at` on, if there is one.
+/// The eleven columns of a grant from column `at` on, if there is one.
 pub(super) fn grant(row: &Row, at: usize) -> Read<Option<GrantRecord>> {
     let Some(id) = maybe_id(row, at)? else {
         return Ok(None);
@@ -170,6 +189,7 @@ pub(super) fn grant(row: &Row, at: usize) -> Read<Option<GrantRecord>> {
         remembered_until: column::<Option<i64>>(row, at + 7)?.map(Timestamp),
         created_at: time(row, at + 8)?,
         expires_at: time(row, at + 9)?,
+        skipped: column(row, at + 10)?,
     }))
 }
 

@@ -29,7 +29,8 @@ macro_rules! statements {
 
 macro_rules! grant_columns {
     () => {
-        "g.id, c.id, g.subject, g.session_id, g.scope, g.audience, g.sealed, g.remembered_until, g.created_at, g.expires_at"
+        "g.id, c.id, g.subject, g.session_id, g.scope, g.audience, g.sealed, g.remembered_until, g.created_at, g.expires_at,
+         g.skipped"
     };
 }
 macro_rules! client_columns {
@@ -48,7 +49,7 @@ macro_rules! unused {
             $table,
             ".used_at IS NULL AND g.id = ",
             $table,
-            ".grant_id
+            ".grant_id AND NOT g.ended
                 AND c.serial = g.client_serial AND c.id = $3 AND c.version = $4
               RETURNING ",
             $table,
@@ -80,10 +81,19 @@ statements! {
           WHERE c.id = $2 AND g.remembered_until > $3
           ORDER BY g.created_at DESC, g.id DESC LIMIT 1"
     );
+    // The first grant of a session in which somebody logged in has the session's id.
+    participants = "SELECT DISTINCT c.id, g.subject
+          FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
+          WHERE g.session_id = $1 AND g.subject = ANY(ARRAY(
+                SELECT subject FROM claviger_session WHERE id = $1
+                UNION SELECT subject FROM claviger_grant WHERE id = $1
+                UNION SELECT $2::text))
+          ORDER BY c.id";
     code = concat!(
         "SELECT k.id, k.digest, k.grant_id, k.redirect_uri, k.challenge, k.expires_at, k.used_at, ", grant_columns!(),
         " FROM claviger_code k
-          LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial) ON g.id = k.grant_id
+          LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial)
+                 ON g.id = k.grant_id AND NOT g.ended
           WHERE k.id = $1"
     );
     access = concat!(
@@ -91,7 +101,7 @@ statements! {
         " FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
-          WHERE a.id = ANY($1) AND a.id > c.access_after"
+          WHERE a.id = ANY($1) AND a.id > c.access_after AND g.ended IS NOT TRUE"
     );
     refresh = concat!(
         "SELECT r.id, r.digest, r.grant_id, r.issued_at, r.expires_at, r.used_at,
@@ -99,7 +109,8 @@ statements! {
                 a.id, a.digest, a.scope, a.issued_at, a.expires_at, ", grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
-          LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial) ON g.id = r.grant_id
+          LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial)
+                 ON g.id = r.grant_id AND NOT g.ended
           LEFT JOIN claviger_access a ON a.id = r.successor AND a.id > c.access_after
           WHERE r.id = $1"
     );
@@ -135,14 +146,16 @@ statements! {
           ended AS (DELETE FROM claviger_session USING moved WHERE id = $14::uuid),
           owner AS (SELECT serial FROM claviger_client, moved WHERE id = $16::text),
           forgotten AS (
-               UPDATE claviger_grant SET remembered_until = NULL FROM owner
+               -- One that ended was kept for its memory only.
+               UPDATE claviger_grant
+               SET remembered_until = NULL, expires_at = CASE WHEN ended THEN 0 ELSE expires_at END FROM owner
                WHERE subject = $17::text AND client_serial = owner.serial AND remembered_until IS NOT NULL
                  AND $22::bigint IS NOT NULL),
           granted AS (
                INSERT INTO claviger_grant (id, client_serial, subject, session_id, scope, audience, sealed,
-                                           remembered_until, created_at, expires_at)
+                                           remembered_until, created_at, expires_at, skipped)
                SELECT $15::uuid, owner.serial, $17::text, $18::uuid, $19::text, $20::text, $21::bytea, $22::bigint,
-                      $23::bigint, $24::bigint
+                      $23::bigint, $24::bigint, $31::boolean
                FROM owner),
           coded AS (
                INSERT INTO claviger_code (id, digest, grant_id, redirect_uri, challenge, expires_at)
@@ -177,9 +190,46 @@ statements! {
     // Refresh tokens that would outlive their grant for ever go too; others die with their time.
     revoke_grant = "WITH revoked AS (DELETE FROM claviger_grant WHERE id = $1)
           DELETE FROM claviger_refresh WHERE grant_id = $1 AND expires_at = 9223372036854775807";
+    // What is remembered keeps its row, without tokens.
+    end_grant = "WITH kept AS (
+               UPDATE claviger_grant SET ended = true, expires_at = remembered_until
+               WHERE id = $1 AND remembered_until IS NOT NULL),
+          revoked AS (DELETE FROM claviger_grant WHERE id = $1 AND remembered_until IS NULL)
+          DELETE FROM claviger_refresh WHERE grant_id = $1 AND expires_at = 9223372036854775807";
+    revoke_grants = "WITH revoked AS (
+               DELETE FROM claviger_grant WHERE subject = $1
+                  AND ($2::text IS NULL OR client_serial = (SELECT serial FROM claviger_client WHERE id = $2::text))
+               RETURNING id)
+          DELETE FROM claviger_refresh USING revoked
+          WHERE grant_id = revoked.id AND claviger_refresh.expires_at = 9223372036854775807";
     revoke_access = "DELETE FROM claviger_access WHERE id = $1";
     revoke_client_access = "UPDATE claviger_client SET access_after = greatest(access_after, $2) WHERE id = $1";
     end_session = "DELETE FROM claviger_session WHERE id = $1";
+    end_sessions = "DELETE FROM claviger_session WHERE subject = $1";
+    // Nobody is told twice of one session.
+    log_out = "WITH spent AS (
+               INSERT INTO claviger_flow (id, step, version, sealed, expires_at)
+               SELECT $1::uuid, $2::smallint, $3::bigint, $4::bytea, $5::bigint WHERE $1::uuid IS NOT NULL
+               ON CONFLICT (id) DO NOTHING RETURNING 1),
+          allowed AS (SELECT 1 FROM spent UNION ALL SELECT 1 WHERE $1::uuid IS NULL),
+          ended AS (DELETE FROM claviger_session USING allowed WHERE id = $6::uuid),
+          queued AS (
+               INSERT INTO claviger_logout_notice (id, client_serial, session_id, subject, attempts, due_at, expires_at)
+               SELECT t.id, c.serial, t.session_id, t.subject, t.attempts, t.due_at, t.expires_at
+               FROM allowed, unnest($7::uuid[], $8::text[], $9::uuid[], $10::text[], $11::integer[], $12::bigint[],
+                                    $13::bigint[])
+                    AS t(id, client, session_id, subject, attempts, due_at, expires_at)
+               JOIN claviger_client c ON c.id = t.client
+               ORDER BY t.session_id, c.serial
+               ON CONFLICT (session_id, client_serial) DO NOTHING)
+          SELECT 1 FROM allowed";
+    claim_notices = "UPDATE claviger_logout_notice n SET attempts = attempts + 1, due_at = $2 FROM claviger_client c
+          WHERE c.serial = n.client_serial AND n.id = ANY(ARRAY(
+                SELECT d.id FROM claviger_logout_notice d JOIN claviger_client o ON o.serial = d.client_serial
+                WHERE d.due_at <= $1 AND d.expires_at > $1
+                ORDER BY d.due_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED))
+          RETURNING n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at";
+    reschedule_notice = "UPDATE claviger_logout_notice SET due_at = $3 WHERE id = $1 AND attempts = $2";
     create_client = "WITH next AS (SELECT nextval('claviger_client_serial') AS serial)
           INSERT INTO claviger_client (serial, id, version, name, owner, document, created_at, updated_at)
           SELECT serial, $1::text, (serial << $7::integer) + 1, $2::text, $3::text, $4::text, $5::bigint, $6::bigint FROM next
@@ -216,6 +266,23 @@ pub(super) const CLIENTS: &str = concat!(
       ORDER BY id LIMIT $4 OFFSET $5"
 );
 
+macro_rules! listed {
+    ($columns:expr, $more:expr) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
+              WHERE g.subject = $1 AND ($2::uuid IS NULL OR g.session_id = $2) AND NOT g.skipped
+                AND g.expires_at > $3 AND (g.remembered_until IS NULL OR g.remembered_until > $3) ",
+            $more
+        )
+    };
+}
+
+pub(super) const GRANTS: &str = listed!(grant_columns!(), "AND g.id > $4 ORDER BY g.id LIMIT $5 OFFSET $6");
+
+pub(super) const COUNT_GRANTS: &str = listed!("count(*)", "");
+
 pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";
 
 /// One server at a time: the lock lasts as long as the statement.
@@ -232,7 +299,10 @@ pub(super) const PURGE: &str = concat!(
     expired!("refreshes", "claviger_refresh"),
     ", ",
     expired!("grants", "claviger_grant"),
+    ", ",
+    expired!("notices", "claviger_logout_notice"),
     " SELECT (SELECT ok FROM lock),
              (SELECT count(*) FROM flows) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes)
-             + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) + (SELECT count(*) FROM grants)"
+             + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) + (SELECT count(*) FROM grants)
+             + (SELECT count(*) FROM notices)"
 );

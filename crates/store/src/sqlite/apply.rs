@@ -5,8 +5,8 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, Outcome, Owner,
-    Purged, RefreshRecord, SessionChange, SessionRecord,
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, NoticeRecord,
+    Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
@@ -61,11 +61,30 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             run(connection, statements::REVOKE_GRANT, [id.0])?;
             always(connection, statements::REMOVE_ENDLESS, [id.0])
         }
+        Change::EndGrant(id) => {
+            run(connection, statements::KEEP_MEMORY, [id.0])?;
+            run(connection, statements::REVOKE_UNREMEMBERED, [id.0])?;
+            always(connection, statements::REMOVE_ENDLESS, [id.0])
+        }
+        Change::RevokeGrants { subject, client } => {
+            run(connection, statements::REMOVE_ENDLESS_OF, params![subject, client])?;
+            always(connection, statements::REVOKE_GRANTS, params![subject, client])
+        }
         Change::RevokeAccess(id) => always(connection, statements::REVOKE_ACCESS, [id.0]),
         Change::RevokeClientAccess { client, up_to } => {
             always(connection, statements::REVOKE_CLIENT_ACCESS, params![client, up_to.0])
         }
         Change::EndSession(id) => always(connection, statements::END_SESSION, [id.0]),
+        Change::EndSessions { subject } => always(connection, statements::END_SESSIONS, [subject]),
+        Change::Logout {
+            spent,
+            session,
+            notices,
+        } => log_out(connection, spent.as_ref(), *session, notices),
+        Change::RescheduleNotice { id, attempts, due_at } => {
+            let params = params![id.0, attempts, due_at.0];
+            predicate(connection, statements::RESCHEDULE_NOTICE, params)
+        }
         Change::CreateClient(client) => create_client(connection, client),
         Change::UpdateClient(client) => update_client(connection, client),
         Change::DeleteClient(id) => predicate(connection, statements::DELETE_CLIENT, [id]),
@@ -144,6 +163,42 @@ fn change_session(connection: &Connection, change: &SessionChange) -> Result<()>
     }
 }
 
+fn log_out(
+    connection: &Connection,
+    spent: Option<&FlowRecord>,
+    session: Option<Id>,
+    notices: &[NoticeRecord],
+) -> Result<Outcome> {
+    if let Some(flow) = spent {
+        let params = params![
+            flow.id.0,
+            flow.step as i16,
+            flow.version,
+            flow.sealed,
+            flow.expires_at.0
+        ];
+        if run(connection, statements::SPEND_FLOW, params)? == 0 {
+            return Ok(Outcome::LostRace);
+        }
+    }
+    if let Some(session) = session {
+        run(connection, statements::END_SESSION, [session.0])?;
+    }
+    for notice in notices {
+        let params = params![
+            notice.id.0,
+            notice.client,
+            notice.session.0,
+            notice.subject,
+            notice.attempts,
+            notice.due_at.0,
+            notice.expires_at.0,
+        ];
+        run(connection, statements::PUT_NOTICE, params)?;
+    }
+    Ok(Outcome::Applied)
+}
+
 fn put_session(connection: &Connection, session: &SessionRecord) -> Result<()> {
     let params = params![
         session.id.0,
@@ -176,6 +231,7 @@ fn put_grant(connection: &Connection, grant: &GrantRecord) -> Result<()> {
         grant.remembered_until.map(|until| until.0),
         grant.created_at.0,
         grant.expires_at.0,
+        grant.skipped,
     ];
     run(connection, statements::PUT_GRANT, params).map(drop)
 }

@@ -16,8 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantRecord, KeyRecord, Outcome,
-    Purged, RefreshFacts, SchemaStatus, SessionRecord, Store, StoreError,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantQuery, GrantRecord,
+    KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store,
+    StoreError,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -175,6 +176,39 @@ impl Store for Sqlite {
         let (subject, client) = (subject.to_owned(), client.to_owned());
         let query = move |connection: &Connection| read::remembered(connection, &subject, &client, now);
         self.read(Kind::Remembered, query).await
+    }
+
+    async fn grants(&self, query: &GrantQuery) -> Result<Vec<GrantRecord>, StoreError> {
+        let query = query.clone();
+        self.read(Kind::Grants, move |connection| read::grants(connection, &query))
+            .await
+    }
+
+    async fn count_grants(&self, query: &GrantQuery) -> Result<u64, StoreError> {
+        let query = query.clone();
+        self.read(Kind::CountGrants, move |connection| {
+            read::count_grants(connection, &query)
+        })
+        .await
+    }
+
+    async fn participants(&self, session: Id, subject: Option<&str>) -> Result<Vec<Participant>, StoreError> {
+        let subject = subject.map(str::to_owned);
+        let query = move |connection: &Connection| read::participants(connection, session, subject.as_deref());
+        self.read(Kind::Participants, query).await
+    }
+
+    async fn claim_notices(
+        &self,
+        now: Timestamp,
+        lease: Timestamp,
+        limit: u32,
+    ) -> Result<Vec<NoticeRecord>, StoreError> {
+        self.statistics.asked(Kind::Claim);
+        self.statistics.sent(Kind::Claim);
+        self.writer
+            .run(move |connection| read::claim(connection, now, lease, limit).map_err(|error| refused(&error)))
+            .await
     }
 
     async fn code(&self, id: Id, _: Freshness) -> Result<Option<Arc<CodeFacts>>, StoreError> {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessFacts, AccessRecord, ClientQuery, ClientRecord, CodeFacts, CodeRecord, Digest, FlowRecord, FlowStep,
-    GrantRecord, KeyRecord, Owner, RefreshFacts, RefreshRecord, Rotated, SessionRecord,
+    GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord, Rotated,
+    SessionRecord,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, Row, params};
 
@@ -91,6 +92,59 @@ pub(super) fn remembered(
 ) -> Result<Option<GrantRecord>> {
     let params = params![subject, client, now.0];
     Ok(one(connection, statements::REMEMBERED, params, |row| grant(row, 0))?.flatten())
+}
+
+pub(super) fn grants(connection: &Connection, query: &GrantQuery) -> Result<Vec<GrantRecord>> {
+    let (session, after) = (query.session.map(|id| id.0), query.after.map_or([0; 16], |id| id.0));
+    let params = params![query.subject, session, after, query.at.0, query.limit, query.offset];
+    let mut statement = connection.prepare_cached(statements::GRANTS)?;
+    let grants = statement.query_map(params, |row| grant(row, 0))?;
+    grants.filter_map(Result::transpose).collect()
+}
+
+pub(super) fn count_grants(connection: &Connection, query: &GrantQuery) -> Result<u64> {
+    let session = query.session.map(|id| id.0);
+    let count: i64 = connection
+        .prepare_cached(statements::COUNT_GRANTS)?
+        .query_row(params![query.subject, session, query.at.0], |row| row.get(0))?;
+    Ok(count.unsigned_abs())
+}
+
+pub(super) fn participants(connection: &Connection, session: Id, subject: Option<&str>) -> Result<Vec<Participant>> {
+    let read = |row: &Row<'_>| {
+        Ok(Participant {
+            client: row.get(0)?,
+            subject: row.get(1)?,
+        })
+    };
+    connection
+        .prepare_cached(statements::PARTICIPANTS)?
+        .query_map(params![session.0, subject], read)?
+        .collect()
+}
+
+/// Written by the statement that reads them.
+pub(super) fn claim(
+    connection: &Connection,
+    now: Timestamp,
+    lease: Timestamp,
+    limit: u32,
+) -> Result<Vec<NoticeRecord>> {
+    let read = |row: &Row<'_>| {
+        Ok(NoticeRecord {
+            id: Id(row.get(0)?),
+            client: row.get(1)?,
+            session: Id(row.get(2)?),
+            subject: row.get(3)?,
+            attempts: row.get(4)?,
+            due_at: time(row, 5)?,
+            expires_at: time(row, 6)?,
+        })
+    };
+    connection
+        .prepare_cached(statements::CLAIM_NOTICES)?
+        .query_map(params![now.0, lease.0, limit], read)?
+        .collect()
 }
 
 pub(super) fn code(connection: &Connection, id: Id) -> Result<Option<Arc<CodeFacts>>> {
@@ -204,7 +258,7 @@ pub(super) fn keys(connection: &Connection, set: &str) -> Result<Vec<KeyRecord>>
         .collect()
 }
 
-/// The ten columns of a grant from column `at` on, if there is one and its client is there.
+/// The eleven columns of a grant from column `at` on, if there is one and its client is there.
 fn grant(row: &Row<'_>, at: usize) -> Result<Option<GrantRecord>> {
     let (id, client_id) = (row.get::<_, Option<[u8; 16]>>(at)?, row.get(at + 1)?);
     let (Some(id), Some(client_id)) = (id, client_id) else {
@@ -221,6 +275,7 @@ fn grant(row: &Row<'_>, at: usize) -> Result<Option<GrantRecord>> {
         remembered_until: row.get::<_, Option<i64>>(at + 7)?.map(Timestamp),
         created_at: time(row, at + 8)?,
         expires_at: time(row, at + 9)?,
+        skipped: row.get(at + 10)?,
     }))
 }
 

@@ -11,7 +11,8 @@ macro_rules! statements {
 }
 macro_rules! grant_columns {
     () => {
-        "g.id, c.id, g.subject, g.session_id, g.scope, g.audience, g.sealed, g.remembered_until, g.created_at, g.expires_at"
+        "g.id, c.id, g.subject, g.session_id, g.scope, g.audience, g.sealed, g.remembered_until, g.created_at, g.expires_at,
+         g.skipped"
     };
 }
 macro_rules! client_columns {
@@ -56,11 +57,39 @@ statements! {
           ORDER BY g.created_at DESC, g.id DESC LIMIT 1"
     );
 
+    GRANTS = concat!(
+        "SELECT ",
+        grant_columns!(),
+        " FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
+          WHERE g.subject = ?1 AND (?2 IS NULL OR g.session_id = ?2) AND g.id > ?3 AND NOT g.skipped
+            AND g.expires_at > ?4 AND (g.remembered_until IS NULL OR g.remembered_until > ?4)
+          ORDER BY g.id LIMIT ?5 OFFSET ?6"
+    );
+
+    COUNT_GRANTS = "SELECT count(*) FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
+          WHERE g.subject = ?1 AND (?2 IS NULL OR g.session_id = ?2) AND NOT g.skipped
+            AND g.expires_at > ?3 AND (g.remembered_until IS NULL OR g.remembered_until > ?3)";
+
+    /// The first grant of a session in which somebody logged in has the session's id.
+    PARTICIPANTS = "SELECT DISTINCT c.id, g.subject
+          FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
+          WHERE g.session_id = ?1 AND g.subject IN (
+                ?2,
+                (SELECT subject FROM claviger_session WHERE id = ?1),
+                (SELECT subject FROM claviger_grant WHERE id = ?1))
+          ORDER BY c.id";
+
+    CLAIM_NOTICES = "UPDATE claviger_logout_notice SET attempts = attempts + 1, due_at = ?2
+          WHERE id IN (SELECT n.id FROM claviger_logout_notice n JOIN claviger_client c ON c.serial = n.client_serial
+                       WHERE n.due_at <= ?1 AND n.expires_at > ?1 ORDER BY n.due_at LIMIT ?3)
+          RETURNING id, (SELECT c.id FROM claviger_client c WHERE c.serial = client_serial), session_id, subject, attempts,
+                    due_at, expires_at";
+
     CODE = concat!(
         "SELECT k.id, k.digest, k.grant_id, k.redirect_uri, k.challenge, k.expires_at, k.used_at, ",
         grant_columns!(),
         " FROM claviger_code k
-          LEFT JOIN claviger_grant g ON g.id = k.grant_id
+          LEFT JOIN claviger_grant g ON g.id = k.grant_id AND NOT g.ended
           LEFT JOIN claviger_client c ON c.serial = g.client_serial
           WHERE k.id = ?1"
     );
@@ -71,7 +100,7 @@ statements! {
         " FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
-          WHERE a.id = ?1 AND a.id > c.access_after"
+          WHERE a.id = ?1 AND a.id > c.access_after AND g.ended IS NOT TRUE"
     );
 
     REFRESH = concat!(
@@ -81,7 +110,7 @@ statements! {
         grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
-          LEFT JOIN claviger_grant g ON g.id = r.grant_id
+          LEFT JOIN claviger_grant g ON g.id = r.grant_id AND NOT g.ended
           LEFT JOIN claviger_client c ON c.serial = g.client_serial
           LEFT JOIN claviger_access a ON a.id = r.successor AND a.id > c.access_after
           WHERE r.id = ?1"
@@ -109,13 +138,15 @@ statements! {
 
     END_SESSION = "DELETE FROM claviger_session WHERE id = ?1";
 
-    FORGET_GRANTS = "UPDATE claviger_grant SET remembered_until = NULL
+    /// One that ended was kept for its memory only.
+    FORGET_GRANTS = "UPDATE claviger_grant SET remembered_until = NULL, expires_at = iif(ended, 0, expires_at)
           WHERE subject = ?1 AND client_serial = (SELECT serial FROM claviger_client WHERE id = ?2)
             AND remembered_until IS NOT NULL";
 
     PUT_GRANT = "INSERT INTO claviger_grant
-                 (id, client_serial, subject, session_id, scope, audience, sealed, remembered_until, created_at, expires_at)
-          SELECT ?1, serial, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM claviger_client WHERE id = ?2";
+                 (id, client_serial, subject, session_id, scope, audience, sealed, remembered_until, created_at, expires_at,
+                  skipped)
+          SELECT ?1, serial, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 FROM claviger_client WHERE id = ?2";
 
     PUT_CODE = "INSERT INTO claviger_code (id, digest, grant_id, redirect_uri, challenge, expires_at)
           VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
@@ -123,7 +154,7 @@ statements! {
     USE_CODE = "UPDATE claviger_code SET used_at = ?2
           WHERE id = ?1 AND used_at IS NULL AND EXISTS (
                 SELECT 1 FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
-                WHERE g.id = claviger_code.grant_id AND c.id = ?3 AND c.version = ?4)
+                WHERE g.id = claviger_code.grant_id AND NOT g.ended AND c.id = ?3 AND c.version = ?4)
           RETURNING grant_id";
 
     BURN_CODE = "UPDATE claviger_code SET used_at = ?2 WHERE id = ?1 AND used_at IS NULL";
@@ -131,7 +162,7 @@ statements! {
     USE_REFRESH = "UPDATE claviger_refresh SET used_at = ?2, successor = ?5
           WHERE id = ?1 AND used_at IS NULL AND EXISTS (
                 SELECT 1 FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
-                WHERE g.id = claviger_refresh.grant_id AND c.id = ?3 AND c.version = ?4)
+                WHERE g.id = claviger_refresh.grant_id AND NOT g.ended AND c.id = ?3 AND c.version = ?4)
           RETURNING grant_id";
 
     PUT_ACCESS = "INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
@@ -143,6 +174,32 @@ statements! {
     KEEP_GRANT = "UPDATE claviger_grant SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2";
 
     REVOKE_GRANT = "DELETE FROM claviger_grant WHERE id = ?1";
+
+    KEEP_MEMORY = "UPDATE claviger_grant SET ended = TRUE, expires_at = remembered_until
+          WHERE id = ?1 AND remembered_until IS NOT NULL";
+
+    REVOKE_UNREMEMBERED = "DELETE FROM claviger_grant WHERE id = ?1 AND remembered_until IS NULL";
+
+    /// Before the grants themselves.
+    REMOVE_ENDLESS_OF = "DELETE FROM claviger_refresh
+          WHERE expires_at = 9223372036854775807 AND grant_id IN (
+                SELECT id FROM claviger_grant WHERE subject = ?1
+                   AND (?2 IS NULL OR client_serial = (SELECT serial FROM claviger_client WHERE id = ?2)))";
+
+    REVOKE_GRANTS = "DELETE FROM claviger_grant WHERE subject = ?1
+             AND (?2 IS NULL OR client_serial = (SELECT serial FROM claviger_client WHERE id = ?2))";
+
+    END_SESSIONS = "DELETE FROM claviger_session WHERE subject = ?1";
+
+    SPEND_FLOW = "INSERT INTO claviger_flow (id, step, version, sealed, expires_at) VALUES (?1, ?2, ?3, ?4, ?5)
+          ON CONFLICT (id) DO NOTHING";
+
+    /// Nobody is told twice of one session.
+    PUT_NOTICE = "INSERT INTO claviger_logout_notice (id, client_serial, session_id, subject, attempts, due_at, expires_at)
+          SELECT ?1, serial, ?3, ?4, ?5, ?6, ?7 FROM claviger_client WHERE id = ?2
+          ON CONFLICT (session_id, client_serial) DO NOTHING";
+
+    RESCHEDULE_NOTICE = "UPDATE claviger_logout_notice SET due_at = ?3 WHERE id = ?1 AND attempts = ?2";
 
     /// Refresh tokens that would outlive their grant for ever. Others die with their time.
     REMOVE_ENDLESS = "DELETE FROM claviger_refresh WHERE grant_id = ?1 AND expires_at = 9223372036854775807";
@@ -173,13 +230,14 @@ statements! {
 }
 
 /// One for each table whose rows expire.
-pub(super) const PURGE: [&str; 6] = [
+pub(super) const PURGE: [&str; 7] = [
     purge!("claviger_flow"),
     purge!("claviger_session"),
     purge!("claviger_code"),
     purge!("claviger_access"),
     purge!("claviger_refresh"),
     purge!("claviger_grant"),
+    purge!("claviger_logout_notice"),
 ];
 
 #[cfg(test)]

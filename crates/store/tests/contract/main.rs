@@ -22,6 +22,7 @@ mod purge;
 mod races;
 mod records;
 mod scene;
+mod sessions;
 mod sqlite_only;
 mod tokens;
 
@@ -105,6 +106,21 @@ contract! {
         the_latest_remembered_grant_is_found,
         remembering_a_grant_forgets_earlier_ones_but_their_tokens_live,
         a_revoked_grant_does_not_bring_back_an_earlier_one;
+    sessions:
+        the_grants_of_a_person_are_listed_in_pages,
+        what_was_repeated_or_forgotten_is_not_listed,
+        a_grant_that_ended_gives_nothing_but_is_remembered,
+        a_grant_that_ended_without_memory_is_gone,
+        an_unused_code_of_a_grant_that_ended_is_dead,
+        a_memory_without_tokens_leaves_when_a_newer_one_takes_its_place,
+        the_grants_of_a_person_are_revoked_by_client_or_all,
+        the_sessions_of_a_person_end_together,
+        the_clients_of_a_session_are_found_by_all_that_is_left_of_it,
+        a_logout_happens_once_per_challenge,
+        of_64_logouts_on_two_servers_one_uses_the_challenge,
+        a_client_is_told_once_of_a_session,
+        a_notice_that_was_not_sent_is_due_again_and_at_last_expires,
+        of_64_claims_on_two_servers_each_notice_goes_to_one;
     keys:
         the_newest_key_comes_first_even_within_a_second,
         a_key_is_seeded_once_per_set_and_algorithm,

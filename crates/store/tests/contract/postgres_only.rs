@@ -229,6 +229,7 @@ const POPULATE: &str = "
     INSERT INTO claviger_flow SELECT gen_random_uuid(), 1, 1, 'x', n FROM generate_series(1, 5000) n;
     INSERT INTO claviger_session SELECT gen_random_uuid(), n, 0, true, 'x', n FROM generate_series(1, 5000) n;
     INSERT INTO claviger_grant SELECT gen_random_uuid(), n, n, NULL, '', '', 'x', NULL, 0, n FROM generate_series(1, 5000) n;
+    INSERT INTO claviger_logout_notice SELECT gen_random_uuid(), n, gen_random_uuid(), n, 0, n, n FROM generate_series(1, 5000) n;
     INSERT INTO claviger_code SELECT gen_random_uuid(), 'x', id, NULL, NULL, NULL, expires_at FROM claviger_grant;
     INSERT INTO claviger_access SELECT gen_random_uuid(), 'x', id, NULL, NULL, NULL, 0, expires_at FROM claviger_grant;
     INSERT INTO claviger_refresh SELECT gen_random_uuid(), 'x', id, 0, expires_at, NULL, NULL FROM claviger_grant;

@@ -68,6 +68,7 @@ pub(crate) fn grant(client: &str) -> GrantRecord {
         audience: vec!["https://api.example/".to_owned(), "second audience".to_owned()],
         sealed: vec![0, 255, 10],
         remembered_until: None,
+        skipped: false,
         created_at: NOW,
         expires_at: LATER,
     }
