@@ -17,7 +17,7 @@ pub(crate) const SCOPE: &str = "openid offline";
 
 /// The pair of RFC 7636 appendix B. The server hashes the verifier every time; the driver need not.
 const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK5t8URWbuGJSstw-cM";
+const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// How many redirects within the server are followed before a code or a challenge must have come.
 const MOST_HOPS: usize = 5;

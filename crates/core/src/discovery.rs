@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::authorize::response_mode;
 use crate::client::AuthMethod;
 use crate::context::Policy;
+use crate::grant;
 
 /// Paths behind the public URL.
 const AUTHORIZATION: &str = "/oauth2/auth";
@@ -18,7 +19,6 @@ const USERINFO: &str = "/userinfo";
 const REVOCATION: &str = "/oauth2/revoke";
 const INTROSPECTION: &str = "/oauth2/introspect";
 
-const GRANT_TYPES: [&str; 3] = ["authorization_code", "client_credentials", "refresh_token"];
 const RESPONSE_TYPES: [&str; 1] = ["code"];
 /// The scopes that mean something to the server itself.
 const SCOPES: [&str; 3] = ["offline_access", "offline", "openid"];
@@ -39,7 +39,7 @@ pub struct Metadata<'a> {
     claims_supported: Vec<&'a str>,
     response_types_supported: &'static [&'static str],
     response_modes_supported: [&'static str; response_mode::ALL.len()],
-    grant_types_supported: &'static [&'static str],
+    grant_types_supported: Vec<&'static str>,
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
     /// Hydra's own member, which its SDK for Go requires: the algorithm of new ID tokens.
@@ -74,7 +74,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         claims_supported: with(&CLAIMS, &policy.supported_claims),
         response_types_supported: &RESPONSE_TYPES,
         response_modes_supported: response_mode::ALL.map(|mode| mode.name),
-        grant_types_supported: &GRANT_TYPES,
+        grant_types_supported: grant::supported().collect(),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: signing(policy, algorithms),
         id_token_signed_response_alg: [policy.id_token_alg.as_str()],

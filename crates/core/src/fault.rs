@@ -188,6 +188,25 @@ faults! {
     ConsentRequired => ConsentRequired, "OpenID Connect Core \u{a7}3.1.2.6", "The person must consent, which this request does not allow.";
     SubjectMismatch => LoginRequired, "OpenID Connect Core \u{a7}3.1.2.2", "Another person than the one named by id_token_hint is logged in.";
 
+    // Token request
+    GrantTypeMissing => InvalidRequest, "RFC 6749 \u{a7}4.1.3", "The parameter grant_type is missing. Name the kind of grant, authorization_code for one.";
+    GrantTypeUnsupported => UnsupportedGrantType, "RFC 6749 \u{a7}5.2", "The grant_type is not supported. Discovery lists those that are, in grant_types_supported.";
+    GrantTypeUnregistered => UnauthorizedClient, "RFC 6749 \u{a7}5.2", "The client is not registered for this grant_type. Add it to the client's grant_types.";
+    ClientPublic => UnauthorizedClient, "RFC 6749 \u{a7}4.4", "A public client cannot act for itself. Register one with a secret.";
+    CodeMissing => InvalidRequest, "RFC 6749 \u{a7}4.1.3", "The parameter code is missing. Send the code from the authorization response.";
+    CodeInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The code is unknown, was revoked, or was issued to another client. Start a new authorization.";
+    CodeUsed => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code was used already, so the tokens that it gave are revoked. Start a new authorization and redeem its code once.";
+    CodeExpired => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code has expired. Start a new authorization and redeem its code at once.";
+    RedirectUriMismatch => InvalidGrant, "RFC 6749 \u{a7}4.1.3", "The redirect_uri is not the one of the authorization request. Send the same one.";
+    VerifierMissing => InvalidGrant, "RFC 7636 \u{a7}4.6", "The code is bound to a code_challenge. Send the code_verifier.";
+    VerifierUnexpected => InvalidGrant, "RFC 9700 \u{a7}2.1.1", "A code_verifier was sent, but the authorization request had no code_challenge. Send both or none.";
+    VerifierWrong => InvalidGrant, "RFC 7636 \u{a7}4.6", "The code_verifier does not belong to the code_challenge, so the code cannot be used any more. Start a new authorization.";
+    RefreshTokenMissing => InvalidRequest, "RFC 6749 \u{a7}6", "The parameter refresh_token is missing. Send the newest refresh token.";
+    RefreshTokenInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token is unknown, was revoked, or was issued to another client. Start a new authorization.";
+    RefreshTokenUsed => InvalidGrant, "RFC 9700 \u{a7}4.14.2", "The refresh token was used already. Use the newest one; if this one was stolen, start a new authorization.";
+    RefreshTokenExpired => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token has expired. Start a new authorization.";
+    ScopeTooWide => InvalidScope, "RFC 6749 \u{a7}6", "A requested scope was not granted. A refresh can narrow the scope but not widen it.";
+
     // Flow
     ChallengeUnknown => InvalidRequest, "-", "The challenge is unknown. Start again from the application.";
     ChallengeAbsent => InvalidRequest, "-", "The query parameter with the challenge is missing.";

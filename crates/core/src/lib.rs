@@ -11,6 +11,7 @@ pub mod context;
 pub mod discovery;
 pub mod fault;
 pub mod flow;
+pub mod grant;
 pub mod introspect;
 pub mod params;
 pub mod port;

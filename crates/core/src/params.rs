@@ -79,6 +79,23 @@ impl Params {
             .map(|(_, value)| value.as_str())
     }
 
+    /// `scope`, split, each once (RFC 6749 §3.3).
+    #[must_use]
+    pub fn scope(&self) -> Vec<String> {
+        distinct(words(self.get("scope").unwrap_or_default()))
+    }
+
+    /// `audience`, each once. One value is a list split on spaces, as clients of Hydra send it; several are taken as they
+    /// are.
+    #[must_use]
+    pub fn audience(&self) -> Vec<String> {
+        let mut values = self.all("audience");
+        match (values.next(), values.next()) {
+            (Some(list), None) => distinct(words(list)),
+            _ => distinct(self.all("audience")),
+        }
+    }
+
     /// Whether the parameter was sent at all, with a value or without.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
@@ -124,6 +141,16 @@ pub fn words(list: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Decodes one form-encoded name or value.
+pub(crate) fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let mut seen: Vec<String> = Vec::new();
+    for item in items {
+        if !seen.iter().any(|earlier| earlier == item) {
+            seen.push(item.to_owned());
+        }
+    }
+    seen
+}
+
 pub(crate) fn decode(text: &[u8]) -> Result<String, ParamsError> {
     let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
         Cow::Owned(

@@ -128,7 +128,7 @@ async fn live(server: &Server) -> (Secrets, Vec<Flow>) {
     secrets.add("code verifier", VERIFIER);
     let login = flow.login_challenge().await;
     secrets.add("login challenge", &login);
-    let accept = json!({"subject": "ada", "remember": true, "context": {"note": CLAIMS[2]}});
+    let accept = json!({"subject": claviger_e2e::flow::SUBJECT, "remember": true, "context": {"note": CLAIMS[2]}});
     let next = flow.decided("login", "accept", &login, &accept).await;
     secrets.add("login verifier", &query(&next, "login_verifier"));
     let consent = claviger_e2e::flow::challenge(&flow.http.get(&next).await, "consent_challenge");

@@ -110,6 +110,20 @@ pub fn bearer_error(problem: &Problem) -> Response {
     response
 }
 
+/// A refusal that a person reads, because there is nowhere to send them.
+#[must_use]
+pub fn error_page(call: &Call, problem: &Problem) -> Response {
+    problem.report();
+    let text = pages::ErrorText {
+        error: problem.error(),
+        description: &problem.description(),
+        ..pages::ErrorText::default()
+    };
+    let mut response = pages::error(problem.status(), &text, call.id());
+    mark_refused(&mut response, problem);
+    response
+}
+
 /// What RFC 6750 §3 allows in a quoted `error_description`.
 fn in_quotes(text: &str) -> String {
     text.chars()
@@ -255,6 +269,12 @@ fn error(problem: &Problem, content_type: HeaderValue, end: &[u8]) -> Response {
         error_description: &description,
     };
     let mut response = json(problem.status(), content_type, &body, end);
+    mark_refused(&mut response, problem);
+    response
+}
+
+/// What every refusal carries, whatever its format.
+fn mark_refused(response: &mut Response, problem: &Problem) {
     if response.status() == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(RETRY_AFTER, RETRY_SECONDS);
     }
@@ -264,7 +284,6 @@ fn error(problem: &Problem, content_type: HeaderValue, end: &[u8]) -> Response {
             .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response.extensions_mut().insert(Refused(problem.name()));
-    response
 }
 
 fn json<T: Serialize>(status: StatusCode, content_type: HeaderValue, body: &T, end: &[u8]) -> Response {

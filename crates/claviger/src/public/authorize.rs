@@ -9,7 +9,7 @@ use claviger_core::authorize::{Delivery, Destination, authorize};
 use claviger_core::context::Policy;
 
 use super::cookies::Jar;
-use crate::edge::call::Call;
+use crate::edge::call::{Call, Unreadable};
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::pages;
@@ -19,7 +19,8 @@ use crate::provider::Shared;
 pub async fn authorization(State(provider): State<Shared>, mut call: Call) -> Response {
     let params = match call.query_or_form().await {
         Ok(params) => params,
-        Err(unreadable) => return error_page(&provider.policy, &call, &unreadable.into()),
+        Err(Unreadable::Failure(failure)) => return error_page(&provider.policy, &call, &failure.into()),
+        Err(unreadable) => return reply::error_page(&call, &unreadable.into()),
     };
     let jar = Jar::read(&provider.cookies, &call.headers);
     let answer = authorize(&provider.world(), &params, &jar.browser()).await;

@@ -10,17 +10,22 @@ use http::header::AUTHORIZATION;
 use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 
-/// The client that sent `form`, as the database has it now.
-pub(super) async fn sender(world: &World<'_>, call: &Call, form: &Params) -> Result<Authenticated, Problem> {
+/// What the sender of `form` shows to prove which client it is.
+pub(super) fn credentials<'a>(call: &'a Call, form: &'a Params) -> Result<Credentials<'a>, Problem> {
     if form.is_empty() {
         return Err(Fault::EmptyRequest.into());
     }
     if call.headers.get_all(AUTHORIZATION).iter().count() > 1 {
         return Err(Fault::CredentialsTwice.into());
     }
-    let credentials = Credentials {
+    Ok(Credentials {
         authorization: call.header(&AUTHORIZATION),
         params: form,
-    };
+    })
+}
+
+/// The client that sent `form`, as the database has it now.
+pub(super) async fn sender(world: &World<'_>, call: &Call, form: &Params) -> Result<Authenticated, Problem> {
+    let credentials = credentials(call, form)?;
     Ok(authenticate(world, &credentials, Freshness::Latest).await?)
 }

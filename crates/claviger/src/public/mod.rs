@@ -9,4 +9,5 @@ pub mod fallback;
 pub mod introspect;
 pub mod jwks;
 pub mod revoke;
+pub mod token;
 pub mod userinfo;

@@ -10,7 +10,7 @@ use crate::admin::{clients, introspect, key_sets, metrics, requests, tokens, ver
 use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
-use crate::public::{authorize, dev, discovery, fallback, introspect as introspection, jwks, revoke, userinfo};
+use crate::public::{authorize, dev, discovery, fallback, introspect as introspection, jwks, revoke, token, userinfo};
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
@@ -28,6 +28,7 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::GET, "/.well-known/oauth-authorization-server/{*path}", discovery::show_at_path)
         .on(&Method::GET, "/oauth2/auth", authorize::authorization)
         .on(&Method::POST, "/oauth2/auth", authorize::authorization)
+        .on(&Method::POST, "/oauth2/token", token::post)
         .on(&Method::POST, "/oauth2/introspect", introspection::post)
         .on(&Method::POST, "/oauth2/revoke", revoke::post)
         .on(&Method::GET, "/userinfo", userinfo::get)

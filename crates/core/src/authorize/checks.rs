@@ -8,12 +8,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::prompt::Prompt;
 use super::response_mode::ResponseMode;
-use super::{requested_audience, requested_scope};
 use crate::client::Client;
 use crate::context::Policy;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
-use crate::scope;
 
 /// What a check looks at.
 pub(super) struct Subject<'a> {
@@ -79,22 +77,16 @@ fn unsupported_parameters(request: &Subject<'_>) -> Result<(), Failure> {
 }
 
 fn scopes(request: &Subject<'_>) -> Result<(), Failure> {
-    let strategy = request.policy.scope_strategy;
-    let refused = requested_scope(request.params)
-        .into_iter()
-        .find(|wanted| !scope::is_scope_token(wanted) || !scope::allows(strategy, &request.client.scope, wanted));
-    match refused {
+    let mut wanted = request.params.scope().into_iter();
+    match wanted.find(|scope| !request.client.may_have_scope(request.policy, scope)) {
         Some(scope) => Err(Fault::ScopeUnregistered.because(format!("It is '{scope}'."))),
         None => Ok(()),
     }
 }
 
 fn audiences(request: &Subject<'_>) -> Result<(), Failure> {
-    let registered = &request.client.audience;
-    let refused = requested_audience(request.params)
-        .into_iter()
-        .find(|wanted| !registered.iter().any(|known| scope::audience_allows(known, wanted)));
-    match refused {
+    let mut wanted = request.params.audience().into_iter();
+    match wanted.find(|audience| !request.client.may_have_audience(audience)) {
         Some(audience) => Err(Fault::AudienceUnregistered.because(format!("It is '{audience}'."))),
         None => Ok(()),
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::consent_answered::unmark;
 use super::request::AuthorizationRequest;
 use super::{Destination, Reply};
-use crate::client::Client;
 use crate::consented::Consented;
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
@@ -16,6 +15,7 @@ use crate::flow::challenge::began;
 use crate::flow::consent::ConsentAccepted;
 use crate::flow::login::LoginAccepted;
 use crate::flow::{FlowState, removal};
+use crate::grant::lives::Lives;
 use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Outcome, SessionChange};
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
@@ -95,7 +95,9 @@ fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> 
         Ok(seconds) if seconds > 0 => began(id).plus(Duration::from_secs(seconds)),
         _ => Timestamp::NEVER,
     });
-    let needed = needed_until(cx, &request.client);
+    // The code may be redeemed at its last moment.
+    let lives = Lives::authorization_code(cx.policy, &request.client);
+    let needed = lives.keep_grant(cx.now.plus(cx.policy.code_life));
     Ok(GrantRecord {
         id,
         client_id: Arc::clone(&request.client.id),
@@ -108,16 +110,4 @@ fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> 
         created_at: cx.now,
         expires_at: remembered_until.map_or(needed, |until| until.max(needed)),
     })
-}
-
-/// Until when tokens of a new grant may live: its code, and then the longest token that the code gives.
-fn needed_until(cx: &Cx<'_>, client: &Client) -> Timestamp {
-    let own = |seconds: Option<u64>| seconds.map(Duration::from_secs);
-    let lifespans = &client.lifespans;
-    let access = own(lifespans.authorization_code_grant_access_token_lifespan).unwrap_or(cx.policy.access_token_life);
-    let refresh = own(lifespans.authorization_code_grant_refresh_token_lifespan).or(cx.policy.refresh_token_life);
-    match refresh {
-        None => Timestamp::NEVER,
-        Some(refresh) => cx.now.plus(cx.policy.code_life).plus(access.max(refresh)),
-    }
 }

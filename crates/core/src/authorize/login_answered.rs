@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
-use super::{Browser, CookieChange, Destination, Reply, Stage, requested_audience, requested_scope, session_cookie};
+use super::{Browser, CookieChange, Destination, Reply, Stage, session_cookie};
 use crate::context::{Cx, Id, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::flow::authentication::Authentication;
@@ -210,8 +210,8 @@ async fn is_covered(world: &World<'_>, returned: &Returned) -> Result<bool, Fail
         return Ok(false);
     };
     let strategy = world.cx.policy.scope_strategy;
-    let scopes = requested_scope(&request.params);
-    let audiences = requested_audience(&request.params);
+    let scopes = request.params.scope();
+    let audiences = request.params.audience();
     Ok(scopes
         .iter()
         .all(|wanted| scope::allows(strategy, &earlier.scope, wanted))
@@ -221,8 +221,8 @@ async fn is_covered(world: &World<'_>, returned: &Returned) -> Result<bool, Fail
 /// `skip_consent`: the operator trusts the client with all that it asks for.
 async fn without_consent(world: &World<'_>, returned: Returned, plan: SessionPlan) -> Result<Option<Reply>, Refused> {
     let consent = ConsentAccepted {
-        scope: requested_scope(&returned.request.params),
-        audience: requested_audience(&returned.request.params),
+        scope: returned.request.params.scope(),
+        audience: returned.request.params.audience(),
         ..ConsentAccepted::default()
     };
     let cookie = plan.cookie;

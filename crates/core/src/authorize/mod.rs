@@ -30,7 +30,6 @@ use crate::world::World;
 
 pub use self::prompt::OidcContext;
 use self::request::Refused;
-pub use self::request::{requested_audience, requested_scope};
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;
 

@@ -10,7 +10,7 @@ use super::return_path::ReturnPath;
 use crate::client::Client;
 use crate::context::Timestamp;
 use crate::fault::{Failure, Fault};
-use crate::params::{Params, words};
+use crate::params::Params;
 use crate::port::Freshness;
 use crate::world::World;
 
@@ -104,26 +104,4 @@ impl AuthorizationRequest {
     pub(crate) fn refuse(self, failure: impl Into<Failure>) -> Refused {
         Refused::There(self.path, failure.into())
     }
-}
-
-/// `scope`, split, each once.
-#[must_use]
-pub fn requested_scope(params: &Params) -> Vec<String> {
-    distinct(words(params.get("scope").unwrap_or_default()))
-}
-
-/// `audience`: repeated, or one value split on spaces (Hydra), each once.
-#[must_use]
-pub fn requested_audience(params: &Params) -> Vec<String> {
-    distinct(params.all("audience").flat_map(words))
-}
-
-fn distinct<'a>(words: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for word in words {
-        if !seen.iter().any(|earlier| earlier == word) {
-            seen.push(word.to_owned());
-        }
-    }
-    seen
 }

@@ -18,8 +18,9 @@ use serde::{Deserialize, Serialize};
 
 pub use self::parsed::ParsedClients;
 use crate::client_auth::LastProven;
-use crate::context::Timestamp;
+use crate::context::{Policy, Timestamp};
 use crate::port::{ClientProof, ClientRecord, StoreError};
+use crate::scope;
 
 /// How a client authenticates at the token endpoint (`token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -139,6 +140,19 @@ impl Client {
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.auth_method == AuthMethod::None
+    }
+
+    /// Whether the client is registered for a scope, by the operator's strategy (RFC 6749 §3.3).
+    #[must_use]
+    pub fn may_have_scope(&self, policy: &Policy, scope: &str) -> bool {
+        scope::is_scope_token(scope) && scope::allows(policy.scope_strategy, &self.scope, scope)
+    }
+
+    /// Whether tokens of the client may be meant for an audience.
+    #[must_use]
+    pub fn may_have_audience(&self, audience: &str) -> bool {
+        let mut registered = self.audience.iter();
+        registered.any(|registered| scope::audience_allows(registered, audience))
     }
 
     /// Whether the client is registered for a grant type.

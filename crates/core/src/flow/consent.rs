@@ -11,11 +11,10 @@ use super::handle::{ConsentHandle, seal_verifier};
 use super::login::{LoginAccepted, LoginAnswer, Rejection};
 use super::state::{FlowState, is_expired, removal};
 use super::{Unanswerable, request_url, with_parameter};
-use crate::authorize::{OidcContext, requested_audience, requested_scope};
+use crate::authorize::OidcContext;
 use crate::client::Client;
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
-use crate::scope;
 use crate::seal::Purpose;
 use crate::world::World;
 
@@ -121,8 +120,8 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
     let known = asked.state.known().filter(|_| login.skip);
     Ok(ConsentRequest {
         id: asked.record.id.to_string(),
-        scope: requested_scope(&params),
-        audience: requested_audience(&params),
+        scope: params.scope(),
+        audience: params.audience(),
         skip: asked.handle.skip,
         subject: login.subject.clone(),
         oidc_context: OidcContext::of(&params),
@@ -226,17 +225,14 @@ fn accepted_login(state: &FlowState) -> Result<&LoginAccepted, Unanswerable> {
 
 /// D9: a consent app cannot widen what the operator registered.
 fn may_grant(world: &World<'_>, client: &Client, accepted: &ConsentAccepted) -> Result<(), Failure> {
-    let strategy = world.cx.policy.scope_strategy;
     let scopes = accepted
         .scope
         .iter()
-        .filter(|wanted| !scope::is_scope_token(wanted) || !scope::allows(strategy, &client.scope, wanted));
-    let audiences = accepted.audience.iter().filter(|wanted| {
-        !client
-            .audience
-            .iter()
-            .any(|registered| scope::audience_allows(registered, wanted))
-    });
+        .filter(|scope| !client.may_have_scope(world.cx.policy, scope));
+    let audiences = accepted
+        .audience
+        .iter()
+        .filter(|audience| !client.may_have_audience(audience));
     let too_wide: Vec<&str> = scopes.chain(audiences).map(String::as_str).collect();
     if too_wide.is_empty() {
         return Ok(());

@@ -14,7 +14,6 @@ use super::handle::seal_verifier;
 use super::state::{FlowState, is_expired, removal};
 use super::{Unanswerable, request_url, with_parameter};
 use crate::authorize::OidcContext;
-use crate::authorize::{requested_audience, requested_scope};
 use crate::client::Client;
 use crate::fault::Fault;
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
@@ -125,8 +124,8 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<LoginRequest, Un
     let client = world.client(client_id, Freshness::ProvedByWrite).await?;
     let known = opened.known.as_ref();
     Ok(LoginRequest {
-        scope: requested_scope(&opened.params),
-        audience: requested_audience(&opened.params),
+        scope: opened.params.scope(),
+        audience: opened.params.audience(),
         skip: known.is_some(),
         subject: known.map(|known| known.subject.clone()).unwrap_or_default(),
         oidc_context: OidcContext::of(&opened.params),

@@ -1,0 +1,70 @@
+//! `client_credentials`: a client gets a token for itself.
+//!
+//! Implements RFC 6749 §4.4. Neither refresh nor ID token: the client can always ask again, and there is no person.
+//! Attacks: a public client, which proves nothing, is refused (§4.4: "MUST only be used by confidential clients").
+
+use async_trait::async_trait;
+
+use super::lives::Lives;
+use super::{Attempt, Grant, TokenResponse, require_audiences, require_scopes};
+use crate::client::Client;
+use crate::client_auth::Authenticated;
+use crate::context::Cx;
+use crate::fault::{Failure, Fault};
+use crate::params::Params;
+use crate::port::{AccessRecord, Change, Freshness, Owner};
+use crate::token::opaque::{Fresh, Kind};
+use crate::world::World;
+
+struct Request {
+    scope: Vec<String>,
+    audience: Vec<String>,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the table of grants holds one type of function")]
+pub(super) fn parse(_: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Failure> {
+    Ok(Box::new(Request {
+        scope: params.scope(),
+        audience: params.audience(),
+    }))
+}
+
+impl Request {
+    /// The scope to grant.
+    fn decide(&self, cx: &Cx<'_>, client: &Client) -> Result<Vec<String>, Failure> {
+        if client.is_public() {
+            return Err(Fault::ClientPublic.into());
+        }
+        require_scopes(cx, client, &self.scope)?;
+        require_audiences(client, &self.audience)?;
+        let takes_default = self.scope.is_empty() && cx.policy.default_grant_allowed_scope;
+        Ok(if takes_default { &client.scope } else { &self.scope }.clone())
+    }
+}
+
+#[async_trait]
+impl Grant for Request {
+    async fn attempt(&self, world: &World<'_>, client: &Authenticated, _: Freshness) -> Result<Attempt, Failure> {
+        let (cx, client) = (&world.cx, &*client.client);
+        let scope = self.decide(cx, client)?;
+        let fresh = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Access, cx.new_id());
+        let expires_at = cx.now.plus(Lives::client_credentials(cx.policy, client));
+        let response = TokenResponse::of_client(cx, fresh.text, expires_at, &scope);
+        let access = AccessRecord {
+            id: fresh.id,
+            digest: fresh.digest,
+            owner: Owner::Client {
+                id: client.id.clone(),
+                scope,
+                audience: self.audience.clone(),
+            },
+            issued_at: cx.now,
+            expires_at,
+        };
+        let change = Change::Issue {
+            access,
+            client: client.proof(),
+        };
+        Ok(Attempt::of(world.store.apply(change).await?, response))
+    }
+}

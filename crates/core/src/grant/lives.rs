@@ -1,0 +1,67 @@
+//! How long tokens live: by the client's own lifespans, else by the operator's.
+
+use std::time::Duration;
+
+use crate::client::Client;
+use crate::context::{Policy, Timestamp};
+
+/// The lives of the tokens that one grant type issues together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lives {
+    /// Access tokens.
+    pub access: Duration,
+    /// ID tokens.
+    pub id: Duration,
+    /// Refresh tokens; none means that they never expire.
+    pub refresh: Option<Duration>,
+}
+
+impl Lives {
+    /// Tokens for a code.
+    #[must_use]
+    pub fn authorization_code(policy: &Policy, client: &Client) -> Self {
+        let own = client.lifespans;
+        Self {
+            access: seconds(own.authorization_code_grant_access_token_lifespan).unwrap_or(policy.access_token_life),
+            id: seconds(own.authorization_code_grant_id_token_lifespan).unwrap_or(policy.id_token_life),
+            refresh: seconds(own.authorization_code_grant_refresh_token_lifespan).or(policy.refresh_token_life),
+        }
+    }
+
+    /// Tokens for a refresh token.
+    #[must_use]
+    pub fn refresh_token(policy: &Policy, client: &Client) -> Self {
+        let own = client.lifespans;
+        Self {
+            access: seconds(own.refresh_token_grant_access_token_lifespan).unwrap_or(policy.access_token_life),
+            id: seconds(own.refresh_token_grant_id_token_lifespan).unwrap_or(policy.id_token_life),
+            refresh: seconds(own.refresh_token_grant_refresh_token_lifespan).or(policy.refresh_token_life),
+        }
+    }
+
+    /// Access tokens of clients themselves.
+    #[must_use]
+    pub fn client_credentials(policy: &Policy, client: &Client) -> Duration {
+        seconds(client.lifespans.client_credentials_grant_access_token_lifespan).unwrap_or(policy.access_token_life)
+    }
+
+    /// When a refresh token that is issued now expires.
+    #[must_use]
+    pub fn refresh_until(&self, now: Timestamp) -> Timestamp {
+        self.refresh.map_or(Timestamp::NEVER, |life| now.plus(life))
+    }
+
+    /// How long a grant is kept whose tokens are issued now: twice the life of its refresh token, so that a used one
+    /// that comes back is still recognized, and never less than that of its access token.
+    #[must_use]
+    pub fn keep_grant(&self, now: Timestamp) -> Timestamp {
+        let refresh = self
+            .refresh
+            .map_or(Timestamp::NEVER, |life| now.plus(life.saturating_mul(2)));
+        refresh.max(now.plus(self.access))
+    }
+}
+
+fn seconds(own: Option<u64>) -> Option<Duration> {
+    own.map(Duration::from_secs)
+}
