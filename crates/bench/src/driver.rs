@@ -230,13 +230,15 @@ impl Driver {
         })
     }
 
-    /// Performs the operation a few times with nothing beside it. Returns its SQL statements.
+    /// Performs the operation a few times with nothing beside it. Returns its SQL statements: the median, because every
+    /// other second a server has something to do of its own.
     fn alone(&mut self, operation: Operation) -> Result<Option<f64>, DriverError> {
         let pool = Arc::new(self.bench.pool(operation, self.plan.pool));
         let mut worker = Worker::new(&self.bench, &pool, 0);
         self.runtime.block_on(async {
-            let before = self.observer.read_statements().await;
+            let mut counts = Vec::with_capacity(ALONE as usize);
             for _ in 0..ALONE {
+                let before = self.observer.read_statements().await;
                 let turn = worker.perform(operation).await.map_err(|source| DriverError::Broken {
                     operation: operation.name(),
                     source,
@@ -249,9 +251,10 @@ impl Driver {
                     });
                 }
                 self.completed.fetch_add(1, Ordering::Relaxed);
+                let after = self.observer.read_statements().await;
+                counts.extend(per_operation(before, after));
             }
-            let after = self.observer.read_statements().await;
-            Ok(per_operation(before, after))
+            Ok(median(counts))
         })
     }
 
@@ -366,6 +369,11 @@ fn per_operation(before: StatementReading, after: StatementReading) -> Option<f6
     let statements = after.statements?.saturating_sub(before.statements?);
     let completed = after.completed.saturating_sub(before.completed);
     (completed > 0).then(|| as_f64(statements) / as_f64(completed))
+}
+
+fn median(mut counts: Vec<f64>) -> Option<f64> {
+    counts.sort_by(f64::total_cmp);
+    counts.get(counts.len() / 2).copied()
 }
 
 /// Counts of a run are far below 2^53: nothing is lost.

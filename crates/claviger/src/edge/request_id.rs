@@ -20,6 +20,13 @@ impl RequestId {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 
+    /// Reads a name that was handed on, from the request that failed to the page that says so.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let bytes: [u8; LENGTH] = text.as_bytes().try_into().ok()?;
+        bytes.iter().all(|byte| ALPHABET.contains(byte)).then_some(Self(bytes))
+    }
+
     /// The name of requests that never crossed a socket.
     pub(crate) fn in_process() -> Self {
         Self([b'0'; LENGTH])
@@ -101,6 +108,15 @@ mod tests {
         let ids = RequestIds::new(0x1234_5678_9abc_def0);
         let seen: HashSet<_> = (0..100_000).map(|_| ids.at(1_700_000_000_000)).collect();
         assert_eq!(seen.len(), 100_000);
+    }
+
+    #[test]
+    fn only_an_id_is_read_as_one() {
+        let id = RequestIds::new(7).at(1_700_000_000_000);
+        assert_eq!(RequestId::parse(id.as_str()), Some(id));
+        for other in ["", "<b>", "0000000000000000000u", "0000000000000000000\u{e4}"] {
+            assert_eq!(RequestId::parse(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use claviger_core::params::Params;
 use http::StatusCode;
 
 use crate::edge::call::Call;
+use crate::edge::request_id::RequestId;
 use crate::pages::{self, ErrorText, Fallback};
 
 /// `GET /oauth2/fallbacks/login`
@@ -38,5 +39,7 @@ pub async fn error(call: Call) -> Response {
         hint: text("error_hint"),
         debug: text("error_debug"),
     };
-    pages::error(StatusCode::INTERNAL_SERVER_ERROR, &shown, call.id())
+    // The log knows the request that failed, not the one that shows it.
+    let failed = RequestId::parse(text("request_id"));
+    pages::error(StatusCode::INTERNAL_SERVER_ERROR, &shown, failed.unwrap_or(call.id()))
 }
