@@ -81,6 +81,19 @@ mod rfc6749_6 {
     }
 
     #[test]
+    fn a_scope_without_a_word_is_as_if_it_was_not_sent() {
+        let scene = Scene::new();
+        let mut tokens = scene.tokens("openid offline");
+        for scope in ["", " ", "  "] {
+            tokens = scene
+                .refresh(tokens.refresh(), &[("scope", scope)])
+                .expect("the token is good");
+            assert_eq!(tokens.scope, "openid offline", "{scope:?}");
+            assert_eq!(narrowed(&scene, &tokens), None);
+        }
+    }
+
+    #[test]
     fn a_refresh_token_of_another_client_is_refused_and_harms_nothing() {
         let scene = Scene::new();
         scene.desk.register(&scene.desk.draft("other"));
