@@ -137,7 +137,7 @@ impl Request {
             access: access_record,
             refresh: refresh_record,
             client: client.proof(),
-            keep_grant: lives.keep_grant(cx.now),
+            keep_grant: lives.keep_grant(&grant.scope, cx.now),
         };
         Ok(Attempt::of(world.store.apply(change).await?, response))
     }

@@ -145,21 +145,22 @@ fn a_used_token_that_comes_back_at_its_last_moment_is_still_recognized() {
 mod a_grant_is_kept {
     use super::*;
 
-    fn kept(scene: &Scene) -> Timestamp {
-        Lives::authorization_code(&scene.desk.policy, &scene.client).keep_grant(START)
+    fn kept(scene: &Scene, scope: &str) -> Timestamp {
+        let scope: Vec<String> = scope.split(' ').map(str::to_owned).collect();
+        Lives::authorization_code(&scene.desk.policy, &scene.client).keep_grant(&scope, START)
     }
 
     #[test]
     fn for_twice_the_life_of_its_refresh_token() {
         let scene = Scene::new();
-        assert_eq!(kept(&scene), Timestamp(START.0 + 2 * 720 * 3600));
+        assert_eq!(kept(&scene, "openid offline"), Timestamp(START.0 + 2 * 720 * 3600));
     }
 
     #[test]
     fn for_ever_if_its_refresh_token_never_expires() {
         let mut scene = Scene::new();
         scene.desk.policy.refresh_token_life = None;
-        assert_eq!(kept(&scene), Timestamp::NEVER);
+        assert_eq!(kept(&scene, "offline_access"), Timestamp::NEVER);
     }
 
     #[test]
@@ -167,6 +168,14 @@ mod a_grant_is_kept {
         let scene = Scene::with(|client| {
             client.lifespans.authorization_code_grant_refresh_token_lifespan = Some(60);
         });
-        assert_eq!(kept(&scene), Timestamp(START.0 + 3600));
+        assert_eq!(kept(&scene, "offline"), Timestamp(START.0 + 3600));
+    }
+
+    #[test]
+    fn as_long_as_its_access_token_lives_if_it_gives_no_refresh_token() {
+        let mut scene = Scene::new();
+        assert_eq!(kept(&scene, "openid profile"), Timestamp(START.0 + 3600));
+        scene.desk.policy.refresh_token_life = None;
+        assert_eq!(kept(&scene, "openid profile"), Timestamp(START.0 + 3600));
     }
 }

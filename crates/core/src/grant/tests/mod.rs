@@ -92,7 +92,7 @@ impl Scene {
         let cx = self.desk.cx();
         let lives = Lives::authorization_code(cx.policy, &self.client);
         GrantRecord {
-            expires_at: lives.keep_grant(cx.now.plus(cx.policy.code_life)),
+            expires_at: lives.keep_grant(&grant.scope, cx.now.plus(cx.policy.code_life)),
             ..grant
         }
     }
