@@ -168,6 +168,17 @@ mod races {
     }
 
     #[test]
+    fn d3_nothing_is_repeated_from_memory_alone() {
+        let scene = Scene::new();
+        let first = scene.tokens("offline");
+        let second = scene.refresh(first.refresh(), &[]).expect("the token is good");
+        scene.desk.store.freeze_memory();
+        let grant = scene.refresh_record(second.refresh()).grant;
+        scene.desk.apply(Change::RevokeGrant(grant));
+        assert_eq!(refused(scene.refresh(first.refresh(), &[])), Fault::RefreshTokenInvalid);
+    }
+
+    #[test]
     fn d1_a_wrong_verifier_that_comes_second_does_not_burn_but_ends_the_grant() {
         let scene = Scene::new();
         let code = scene.desk.code(&scene.grant("offline"), Some(&challenge(VERIFIER)));
