@@ -102,7 +102,7 @@ fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> 
     });
     // The code may be redeemed at its last moment.
     let lives = Lives::authorization_code(cx.policy, &request.client);
-    let needed = lives.keep_grant(cx.now.plus(cx.policy.code_life));
+    let needed = lives.keep_grant(&consent.scope, cx.now.plus(cx.policy.code_life));
     Ok(GrantRecord {
         id,
         client_id: Arc::clone(&request.client.id),

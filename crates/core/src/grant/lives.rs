@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::is_offline;
 use crate::client::Client;
 use crate::context::{Policy, Timestamp};
 
@@ -51,14 +52,16 @@ impl Lives {
         self.refresh.map_or(Timestamp::NEVER, |life| now.plus(life))
     }
 
-    /// How long a grant is kept whose tokens are issued now: twice the life of its refresh token, so that a used one
-    /// that comes back is still recognized, and never less than that of its access token.
+    /// How long a grant of this scope is kept whose tokens are issued now: as long as its access token, and if it gives
+    /// a refresh token, twice the life of that, so that a used one that comes back is still recognized.
     #[must_use]
-    pub fn keep_grant(&self, now: Timestamp) -> Timestamp {
-        let refresh = self
-            .refresh
-            .map_or(Timestamp::NEVER, |life| now.plus(life.saturating_mul(2)));
-        refresh.max(now.plus(self.access))
+    pub fn keep_grant(&self, scope: &[String], now: Timestamp) -> Timestamp {
+        let access = now.plus(self.access);
+        if !is_offline(scope) {
+            return access;
+        }
+        let refresh = self.refresh.map(|life| now.plus(life.saturating_mul(2)));
+        refresh.map_or(Timestamp::NEVER, |refresh| refresh.max(access))
     }
 }
 

@@ -11,6 +11,8 @@ mod client_credentials;
 pub mod lives;
 mod refresh_token;
 mod response;
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 

@@ -15,7 +15,7 @@ use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
-use crate::params::{Params, words};
+use crate::params::Params;
 use crate::port::{AccessRecord, Change, Freshness, GrantRecord, Owner, RefreshFacts, RefreshRecord, Rotated};
 use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
@@ -40,7 +40,7 @@ pub(super) fn parse(cx: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Fail
     let text = params.get("refresh_token").ok_or(Fault::RefreshTokenMissing)?;
     Ok(Box::new(Request {
         token: Presented::recognize(cx.secrets, Kind::Refresh, text).ok_or(Fault::RefreshTokenInvalid)?,
-        scope: params.get("scope").map(|list| words(list).map(str::to_owned).collect()),
+        scope: Some(params.scope()).filter(|scope| !scope.is_empty()),
     }))
 }
 
@@ -137,7 +137,7 @@ impl Request {
             access: access_record,
             refresh: refresh_record,
             client: client.proof(),
-            keep_grant: lives.keep_grant(cx.now),
+            keep_grant: lives.keep_grant(&grant.scope, cx.now),
         };
         Ok(Attempt::of(world.store.apply(change).await?, response))
     }

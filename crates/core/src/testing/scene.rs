@@ -15,7 +15,7 @@ use crate::port::{Change, ClientRecord, CodeRecord, Freshness, GrantRecord, Outc
 use crate::token::opaque::{Fresh, Kind};
 
 /// A `code_verifier` (RFC 7636 appendix B).
-pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mBbmnMqXl0FLKrXgWDnjxg8fxGnUKc";
+pub(crate) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 
 /// The S256 challenge of a verifier.
 pub(crate) fn challenge(verifier: &str) -> String {

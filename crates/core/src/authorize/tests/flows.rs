@@ -48,6 +48,22 @@ fn the_grant_holds_what_was_consented_and_the_code_what_was_asked() {
 }
 
 #[test]
+fn a_grant_without_refresh_tokens_is_kept_for_one_code_and_one_access_token() {
+    let mut walk = Walk::new();
+    walk.desk.policy.refresh_token_life = None;
+    let login = walk.start(&[]).login();
+    let consent = walk.log_in(&login, LoginAcceptance::default()).consent();
+    let body = ConsentAcceptance {
+        grant_scope: Some(vec!["openid".to_owned()]),
+        ..ConsentAcceptance::default()
+    };
+    assert!(walk.allow(&consent, body).has_code());
+    let state = walk.desk.store.state();
+    let grant = state.grants.values().next().unwrap();
+    assert_eq!(grant.expires_at.0, crate::testing::START.0 + 600 + 3600);
+}
+
+#[test]
 fn starting_reads_the_client_and_writes_nothing() {
     let mut walk = Walk::new();
     walk.desk.store.reads();
