@@ -18,6 +18,7 @@ use crate::admin::version::VERSION;
 use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
+use crate::notices::Notices;
 use crate::outgoing::GuardedClient;
 use crate::public::discovery::Prepared;
 use crate::telemetry::metrics::Metrics;
@@ -44,6 +45,8 @@ pub struct Provider {
     pub metrics: Metrics,
     /// The discovery document.
     pub discovery: Prepared,
+    /// News of logouts that wait to be sent.
+    pub notices: Arc<Notices>,
     clients: ParsedClients,
     slow: SlowThreads,
     fetch: GuardedClient,
@@ -61,6 +64,7 @@ impl Provider {
             cookies: settings.cookies.clone(),
             metrics: Metrics::new(VERSION),
             discovery: Prepared::default(),
+            notices: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             slow: SlowThreads::new(),
             fetch: GuardedClient::new(&settings.outgoing),

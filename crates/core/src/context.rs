@@ -140,6 +140,10 @@ pub struct Policy {
     pub registration_url: String,
     /// Where people consent (`urls.consent`).
     pub consent_url: String,
+    /// Where people are asked whether they log out (`urls.logout`).
+    pub logout_url: String,
+    /// Where people go after a logout that names no other place (`urls.post_logout_redirect`).
+    pub post_logout_url: String,
     /// Where people read about errors that cannot be sent to a client (`urls.error`).
     pub error_url: String,
     /// Life of a login or consent challenge (`ttl.login_consent_request`).

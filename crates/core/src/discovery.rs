@@ -1,6 +1,7 @@
 //! Discovery metadata, derived from the tables of the code: what is listed works, and what works is listed (D31).
 //!
-//! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9207 §3 and, for the members that clients of Hydra
+//! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1, Front-Channel Logout §3,
+//! Back-Channel Logout §2.1 and, for the members that clients of Hydra
 //! require, their shape.
 
 use claviger_jose::Alg;
@@ -10,6 +11,7 @@ use crate::authorize::response_mode;
 use crate::client::AuthMethod;
 use crate::context::Policy;
 use crate::grant;
+use crate::logout;
 
 /// Paths behind the public URL.
 const AUTHORIZATION: &str = "/oauth2/auth";
@@ -18,6 +20,7 @@ const JWKS: &str = "/.well-known/jwks.json";
 const USERINFO: &str = "/userinfo";
 const REVOCATION: &str = "/oauth2/revoke";
 const INTROSPECTION: &str = "/oauth2/introspect";
+const END_SESSION: &str = logout::answer::PATH;
 
 const RESPONSE_TYPES: [&str; 1] = ["code"];
 /// The scopes that mean something to the server itself.
@@ -35,6 +38,11 @@ pub struct Metadata<'a> {
     userinfo_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+    end_session_endpoint: String,
+    frontchannel_logout_supported: bool,
+    frontchannel_logout_session_supported: bool,
+    backchannel_logout_supported: bool,
+    backchannel_logout_session_supported: bool,
     scopes_supported: Vec<&'a str>,
     claims_supported: Vec<&'a str>,
     response_types_supported: &'static [&'static str],
@@ -70,6 +78,11 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         userinfo_endpoint: at(USERINFO),
         revocation_endpoint: at(REVOCATION),
         introspection_endpoint: at(INTROSPECTION),
+        end_session_endpoint: at(END_SESSION),
+        frontchannel_logout_supported: true,
+        frontchannel_logout_session_supported: true,
+        backchannel_logout_supported: true,
+        backchannel_logout_session_supported: true,
         scopes_supported: with(&SCOPES, &policy.supported_scopes),
         claims_supported: with(&CLAIMS, &policy.supported_claims),
         response_types_supported: &RESPONSE_TYPES,
@@ -148,7 +161,7 @@ mod rfc8414_2 {
             .iter()
             .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
             .collect();
-        assert_eq!(endpoints.len(), 6);
+        assert_eq!(endpoints.len(), 7);
         for (name, url) in endpoints {
             let url = url.as_str().expect("a URL");
             assert!(url.starts_with("https://public.example/x/"), "{name}: {url}");
@@ -165,12 +178,7 @@ mod rfc8414_2 {
         for name in ["claims", "request", "request_uri"] {
             assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
         }
-        for name in [
-            "end_session_endpoint",
-            "registration_endpoint",
-            "device_authorization_endpoint",
-            "backchannel_logout_supported",
-        ] {
+        for name in ["registration_endpoint", "device_authorization_endpoint"] {
             assert!(document.get(name).is_none(), "{name}");
         }
     }

@@ -217,6 +217,12 @@ faults! {
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";
 
+    // Logout request
+    LogoutUnbound => InvalidRequest, "RP-Initiated Logout \u{a7}3", "A post_logout_redirect_uri belongs to a client. Send the id_token_hint or the client_id with it.";
+    LogoutClientUnknown => InvalidRequest, "RP-Initiated Logout \u{a7}2", "The client_id, or the audience of the id_token_hint, names no client.";
+    LogoutClientMismatch => InvalidRequest, "RP-Initiated Logout \u{a7}2", "The id_token_hint was issued to another client than the one that client_id names.";
+    LogoutUriUnregistered => InvalidRequest, "RP-Initiated Logout \u{a7}3", "The post_logout_redirect_uri is not registered for the client. It must equal a registered one to the letter.";
+
     // Tokens that are presented
     TokenMissing => InvalidRequest, "RFC 7009 \u{a7}2.1", "The parameter token is missing. Send the token in the body.";
     ClientIdAbsent => InvalidRequest, "-", "The query parameter client_id is missing. Name the client whose access tokens shall end.";

@@ -31,6 +31,8 @@ pub enum Purpose {
     LogoutChallenge,
     /// `logout_verifier`.
     LogoutVerifier,
+    /// What became of a logout, in the database.
+    LogoutAtRest,
     /// A private key in the database.
     KeyAtRest,
     /// The content of a flow in the database.
@@ -53,6 +55,7 @@ impl Purpose {
             Self::ConsentPage => b"consent page",
             Self::LogoutChallenge => b"logout challenge",
             Self::LogoutVerifier => b"logout verifier",
+            Self::LogoutAtRest => b"logout at rest",
             Self::KeyAtRest => b"key at rest",
             Self::FlowAtRest => b"flow at rest",
             Self::GrantAtRest => b"grant at rest",
@@ -62,7 +65,9 @@ impl Purpose {
 
     fn key(self, keys: &Keys) -> &LessSafeKey {
         match self {
-            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest => &keys.at_rest,
+            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest | Self::LogoutAtRest => {
+                &keys.at_rest
+            }
             _ => &keys.seal,
         }
     }

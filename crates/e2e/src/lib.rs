@@ -10,6 +10,7 @@ pub mod client;
 pub mod database;
 pub mod dump;
 pub mod flow;
+pub mod logout;
 pub mod pkce;
 pub mod ports;
 pub mod postgres;

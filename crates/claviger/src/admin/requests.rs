@@ -1,4 +1,4 @@
-//! `/admin/oauth2/auth/requests/…`: what the login and consent apps read, accept and reject.
+//! `/admin/oauth2/auth/requests/…`: what the login, consent and logout apps read, accept and reject.
 //!
 //! The shapes are those of Hydra's admin API; what happens is in [`claviger_core::flow`]. A challenge that was used or has
 //! expired answers 410 with the absolute URL at which the browser goes on.
@@ -11,6 +11,7 @@ use claviger_core::fault::Fault;
 use claviger_core::flow::Unanswerable;
 use claviger_core::flow::consent::{self, ConsentAcceptance, ConsentRequest};
 use claviger_core::flow::login::{self, LoginAcceptance, LoginRequest, Rejection};
+use claviger_core::logout::answer::{self as logout, LogoutQuestion};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
@@ -31,6 +32,9 @@ pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
         .on(&Method::GET, "/admin/oauth2/auth/requests/consent", read_consent)
         .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent)
         .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent)
+        .on(&Method::GET, "/admin/oauth2/auth/requests/logout", read_logout)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/logout/accept", accept_logout)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/logout/reject", reject_logout)
 }
 
 /// Where the browser goes on.
@@ -70,6 +74,19 @@ pub(super) struct ConsentShown<'a> {
     acr: String,
     amr: Vec<String>,
     context: Value,
+}
+
+/// A logout request as the logout app reads it.
+#[derive(Serialize)]
+struct LogoutShown<'a> {
+    challenge: &'a str,
+    subject: String,
+    sid: String,
+    request_url: String,
+    rp_initiated: bool,
+    expires_at: String,
+    requested_at: String,
+    client: Option<Metadata>,
 }
 
 async fn read_login(State(provider): State<Shared>, call: Call) -> Response {
@@ -143,7 +160,58 @@ async fn reject_consent(State(provider): State<Shared>, mut call: Call) -> Respo
     )
 }
 
-/// Why a login or consent request is not answered with success.
+async fn read_logout(State(provider): State<Shared>, call: Call) -> Response {
+    answered(
+        async {
+            let challenge = logout_challenge(&call)?;
+            let question = logout::read(&provider.world(), &challenge).await.map_err(one_404)?;
+            Ok(reply::admin(StatusCode::OK, &logout_shown(&challenge, question)?))
+        }
+        .await,
+    )
+}
+
+async fn accept_logout(State(provider): State<Shared>, call: Call) -> Response {
+    answered(
+        async {
+            let challenge = logout_challenge(&call)?;
+            let accepted = logout::accept(&provider.world(), &challenge).await;
+            Ok(onward(accepted.map_err(one_404)?))
+        }
+        .await,
+    )
+}
+
+/// The body, if there is one, means nothing.
+async fn reject_logout(State(provider): State<Shared>, call: Call) -> Response {
+    answered(
+        async {
+            let challenge = logout_challenge(&call)?;
+            logout::reject(&provider.world(), &challenge).await.map_err(one_404)?;
+            Ok(reply::no_content())
+        }
+        .await,
+    )
+}
+
+/// A challenge that is absent is one that nobody knows.
+fn logout_challenge(call: &Call) -> Result<String, Refused> {
+    let query = call.query().map_err(Problem::from)?;
+    let challenge = query.get("logout_challenge").or_else(|| query.get("challenge"));
+    challenge
+        .map(str::to_owned)
+        .ok_or_else(|| one_404(Unanswerable::Unknown))
+}
+
+/// Every unknown logout challenge is answered in one shape (D30).
+fn one_404(why: Unanswerable) -> Refused {
+    match why {
+        Unanswerable::Unknown => Refused::Problem(Resource::Missing.into()),
+        why => why.into(),
+    }
+}
+
+/// Why a login, consent or logout request is not answered with success.
 enum Refused {
     /// The browser goes on elsewhere.
     Gone(String),
@@ -185,6 +253,19 @@ fn challenge(call: &Call, name: &str) -> Result<String, Problem> {
     let query = call.query()?;
     let challenge = query.get(name).or_else(|| query.get("challenge"));
     Ok(challenge.ok_or(Fault::ChallengeAbsent)?.to_owned())
+}
+
+fn logout_shown(challenge: &str, question: LogoutQuestion) -> Result<LogoutShown<'_>, Problem> {
+    Ok(LogoutShown {
+        challenge,
+        subject: question.subject,
+        sid: question.session_id,
+        request_url: question.request_url,
+        rp_initiated: question.rp_initiated,
+        expires_at: question.expires_at.rfc3339(),
+        requested_at: question.requested_at.rfc3339(),
+        client: question.client.as_deref().map(Metadata::of).transpose()?,
+    })
 }
 
 fn login_shown(challenge: &str, request: LoginRequest) -> Result<LoginShown<'_>, Problem> {

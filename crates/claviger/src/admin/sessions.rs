@@ -8,6 +8,7 @@ use claviger_core::client::metadata::Metadata;
 use claviger_core::context::Id;
 use claviger_core::fault::Fault;
 use claviger_core::flow::consent::SessionClaims;
+use claviger_core::logout::end_session;
 use claviger_core::port::{Change, GrantQuery, Outcome};
 use claviger_core::seal::Purpose;
 use claviger_core::sessions::{self, GivenConsent};
@@ -116,8 +117,10 @@ async fn end_logins(State(provider): State<Shared>, call: Call) -> Response {
         let query = call.query()?;
         match (query.get("sid"), query.get("subject")) {
             (Some(sid), _) => {
-                if let Some(sid) = Id::parse(sid) {
-                    apply(&provider, Change::EndSession(sid)).await?;
+                if let Some(sid) = Id::parse(sid)
+                    && end_session(&provider.world(), sid).await?
+                {
+                    provider.notices.wake();
                 }
             }
             (None, Some(subject)) => {

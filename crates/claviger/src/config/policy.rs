@@ -7,6 +7,8 @@ use super::settings::{self, Settings};
 /// Built-in pages, for what the operator has no page for. In development mode they work; otherwise they say what is missing.
 const LOGIN: &str = "/oauth2/fallbacks/login";
 const CONSENT: &str = "/oauth2/fallbacks/consent";
+const LOGOUT: &str = "/oauth2/fallbacks/logout";
+const LOGOUT_DONE: &str = "/oauth2/fallbacks/logout/callback";
 const ERROR: &str = "/oauth2/fallbacks/error";
 
 /// The policy that follows from `settings`.
@@ -25,6 +27,8 @@ pub fn policy(settings: &Settings) -> Policy {
             .map_or_else(|| login_url.clone(), |url| page(Some(url), LOGIN)),
         login_url,
         consent_url: page(urls.consent.as_deref(), CONSENT),
+        logout_url: page(urls.logout.as_deref(), LOGOUT),
+        post_logout_url: page(urls.post_logout_redirect.as_deref(), LOGOUT_DONE),
         error_url: page(urls.error.as_deref(), ERROR),
         challenge_life: settings.ttl.login_consent_request,
         session_life: settings.ttl.authentication_session,

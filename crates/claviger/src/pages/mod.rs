@@ -27,6 +27,10 @@ pub(crate) const STYLE: &str = include_str!("../../templates/style.css");
 /// Submits the form of an answer. A field named `submit` cannot get in its way.
 pub(crate) const SUBMIT_SCRIPT: &str = "HTMLFormElement.prototype.submit.call(document.forms[0])";
 
+/// Goes on when every frame has loaded, or one takes too long.
+pub(crate) const LEAVE_SCRIPT: &str = "(function(){var go=function(){location.replace(document.getElementById(\"next\").href)};\
+     addEventListener(\"load\",function(){setTimeout(go,500)});setTimeout(go,7000)})()";
+
 /// More of a stranger's text than this is not worth showing.
 const MOST_TEXT: usize = 1000;
 
@@ -179,6 +183,36 @@ pub fn form_post(action: &str, fields: &[(String, String)]) -> Response {
     )
 }
 
+#[derive(Template)]
+#[template(path = "logged_out.html")]
+struct LoggedOutTemplate<'a> {
+    frames: &'a [String],
+    next: &'a str,
+}
+
+/// The page after a logout: loads the addresses of clients in hidden frames, and goes on. Without JavaScript it goes on
+/// by itself too, or by its link.
+///
+/// Implements OpenID Connect Front-Channel Logout 1.0 §3. `next` must be an address that was registered or configured.
+#[must_use]
+pub fn logged_out(frames: &[String], next: &str) -> Response {
+    let mut origins: Vec<String> = frames.iter().filter_map(|frame| origin(frame)).collect();
+    origins.sort();
+    origins.dedup();
+    let more = format!(
+        "; script-src {}; frame-src {}; form-action 'none'",
+        hash_source(LEAVE_SCRIPT),
+        origins.join(" ")
+    );
+    respond(StatusCode::OK, &LoggedOutTemplate { frames, next }, &policy(&more))
+}
+
+/// The origin of a URL, as a Content Security Policy names it.
+fn origin(url: &str) -> Option<String> {
+    let origin = url::Url::parse(url).ok()?.origin();
+    origin.is_tuple().then(|| origin.ascii_serialization())
+}
+
 /// Pages that have nothing to submit.
 static WITHOUT_FORMS: LazyLock<HeaderValue> = LazyLock::new(|| policy("; form-action 'none'"));
 
@@ -294,6 +328,29 @@ mod tests {
         let (policy, html) = read(response).await;
         assert_sound(&policy, &html);
         assert!(html.contains("urls.login") && html.contains("URLS_LOGIN"), "{html}");
+    }
+
+    #[tokio::test]
+    async fn the_page_after_a_logout_frames_the_clients_and_nobody_else() {
+        let frames = [
+            format!("https://a.example/out?x={EVIL}&iss=i&sid=s"),
+            "https://b.example:8443/out?iss=i&sid=s".to_owned(),
+            "https://a.example/second".to_owned(),
+        ];
+        let (policy, html) = read(logged_out(&frames, "https://shop.example/bye?state=1&x=2")).await;
+        assert_sound(&policy, &html);
+        assert!(
+            policy.contains("frame-src https://a.example https://b.example:8443;"),
+            "{policy}"
+        );
+        let script = hash_source(inner(&html, "script"));
+        assert!(policy.contains(&format!("script-src {script}")), "{policy}");
+        assert_eq!(html.matches("<iframe ").count(), 3, "{html}");
+        assert!(
+            html.contains("id=\"next\" href=\"https://shop.example/bye?state=1&#38;x=2\""),
+            "{html}"
+        );
+        assert!(html.contains("<noscript><meta http-equiv=\"refresh\""), "{html}");
     }
 
     mod form_post_response_mode_2 {

@@ -1,4 +1,4 @@
-//! The sample login and consent pages of development mode, at the addresses that stand in for the operator's own.
+//! The sample login, consent and logout pages of development mode, at the addresses that stand in for the operator's own.
 //!
 //! They answer challenges in this process, exactly as an app would over the admin API. Every name is let in, so they exist
 //! with `--dev` only.
@@ -11,6 +11,7 @@ use claviger_core::fault::Fault;
 use claviger_core::flow::Unanswerable;
 use claviger_core::flow::consent::{self, ConsentAcceptance};
 use claviger_core::flow::login::{self, LoginAcceptance, Rejection};
+use claviger_core::logout::answer;
 use claviger_core::params::Params;
 use http::StatusCode;
 
@@ -19,11 +20,12 @@ use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::pages;
-use crate::pages::dev::{ACCEPT, Consent, Login, SCOPE_PREFIX};
+use crate::pages::dev::{ACCEPT, Consent, Login, Logout, SCOPE_PREFIX};
 use crate::provider::Shared;
 
 const LOGIN: &str = "/oauth2/fallbacks/login";
 const CONSENT: &str = "/oauth2/fallbacks/consent";
+const LOGOUT: &str = "/oauth2/fallbacks/logout";
 
 /// `GET /oauth2/fallbacks/login` in development mode
 pub async fn login(State(provider): State<Shared>, call: Call) -> Response {
@@ -135,6 +137,48 @@ pub async fn give_consent(State(provider): State<Shared>, mut call: Call) -> Res
             ..ConsentAcceptance::default()
         };
         Ok(reply::see_other(&consent::accept(&world, challenge, body).await?))
+    };
+    let answer = result.await;
+    answered(&provider, &call, answer)
+}
+
+/// `GET /oauth2/fallbacks/logout` in development mode
+pub async fn logout(State(provider): State<Shared>, call: Call) -> Response {
+    let query = call.query();
+    let result = async {
+        let query = query?;
+        let challenge = query.get("logout_challenge").ok_or(Fault::ChallengeAbsent)?;
+        let request = answer::read(&provider.world(), challenge).await?;
+        let client_name = request.client.as_deref().map(name_of).transpose()?;
+        Ok(pages::dev::logout(&Logout {
+            action: LOGOUT,
+            challenge,
+            subject: &request.subject,
+            client_name: client_name.as_deref().unwrap_or_default(),
+        }))
+    };
+    let answer = result.await;
+    answered(&provider, &call, answer)
+}
+
+/// `POST /oauth2/fallbacks/logout` in development mode
+pub async fn log_out(State(provider): State<Shared>, mut call: Call) -> Response {
+    let form = call.form().await;
+    let result = async {
+        let form = form.map_err(Problem::from)?;
+        let world = provider.world();
+        let challenge = form.get("logout_challenge").ok_or(Fault::ChallengeAbsent)?;
+        if form.get("answer") != Some(ACCEPT) {
+            answer::reject(&world, challenge).await?;
+            let text = "You can close this page, or go back to the application.";
+            return Ok(pages::notice(
+                StatusCode::OK,
+                "You are still logged in",
+                text,
+                call.id(),
+            ));
+        }
+        Ok(reply::see_other(&answer::accept(&world, challenge).await?))
     };
     let answer = result.await;
     answered(&provider, &call, answer)

@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod fallback;
 pub mod introspect;
 pub mod jwks;
+pub mod logout;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

@@ -10,7 +10,9 @@ use crate::admin::{clients, introspect, key_sets, metrics, requests, sessions, t
 use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
-use crate::public::{authorize, dev, discovery, fallback, introspect as introspection, jwks, revoke, token, userinfo};
+use crate::public::{
+    authorize, dev, discovery, fallback, introspect as introspection, jwks, logout, revoke, token, userinfo,
+};
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
@@ -33,7 +35,8 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::POST, "/oauth2/revoke", revoke::post)
         .on(&Method::GET, "/userinfo", userinfo::get)
         .on(&Method::POST, "/userinfo", userinfo::post)
-        .on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
+        .on(&Method::GET, "/oauth2/sessions/logout", logout::end)
+        .on(&Method::POST, "/oauth2/sessions/logout", logout::end)
         .on(&Method::GET, "/oauth2/fallbacks/logout/callback", fallback::logout_done)
         .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error);
     let routes = if provider.policy.dev {
@@ -42,10 +45,13 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
             .on(&Method::POST, "/oauth2/fallbacks/login", dev::log_in)
             .on(&Method::GET, "/oauth2/fallbacks/consent", dev::consent)
             .on(&Method::POST, "/oauth2/fallbacks/consent", dev::give_consent)
+            .on(&Method::GET, "/oauth2/fallbacks/logout", dev::logout)
+            .on(&Method::POST, "/oauth2/fallbacks/logout", dev::log_out)
     } else {
         routes
             .on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
             .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
+            .on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
     };
     routes.finish(provider.clone())
 }

@@ -19,6 +19,7 @@ use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
 use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
 use crate::keys::{KeyRing, KeysError};
+use crate::notices;
 use crate::provider::{Provider, Shared};
 use crate::telemetry::log::{self, LogSettings};
 use crate::telemetry::metrics::Metrics;
@@ -189,6 +190,13 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
     let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &[]);
     let secrets = Secrets::derive(&settings.system_secrets)?;
     let provider = Provider::new(store, ring, policy, secrets, settings);
+    let notices = Arc::clone(&provider.notices);
+    metrics.count_elsewhere(
+        "backchannel_logout_attempts",
+        "Attempts to tell clients of logouts",
+        "outcome",
+        move || notices.counts(),
+    );
     Ok(Arc::new(provider.with_metrics(metrics)))
 }
 
@@ -227,10 +235,17 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
         let (provider, stop) = (Arc::clone(provider), stop.clone());
         tokio::spawn(async move { purge::run(&provider, &stop).await })
     };
+    let telling = {
+        let (provider, stop) = (Arc::clone(provider), stop.clone());
+        tokio::spawn(async move { notices::run(&provider, &stop).await })
+    };
     ports.serve(settings, provider, stop).await;
-    // It ends with `stop`, as the ports did.
+    // They end with `stop`, as the ports did.
     if purging.await.is_err() {
         tracing::error!("the job that removes what has expired had ended early");
+    }
+    if telling.await.is_err() {
+        tracing::error!("the job that tells clients of logouts had ended early");
     }
     tracing::info!("stopped");
 }

@@ -29,6 +29,7 @@ use crate::seal::{Purpose, open_text, seal_text};
 use crate::world::World;
 
 pub use self::prompt::OidcContext;
+pub(crate) use self::prompt::hint;
 use self::request::Refused;
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;

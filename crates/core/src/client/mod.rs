@@ -5,6 +5,7 @@
 
 mod forms;
 mod lifespan;
+mod logout;
 pub mod metadata;
 mod parsed;
 pub mod patch;

@@ -11,7 +11,7 @@ use crate::params::Params;
 use crate::seal::{Purpose, open_text, seal_text};
 
 /// Names that are one byte in a challenge. The position is the byte: append only.
-const NAMES: [&str; 22] = [
+const NAMES: [&str; 23] = [
     "client_id",
     "redirect_uri",
     "response_type",
@@ -34,6 +34,7 @@ const NAMES: [&str; 22] = [
     "claims_locales",
     "access_type",
     "dpop_jkt",
+    "post_logout_redirect_uri",
 ];
 /// The byte of every other name, which follows in full.
 const OTHER: u8 = 63;
@@ -79,6 +80,17 @@ impl LoginChallenge {
     /// The text for the URL.
     #[must_use]
     pub fn seal(&self, cx: &Cx<'_>) -> String {
+        self.seal_for(cx, Purpose::LoginChallenge)
+    }
+
+    /// Opens what [`Self::seal`] made, whatever its age.
+    #[must_use]
+    pub fn open(cx: &Cx<'_>, text: &str) -> Option<Self> {
+        Self::open_for(cx, Purpose::LoginChallenge, text)
+    }
+
+    /// The same packing for another purpose.
+    pub(crate) fn seal_for(&self, cx: &Cx<'_>, purpose: Purpose) -> String {
         let mut bytes = Vec::with_capacity(320);
         bytes.extend_from_slice(&self.flow.0);
         bytes.push(u8::from(self.known.is_some()));
@@ -90,13 +102,12 @@ impl LoginChallenge {
         for (name, value) in self.params.pairs() {
             put_parameter(&mut bytes, name, value);
         }
-        seal_text(cx.secrets, cx.entropy, Purpose::LoginChallenge, &bytes)
+        seal_text(cx.secrets, cx.entropy, purpose, &bytes)
     }
 
-    /// Opens what [`Self::seal`] made, whatever its age.
-    #[must_use]
-    pub fn open(cx: &Cx<'_>, text: &str) -> Option<Self> {
-        let bytes = open_text(cx.secrets, Purpose::LoginChallenge, text).ok()?;
+    /// Opens what [`Self::seal_for`] made for this purpose, whatever its age.
+    pub(crate) fn open_for(cx: &Cx<'_>, purpose: Purpose, text: &str) -> Option<Self> {
+        let bytes = open_text(cx.secrets, purpose, text).ok()?;
         let mut rest = Reader(&bytes);
         let flow = Id(rest.array()?);
         let known = match rest.array::<1>()? {

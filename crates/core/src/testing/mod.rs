@@ -104,6 +104,8 @@ fn policy() -> Policy {
         login_url: url("/login"),
         registration_url: url("/login"),
         consent_url: url("/consent"),
+        logout_url: url("/logout"),
+        post_logout_url: url("/goodbye"),
         error_url: url("/error"),
         challenge_life: Duration::from_secs(1800),
         session_life: Duration::from_secs(86_400),

@@ -6,4 +6,5 @@ mod administration;
 mod authorize;
 mod database;
 mod information;
+mod logout;
 mod token;

@@ -1,0 +1,118 @@
+//! The background job that tells clients of logouts (Back-Channel Logout).
+//!
+//! Every server claims what is due: the database gives each notice to one of them, for as long as its lease lasts. A
+//! logout at this server wakes the job at once; what other servers left undone is found within seconds.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use claviger_core::context::Timestamp;
+use claviger_core::fault::Failure;
+use claviger_core::logout::notice::{LEASE, Told, tell};
+use claviger_core::port::{NoticeRecord, StoreError};
+use futures_util::future::join_all;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::provider::Provider;
+
+/// Between two looks at the queue, if nothing happens here.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Most notices of one claim. All of them must be told within the lease.
+const BATCH: u32 = 16;
+
+/// What the handlers and the job share.
+#[derive(Debug, Default)]
+pub struct Notices {
+    bell: Notify,
+    counts: [AtomicU64; OUTCOMES.len()],
+}
+
+/// How an attempt may end, as metrics name it.
+const OUTCOMES: [(Told, &str); 4] = [
+    (Told::Delivered, "delivered"),
+    (Told::Unwanted, "unwanted"),
+    (Told::Later, "failed"),
+    (Told::GivenUp, "given_up"),
+];
+
+impl Notices {
+    /// Something was queued.
+    pub fn wake(&self) {
+        self.bell.notify_one();
+    }
+
+    /// How many attempts ended how.
+    #[must_use]
+    pub fn counts(&self) -> Vec<(&'static str, u64)> {
+        let counts = OUTCOMES.iter().zip(&self.counts);
+        counts
+            .map(|((_, name), count)| (*name, count.load(Ordering::Relaxed)))
+            .collect()
+    }
+
+    fn count(&self, told: Told) {
+        let mut counts = OUTCOMES.iter().zip(&self.counts);
+        if let Some((_, count)) = counts.find(|((outcome, _), _)| *outcome == told) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Works until `stop` is cancelled. What is being told then is told again by another server, or after the restart.
+pub(crate) async fn run(provider: &Provider, stop: &CancellationToken) {
+    loop {
+        let bell = provider.notices.bell.notified();
+        let waiting = tokio::time::timeout(INTERVAL, bell);
+        if stop.run_until_cancelled(waiting).await.is_none() {
+            return;
+        }
+        match stop.run_until_cancelled(round(provider)).await {
+            None => return,
+            // Readiness tells it already.
+            Some(Ok(()) | Err(StoreError::NotMigrated)) => {}
+            Some(Err(error)) => tracing::warn!(%error, "logout notices could not be read; trying again later"),
+        }
+    }
+}
+
+/// Tells all that is due.
+async fn round(provider: &Provider) -> Result<(), StoreError> {
+    loop {
+        let now = provider.cx().now;
+        let lease: Timestamp = now.plus(LEASE);
+        let claimed = provider.store.claim_notices(now, lease, BATCH).await?;
+        let is_last = claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+        join_all(claimed.into_iter().map(|notice| tell_one(provider, notice))).await;
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+async fn tell_one(provider: &Provider, notice: NoticeRecord) {
+    let client = notice.client.as_str();
+    match tell(&provider.world(), &notice).await {
+        Ok(told) => {
+            provider.notices.count(told);
+            report(client, notice.attempts, told);
+        }
+        Err(Failure::Store(error)) => tracing::warn!(client, %error, "a logout notice was not settled"),
+        Err(error) => tracing::error!(client, %error, "a logout notice could not be made"),
+    }
+}
+
+fn report(client: &str, attempts: u32, told: Told) {
+    match told {
+        Told::Delivered => tracing::debug!(client, "a client was told of a logout"),
+        Told::Unwanted => tracing::debug!(client, "a client has no back-channel logout address any more"),
+        Told::Later => tracing::info!(client, attempts, "a client could not be told of a logout; trying again"),
+        Told::GivenUp => {
+            tracing::warn!(
+                client,
+                attempts,
+                "a client was not told of a logout; check its backchannel_logout_uri"
+            );
+        }
+    }
+}
