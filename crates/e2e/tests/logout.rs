@@ -24,7 +24,10 @@ mod rp_initiated_logout {
         let asked = question(&server, &challenge).await;
         assert_eq!(asked.status, 200, "{}", asked.text());
         let asked = asked.json();
-        assert_eq!((&asked["subject"], &asked["rp_initiated"]), (&json!(SUBJECT), &json!(true)));
+        assert_eq!(
+            (&asked["subject"], &asked["rp_initiated"]),
+            (&json!(SUBJECT), &json!(true))
+        );
         assert_eq!(text(&asked, "sid"), visit.sid());
         assert_eq!(asked["client"]["client_id"], visit.flow.client_id.as_str());
         assert!(text(&asked, "request_url").starts_with("/oauth2/sessions/logout?"));
@@ -41,7 +44,10 @@ mod rp_initiated_logout {
     async fn a_logout_request_may_be_posted() {
         let (_database, server) = server().await;
         let mut visit = Visit::begin(&server, &json!({})).await;
-        let form = [("id_token_hint", visit.id_token.as_str()), ("post_logout_redirect_uri", GOODBYE)];
+        let form = [
+            ("id_token_hint", visit.id_token.as_str()),
+            ("post_logout_redirect_uri", GOODBYE),
+        ];
         let request = Request::post(&server.public("/oauth2/sessions/logout")).form(&form);
         let answer = visit.flow.http.send(request).await;
         let challenge = claviger_e2e::flow::challenge(&answer, "logout_challenge");
@@ -55,7 +61,10 @@ mod rp_initiated_logout {
         let mut visit = Visit::begin(&server, &json!({})).await;
         let challenge = visit.challenge(&server, &[]).await;
         let asked = question(&server, &challenge).await.json();
-        assert_eq!((&asked["rp_initiated"], &asked["client"]), (&json!(false), &json!(null)));
+        assert_eq!(
+            (&asked["rp_initiated"], &asked["client"]),
+            (&json!(false), &json!(null))
+        );
         let accepted = decide(&server, "accept", &challenge).await.json();
         let verifier = text(&accepted, "redirect_to");
         // Another browser cannot end the session.
@@ -88,7 +97,12 @@ mod rp_initiated_logout {
         // Its name alone is no proof.
         visit.challenge(&server, &[("client_id", &named)]).await;
         let hint = visit.id_token.clone();
-        let answer = visit.ask(&server, &[("id_token_hint", &hint), ("post_logout_redirect_uri", GOODBYE)]).await;
+        let answer = visit
+            .ask(
+                &server,
+                &[("id_token_hint", &hint), ("post_logout_redirect_uri", GOODBYE)],
+            )
+            .await;
         assert_eq!(answer.header("location"), GOODBYE);
         assert!(!visit.is_logged_in().await);
     }
@@ -105,7 +119,10 @@ mod rp_initiated_logout {
             vec![("id_token_hint", forged.as_str())],
             vec![("id_token_hint", "not a token")],
             vec![("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", evil)],
-            vec![("id_token_hint", hint.as_str()), ("client_id", other.flow.client_id.as_str())],
+            vec![
+                ("id_token_hint", hint.as_str()),
+                ("client_id", other.flow.client_id.as_str()),
+            ],
             vec![("client_id", id.as_str()), ("post_logout_redirect_uri", evil)],
             vec![("client_id", "nobody")],
             vec![("post_logout_redirect_uri", GOODBYE)],
@@ -150,10 +167,20 @@ mod front_channel_logout {
         let answer = visit.agree(&server, &challenge).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("iss", &server.public("/")).append_pair("sid", &visit.sid());
+        query
+            .append_pair("iss", &server.public("/"))
+            .append_pair("sid", &visit.sid());
         let framed = format!("{uri}&{}", query.finish()).replace('&', "&#38;");
-        assert!(answer.text().contains(&format!("<iframe src=\"{framed}\"")), "{}", answer.text());
-        assert!(answer.text().contains(&format!("href=\"{GOODBYE}\"")), "{}", answer.text());
+        assert!(
+            answer.text().contains(&format!("<iframe src=\"{framed}\"")),
+            "{}",
+            answer.text()
+        );
+        assert!(
+            answer.text().contains(&format!("href=\"{GOODBYE}\"")),
+            "{}",
+            answer.text()
+        );
         let policy = answer.header("content-security-policy");
         assert!(policy.contains("frame-src http://127.0.0.1:9010"), "{policy}");
         assert!(!visit.is_logged_in().await);
@@ -195,7 +222,10 @@ mod back_channel_logout {
             "{metrics}"
         );
         server.stop();
-        assert_eq!((first.forms().len(), second.forms().len(), stranger.forms().len()), (1, 1, 0));
+        assert_eq!(
+            (first.forms().len(), second.forms().len(), stranger.forms().len()),
+            (1, 1, 0)
+        );
     }
 
     #[tokio::test]
@@ -205,7 +235,10 @@ mod back_channel_logout {
         let login = json!({"subject": SUBJECT});
         let more = json!({"backchannel_logout_uri": client.url()});
         let visit = Visit::begin_with(&server, &more, &login).await;
-        let parameters = [("id_token_hint", visit.id_token.as_str()), ("post_logout_redirect_uri", GOODBYE)];
+        let parameters = [
+            ("id_token_hint", visit.id_token.as_str()),
+            ("post_logout_redirect_uri", GOODBYE),
+        ];
         for _ in 0..2 {
             let answer = Http::new().get(&url(&server, &parameters)).await;
             assert_eq!(answer.header("location"), GOODBYE);

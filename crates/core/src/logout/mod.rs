@@ -15,6 +15,8 @@ mod challenge;
 mod end;
 pub mod notice;
 mod request;
+#[cfg(test)]
+mod tests;
 
 use self::challenge::LogoutChallenge;
 use self::end::Ending;

@@ -17,7 +17,10 @@ async fn d27_a_logout_token_has_a_subject_an_end_and_its_own_type() {
     visit.agree(&server, &challenge).await;
     let token = told(&client, 1).await.remove(0);
     let (head, body) = (header(&token), claims(&token));
-    assert_eq!((&head["typ"], &head["alg"]), (&json!("logout+jwt"), &header(&hint)["alg"]));
+    assert_eq!(
+        (&head["typ"], &head["alg"]),
+        (&json!("logout+jwt"), &header(&hint)["alg"])
+    );
     assert_eq!(body["iss"], server.public("/"));
     assert_eq!(body["sub"], SUBJECT);
     assert_eq!(body["aud"], json!([visit.flow.client_id]));
@@ -25,7 +28,10 @@ async fn d27_a_logout_token_has_a_subject_an_end_and_its_own_type() {
     let (issued, expires) = (body["iat"].as_i64().unwrap(), body["exp"].as_i64().unwrap());
     assert!(expires > issued && expires <= issued + 120, "{body}");
     assert!(!text(&body, "jti").is_empty());
-    assert_eq!(body["events"], json!({"http://schemas.openid.net/event/backchannel-logout": {}}));
+    assert_eq!(
+        body["events"],
+        json!({"http://schemas.openid.net/event/backchannel-logout": {}})
+    );
     assert!(body.get("nonce").is_none(), "{body}");
 }
 
@@ -58,7 +64,10 @@ async fn d29_a_client_that_only_names_itself_may_ask_for_a_logout() {
     ];
     let challenge = visit.challenge(&server, &parameters).await;
     let asked = question(&server, &challenge).await.json();
-    assert_eq!((&asked["rp_initiated"], &asked["client"]["client_id"]), (&json!(true), &json!(id)));
+    assert_eq!(
+        (&asked["rp_initiated"], &asked["client"]["client_id"]),
+        (&json!(true), &json!(id))
+    );
     let goodbye = format!("{GOODBYE}?state=mine");
     let answer = visit.agree(&server, &challenge).await;
     assert_eq!(answer.header("location"), goodbye);
@@ -77,7 +86,10 @@ async fn d30_a_rejected_logout_stays_rejected_and_a_used_one_leads_to_an_absolut
     let rejected = visit.challenge(&server, &[("id_token_hint", &hint)]).await;
     let early = text(&decide(&server, "accept", &rejected).await.json(), "redirect_to");
     assert_eq!(decide(&server, "reject", &rejected).await.status, 204);
-    for answer in [question(&server, &rejected).await, decide(&server, "accept", &rejected).await] {
+    for answer in [
+        question(&server, &rejected).await,
+        decide(&server, "accept", &rejected).await,
+    ] {
         assert_eq!(answer.status, 404, "{}", answer.text());
         assert_eq!(answer.error(), "Unable to locate the resource");
     }
