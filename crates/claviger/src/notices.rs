@@ -18,6 +18,8 @@ use crate::provider::Provider;
 
 /// Between two looks at the queue, if nothing happens here.
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Before the next look when the database did not answer.
+const PAUSE: Duration = Duration::from_secs(60);
 /// Most notices of one claim. All of them must be told within the lease.
 const BATCH: u32 = 16;
 
@@ -71,7 +73,10 @@ pub(crate) async fn run(provider: &Provider, stop: &CancellationToken) {
             None => return,
             // Readiness tells it already.
             Some(Ok(()) | Err(StoreError::NotMigrated)) => {}
-            Some(Err(error)) => tracing::warn!(%error, "logout notices could not be read; trying again later"),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "logout notices could not be read; trying again later");
+                stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+            }
         }
     }
 }

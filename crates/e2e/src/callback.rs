@@ -11,7 +11,13 @@ use crate::ports;
 #[derive(Debug)]
 pub struct Callback {
     port: u16,
-    received: Arc<Mutex<Vec<String>>>,
+    received: Arc<Mutex<Received>>,
+}
+
+#[derive(Debug, Default)]
+struct Received {
+    forms: Vec<String>,
+    visits: Vec<String>,
 }
 
 impl Default for Callback {
@@ -26,7 +32,7 @@ impl Callback {
     pub fn listen() -> Self {
         let port = ports::free();
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-        let received = Arc::new(Mutex::new(Vec::new()));
+        let received = Arc::new(Mutex::new(Received::default()));
         let kept = Arc::clone(&received);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -47,21 +53,29 @@ impl Callback {
     /// The bodies of the forms that were posted to it.
     #[must_use]
     pub fn forms(&self) -> Vec<String> {
-        self.received.lock().unwrap().clone()
+        self.received.lock().unwrap().forms.clone()
+    }
+
+    /// The paths and queries that were read from it.
+    #[must_use]
+    pub fn visits(&self) -> Vec<String> {
+        self.received.lock().unwrap().visits.clone()
     }
 }
 
-fn answer(stream: TcpStream, kept: &Mutex<Vec<String>>) -> Option<()> {
+fn answer(stream: TcpStream, kept: &Mutex<Received>) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
     let mut length = 0;
-    let mut method = String::new();
+    let (mut method, mut target) = (String::new(), String::new());
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line).ok()? == 0 {
             return None;
         }
         if method.is_empty() {
-            method = line.split(' ').next()?.to_owned();
+            let mut words = line.split(' ');
+            method = words.next()?.to_owned();
+            target = words.next()?.to_owned();
         }
         if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
             length = value.trim().parse().ok()?;
@@ -73,7 +87,9 @@ fn answer(stream: TcpStream, kept: &Mutex<Vec<String>>) -> Option<()> {
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
     if method == "POST" {
-        kept.lock().unwrap().push(String::from_utf8(body).ok()?);
+        kept.lock().unwrap().forms.push(String::from_utf8(body).ok()?);
+    } else {
+        kept.lock().unwrap().visits.push(target);
     }
     let page = "<title>Landed</title><p id=landed>Back at the application.";
     let head = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nConnection: close\r\nContent-Length:";

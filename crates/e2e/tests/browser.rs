@@ -29,6 +29,7 @@ impl Scene {
                 "client_name": "Photo prints", "client_secret": "a-secret-of-this-test",
                 "grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"],
                 "scope": "openid offline photos", "redirect_uris": [callback.url()],
+                "post_logout_redirect_uris": [callback.url()],
             }))
             .await;
         let flow = Flow::of(&server, &client)
@@ -339,5 +340,31 @@ async fn a_challenge_that_was_used_sends_the_person_round_again() {
     let again = answer.json()["redirect_to"].as_str().unwrap().to_owned();
     assert!(again.starts_with(&scene.server.public("/")), "absolute: {again}");
     scene.browser.open(&again).await;
+    scene.at_login().await;
+}
+
+#[tokio::test]
+async fn a_person_logs_out_and_is_asked_to_log_in_again() {
+    let scene = Scene::set().await;
+    let landed = scene.first_visit().await;
+    let hint = scene.id_token(&landed).await;
+    let goodbye = scene.callback.url();
+    let parameters = [
+        ("id_token_hint", hint.as_str()),
+        ("post_logout_redirect_uri", &goodbye),
+        ("state", "after-the-logout"),
+    ];
+    let address = claviger_e2e::logout::url(&scene.server, &parameters);
+    let page = format!("{}/logout", scene.app.url());
+    scene.browser.open(&address).await;
+    scene.browser.wait_for(&page).await;
+    scene.browser.click("#accept").await;
+    let landed = scene.landed().await;
+    assert_eq!(
+        parameter(&landed, "state").as_deref(),
+        Some("after-the-logout"),
+        "{landed}"
+    );
+    scene.open(&scene.flow).await;
     scene.at_login().await;
 }

@@ -51,7 +51,8 @@ impl Dev {
         let metadata = json!({
             "client_name": "First app", "client_secret": "first-app-secret", "scope": "openid offline",
             "grant_types": ["authorization_code", "refresh_token"], "redirect_uris": [callback.url()],
-            "post_logout_redirect_uris": [callback.url()],
+            "post_logout_redirect_uris": [callback.url()], "frontchannel_logout_uri": callback.url(),
+            "backchannel_logout_uri": callback.url(),
         });
         let url = format!("http://127.0.0.1:{}/admin/clients", self.admin);
         let answer = Http::new().send(Request::post(&url).json(&metadata)).await;
@@ -69,6 +70,43 @@ impl Dev {
             ("state", "state-of-dev-mode"),
         ]);
         format!("http://127.0.0.1:{}/oauth2/auth?{}", self.public, query.finish())
+    }
+
+    /// Logs out by the sample page, and by way of the page that frames the application's address.
+    async fn log_out(&self, browser: &Browser, id_token: &str, callback: &Callback) {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs([
+            ("id_token_hint", id_token),
+            ("post_logout_redirect_uri", &callback.url()),
+        ]);
+        let address = format!(
+            "http://127.0.0.1:{}/oauth2/sessions/logout?{}",
+            self.public,
+            query.finish()
+        );
+        browser.open(&address).await;
+        assert!(
+            browser.text().await.contains("ada@example.com"),
+            "{}",
+            browser.text().await
+        );
+        browser.click("button[value=reject]").await;
+        assert!(
+            browser.text().await.contains("still logged in"),
+            "{}",
+            browser.text().await
+        );
+        browser.open(&address).await;
+        browser.click("button[value=accept]").await;
+        browser.wait_for(&callback.url()).await;
+        let framed = callback.visits();
+        assert!(
+            framed
+                .iter()
+                .any(|visit| visit.contains("?iss=") && visit.contains("&sid=")),
+            "{framed:?}"
+        );
+        assert_eq!(claviger_e2e::logout::told(callback, 1).await.len(), 1);
     }
 
     /// Redeems a code for tokens.
@@ -187,6 +225,10 @@ async fn the_sample_pages_log_a_person_in_and_out() {
         tokens["refresh_token"].is_string(),
         "every scope is ticked at first: {tokens}"
     );
+    dev.log_out(&browser, tokens["id_token"].as_str().unwrap(), &callback)
+        .await;
+    browser.open(&address).await;
+    browser.element("#name").await;
 }
 
 #[tokio::test]
