@@ -54,7 +54,8 @@ async fn consent(world: &World<'_>, grant: GrantRecord) -> Result<Option<GivenCo
     let Some(client) = world.client(&grant.client_id, Freshness::ProvedByWrite).await? else {
         return Ok(None);
     };
-    let consented = Consented::open(&world.cx, &grant)?;
+    // One that was sealed under a secret that is gone can still be ended, so it is listed with what its row says.
+    let consented = Consented::open(&world.cx, &grant).unwrap_or_default();
     let asked = consented.asked.unwrap_or_default();
     let params = Params::parse(asked.request.as_bytes())?;
     let request = ConsentRequest {
@@ -163,6 +164,19 @@ mod tests {
         assert_eq!(given.request.acr, "2");
         let none = now(consents(&desk.world(), &of("bob", desk.cx().now))).expect("the store answers");
         assert!(none.is_empty());
+    }
+
+    #[test]
+    fn a_consent_under_a_secret_that_is_gone_is_listed_so_that_it_can_be_ended() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let lost = GrantRecord {
+            sealed: b"sealed under another secret".to_vec(),
+            ..desk.consent(&client, "openid", &Consented::default())
+        };
+        desk.code(&lost, None);
+        let given = now(consents(&desk.world(), &of("alice", desk.cx().now))).expect("the store answers");
+        assert_eq!((given.len(), &given[0].scope), (1, &lost.scope));
     }
 
     #[test]

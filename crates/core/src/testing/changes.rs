@@ -93,6 +93,26 @@ impl State {
                 self.revoke(|grant| grant.id == id);
                 Ok(())
             }
+            Change::RevokeAccess(id) => {
+                self.access.remove(&id);
+                Ok(())
+            }
+            Change::EndSession(id) => {
+                self.sessions.remove(&id);
+                Ok(())
+            }
+            Change::RevokeGrants { .. }
+            | Change::EndGrant(_)
+            | Change::EndSessions { .. }
+            | Change::Logout { .. }
+            | Change::RescheduleNotice { .. } => self.end(change),
+            other => self.administer(other),
+        }
+    }
+
+    /// Consents, logins and notices.
+    fn end(&mut self, change: Change) -> Result<(), Lost> {
+        match change {
             Change::RevokeGrants { subject, client } => {
                 let is_theirs =
                     |grant: &GrantRecord| client.as_deref().is_none_or(|client| client == &*grant.client_id);
@@ -102,14 +122,6 @@ impl State {
             Change::EndGrant(id) => {
                 self.revoke(|grant| grant.id == id && grant.remembered_until.is_none());
                 self.ended.insert(id);
-                Ok(())
-            }
-            Change::RevokeAccess(id) => {
-                self.access.remove(&id);
-                Ok(())
-            }
-            Change::EndSession(id) => {
-                self.sessions.remove(&id);
                 Ok(())
             }
             Change::EndSessions { subject } => {
@@ -127,7 +139,7 @@ impl State {
                 notice.due_at = due_at;
                 Ok(())
             }
-            other => self.administer(other),
+            other => panic!("{other:?} is no end"),
         }
     }
 

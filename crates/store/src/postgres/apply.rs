@@ -64,12 +64,8 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             session,
             issue,
         } => {
-            let mut values = moved(flow, *seen);
-            values.extend(session_values(session.as_ref()));
-            values.extend(grant_values(issue.as_ref().map(|(grant, _)| &**grant)));
-            values.extend(code_values(issue.as_ref().map(|(_, code)| code)));
-            values.extend(values![issue.as_ref().map(|(grant, _)| grant.skipped)]);
-            predicate(&all.advance_with, values)
+            let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
+            predicate(&all.advance_with, moved_with(flow, *seen, session.as_ref(), issue))
         }
         Change::Redeem {
             code,
@@ -145,6 +141,21 @@ fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>>
 /// `$1` to `$5` of both ways to advance a flow.
 fn moved(flow: &FlowRecord, seen: i64) -> Vec<Value<'_>> {
     values![uuid(flow.id), flow.step as i16, seen, &flow.sealed, flow.expires_at.0]
+}
+
+/// All of a step that does more than move.
+fn moved_with<'a>(
+    flow: &'a FlowRecord,
+    seen: i64,
+    session: Option<&'a SessionChange>,
+    issue: Option<(&'a GrantRecord, &'a CodeRecord)>,
+) -> Vec<Value<'a>> {
+    let mut values = moved(flow, seen);
+    values.extend(session_values(session));
+    values.extend(grant_values(issue.map(|(grant, _)| grant)));
+    values.extend(code_values(issue.map(|(_, code)| code)));
+    values.extend(values![issue.map(|(grant, _)| grant.skipped)]);
+    values
 }
 
 /// `$6` to `$14`.

@@ -23,17 +23,8 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             session,
             issue,
         } => {
-            if !advance(connection, flow, *seen)? {
-                return Ok(Outcome::LostRace);
-            }
-            if let Some(session) = session {
-                change_session(connection, session)?;
-            }
-            if let Some((grant, code)) = issue {
-                put_grant(connection, grant)?;
-                put_code(connection, code)?;
-            }
-            Ok(Outcome::Applied)
+            let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
+            advance_with(connection, (flow, *seen), session.as_ref(), issue)
         }
         Change::Redeem {
             code,
@@ -61,11 +52,7 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             run(connection, statements::REVOKE_GRANT, [id.0])?;
             always(connection, statements::REMOVE_ENDLESS, [id.0])
         }
-        Change::EndGrant(id) => {
-            run(connection, statements::KEEP_MEMORY, [id.0])?;
-            run(connection, statements::REVOKE_UNREMEMBERED, [id.0])?;
-            always(connection, statements::REMOVE_ENDLESS, [id.0])
-        }
+        Change::EndGrant(id) => end_grant(connection, *id),
         Change::RevokeGrants { subject, client } => {
             run(connection, statements::REMOVE_ENDLESS_OF, params![subject, client])?;
             always(connection, statements::REVOKE_GRANTS, params![subject, client])
@@ -153,6 +140,25 @@ fn advance(connection: &Connection, flow: &FlowRecord, seen: i64) -> Result<bool
     Ok(run(connection, statements::ADVANCE, params)? > 0)
 }
 
+fn advance_with(
+    connection: &Connection,
+    (flow, seen): (&FlowRecord, i64),
+    session: Option<&SessionChange>,
+    issue: Option<(&GrantRecord, &CodeRecord)>,
+) -> Result<Outcome> {
+    if !advance(connection, flow, seen)? {
+        return Ok(Outcome::LostRace);
+    }
+    if let Some(session) = session {
+        change_session(connection, session)?;
+    }
+    if let Some((grant, code)) = issue {
+        put_grant(connection, grant)?;
+        put_code(connection, code)?;
+    }
+    Ok(Outcome::Applied)
+}
+
 fn change_session(connection: &Connection, change: &SessionChange) -> Result<()> {
     match change {
         SessionChange::Put(session) => put_session(connection, session),
@@ -161,6 +167,13 @@ fn change_session(connection: &Connection, change: &SessionChange) -> Result<()>
         }
         SessionChange::End(id) => run(connection, statements::END_SESSION, [id.0]).map(drop),
     }
+}
+
+/// What is remembered keeps its row, without tokens.
+fn end_grant(connection: &Connection, id: Id) -> Result<Outcome> {
+    run(connection, statements::KEEP_MEMORY, [id.0])?;
+    run(connection, statements::REVOKE_UNREMEMBERED, [id.0])?;
+    always(connection, statements::REMOVE_ENDLESS, [id.0])
 }
 
 fn log_out(
