@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use claviger_e2e::client::parameter;
-use claviger_e2e::flow::{REDIRECT_URI, challenge, text};
+use claviger_e2e::flow::{REDIRECT_URI, SUBJECT, challenge, text};
+use claviger_e2e::logout::Visit;
 use claviger_e2e::{Database, Flow, Server, reference_app};
 use ory_hydra_client::apis::configuration::Configuration;
 use ory_hydra_client::apis::{Error, jwk_api, metadata_api, o_auth2_api as api, oidc_api};
@@ -181,4 +182,48 @@ async fn the_crate_manages_keys_and_reads_health() {
         metadata_api::is_alive(&admin).await.unwrap().status,
         Some("ok".to_owned())
     );
+}
+
+#[tokio::test]
+async fn the_crate_is_the_logout_app_and_ends_sessions() {
+    let (_database, server) = claviger_e2e::logout::server().await;
+    let admin = configuration(&server.admin(""));
+    let mut visit = Visit::begin(&server, &json!({})).await;
+    let given = api::list_o_auth2_consent_sessions(&admin, SUBJECT, Some(10), None, None).await;
+    let given = given.unwrap().remove(0);
+    assert_eq!(given.remember, Some(true));
+    let asked = given.consent_request.unwrap();
+    assert_eq!(
+        asked.client.unwrap().client_id.as_deref(),
+        Some(visit.flow.client_id.as_str())
+    );
+
+    let hint = visit.id_token.clone();
+    let rejected = visit.challenge(&server, &[("id_token_hint", &hint)]).await;
+    api::reject_o_auth2_logout_request(&admin, &rejected).await.unwrap();
+    let unknown = api::get_o_auth2_logout_request(&admin, &rejected).await.unwrap_err();
+    assert_eq!(status(unknown), 404);
+    let challenge = visit.challenge(&server, &[("id_token_hint", &hint)]).await;
+    let asked = api::get_o_auth2_logout_request(&admin, &challenge).await.unwrap();
+    assert_eq!(
+        (asked.subject.as_deref(), asked.rp_initiated),
+        (Some(SUBJECT), Some(true))
+    );
+    assert_eq!(asked.sid, Some(visit.sid()));
+    let accepted = api::accept_o_auth2_logout_request(&admin, &challenge).await.unwrap();
+    visit.flow.http.get(&accepted.redirect_to).await;
+    assert!(!visit.is_logged_in().await);
+
+    let (sid, all) = (visit.sid(), Some(true));
+    api::revoke_o_auth2_login_sessions(&admin, None, Some(&sid))
+        .await
+        .unwrap();
+    api::revoke_o_auth2_login_sessions(&admin, Some(SUBJECT), None)
+        .await
+        .unwrap();
+    api::revoke_o_auth2_consent_sessions(&admin, Some(SUBJECT), None, None, all)
+        .await
+        .unwrap();
+    let none = api::list_o_auth2_consent_sessions(&admin, SUBJECT, None, None, None).await;
+    assert!(none.unwrap().is_empty());
 }
