@@ -31,12 +31,7 @@ pub struct Notices {
 }
 
 /// How an attempt may end, as metrics name it.
-const OUTCOMES: [(Told, &str); 4] = [
-    (Told::Delivered, "delivered"),
-    (Told::Unwanted, "unwanted"),
-    (Told::Later, "failed"),
-    (Told::GivenUp, "given_up"),
-];
+const OUTCOMES: [&str; 4] = ["delivered", "unwanted", "failed", "given_up"];
 
 impl Notices {
     /// Something was queued.
@@ -49,13 +44,19 @@ impl Notices {
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
         let counts = OUTCOMES.iter().zip(&self.counts);
         counts
-            .map(|((_, name), count)| (*name, count.load(Ordering::Relaxed)))
+            .map(|(name, count)| (*name, count.load(Ordering::Relaxed)))
             .collect()
     }
 
     fn count(&self, told: Told) {
+        let outcome = match told {
+            Told::Delivered => "delivered",
+            Told::Unwanted => "unwanted",
+            Told::Later(_) => "failed",
+            Told::GivenUp(_) => "given_up",
+        };
         let mut counts = OUTCOMES.iter().zip(&self.counts);
-        if let Some((_, count)) = counts.find(|((outcome, _), _)| *outcome == told) {
+        if let Some((_, count)) = counts.find(|(name, _)| **name == outcome) {
             count.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -111,13 +112,29 @@ fn report(client: &str, attempts: u32, told: Told) {
     match told {
         Told::Delivered => tracing::debug!(client, "a client was told of a logout"),
         Told::Unwanted => tracing::debug!(client, "a client has no back-channel logout address any more"),
-        Told::Later => tracing::info!(client, attempts, "a client could not be told of a logout; trying again"),
-        Told::GivenUp => {
-            tracing::warn!(
-                client,
-                attempts,
-                "a client was not told of a logout; check its backchannel_logout_uri"
-            );
+        Told::Later(why) => {
+            tracing::info!(client, attempts, %why, "a client could not be told of a logout; trying again");
         }
+        Told::GivenUp(why) => {
+            tracing::warn!(client, attempts, %why, "a client was not told of a logout; check its backchannel_logout_uri");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use claviger_core::logout::notice::Unheard;
+
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_counted_under_its_name() {
+        let notices = Notices::default();
+        let why = Unheard::Status(503);
+        for told in [Told::Delivered, Told::Later(why), Told::Later(why), Told::GivenUp(why)] {
+            notices.count(told);
+        }
+        let expected = [("delivered", 1), ("unwanted", 0), ("failed", 2), ("given_up", 1)];
+        assert_eq!(notices.counts(), expected);
     }
 }

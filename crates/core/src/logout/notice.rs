@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{FetchFailed, Outgoing};
 use crate::port::{Change, Freshness, NoticeRecord, Outcome};
 use crate::world::World;
 
@@ -35,9 +35,20 @@ pub enum Told {
     /// The client does not want to be told any more.
     Unwanted,
     /// It is tried again.
-    Later,
+    Later(Unheard),
     /// It was tried for too long.
-    GivenUp,
+    GivenUp(Unheard),
+}
+
+/// Why a client does not know yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unheard {
+    /// The client, or somebody in its place, answered something else than 200.
+    #[error("it answered with status {0} instead of 200")]
+    Status(u16),
+    /// There was no answer.
+    #[error(transparent)]
+    Failed(#[from] FetchFailed),
 }
 
 /// Tells one client, and writes down how that went. The notice must have been claimed.
@@ -45,19 +56,17 @@ pub enum Told {
 /// # Errors
 /// If the database or the key does not answer: the notice is claimed again when its lease is over.
 pub async fn tell(world: &World<'_>, notice: &NoticeRecord) -> Result<Told, Failure> {
-    let told = match attempt(world, notice).await? {
-        None => Told::Unwanted,
-        Some(true) => Told::Delivered,
-        Some(false) if again_at(&world.cx, notice) < notice.expires_at => Told::Later,
-        Some(false) => Told::GivenUp,
+    let again = again_at(&world.cx, notice);
+    let (told, due_at) = match attempt(world, notice).await? {
+        None => (Told::Unwanted, Timestamp::NEVER),
+        Some(Ok(())) => (Told::Delivered, Timestamp::NEVER),
+        Some(Err(why)) if again < notice.expires_at => (Told::Later(why), again),
+        Some(Err(why)) => (Told::GivenUp(why), Timestamp::NEVER),
     };
     let change = Change::RescheduleNotice {
         id: notice.id,
         attempts: notice.attempts,
-        due_at: match told {
-            Told::Later => again_at(&world.cx, notice),
-            _ => Timestamp::NEVER,
-        },
+        due_at,
     };
     match world.store.apply(change).await? {
         Outcome::Applied | Outcome::LostRace => Ok(told),
@@ -65,7 +74,7 @@ pub async fn tell(world: &World<'_>, notice: &NoticeRecord) -> Result<Told, Fail
 }
 
 /// Whether the client took the news; none if it has no address for them.
-async fn attempt(world: &World<'_>, notice: &NoticeRecord) -> Result<Option<bool>, Failure> {
+async fn attempt(world: &World<'_>, notice: &NoticeRecord) -> Result<Option<Result<(), Unheard>>, Failure> {
     let client = world.client(&notice.client, Freshness::Latest).await?;
     let Some(uri) = client.as_deref().and_then(|client| client.backchannel_logout_uri()) else {
         return Ok(None);
@@ -74,8 +83,9 @@ async fn attempt(world: &World<'_>, notice: &NoticeRecord) -> Result<Option<bool
     let request = Outgoing::post_form(uri, &[("logout_token", &token)]);
     // §2.8: 200, and 204 from frameworks that answer it in its place.
     Ok(Some(match world.fetch.fetch(request).await {
-        Ok(answer) => matches!(answer.status, 200 | 204),
-        Err(_) => false,
+        Ok(answer) if matches!(answer.status, 200 | 204) => Ok(()),
+        Ok(answer) => Err(Unheard::Status(answer.status)),
+        Err(failed) => Err(failed.into()),
     }))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::answer::{accept, read, reject};
-use super::notice::{LEASE, PATIENCE, Told, tell};
+use super::notice::{LEASE, PATIENCE, Told, Unheard, tell};
 use super::*;
 use crate::client::Client;
 use crate::consented::Consented;
@@ -316,7 +316,7 @@ mod back_channel_logout_2 {
         visit.desk.network.publish(TOLD_AT, 503, "");
         let began = visit.desk.cx().now;
         let mut pauses = Vec::new();
-        while visit.tell(&notice) == Told::Later {
+        while visit.tell(&notice) == Told::Later(Unheard::Status(503)) {
             let due = visit.desk.store.state().notices[&notice.id].due_at;
             let pause = due.seconds_since(visit.desk.cx().now);
             pauses.push(pause);
