@@ -178,6 +178,7 @@ impl Stage {
             seen,
             session: None,
             issue: Some((Arc::new(grant), code)),
+            client: None,
         })
         .await;
     }

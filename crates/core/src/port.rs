@@ -324,7 +324,8 @@ pub enum Change {
         /// The flow; its version is ignored.
         flow: FlowRecord,
     },
-    /// Move a flow forward, together with all that happens at that step. Predicate: the flow has the version `seen`.
+    /// Move a flow forward, together with all that happens at that step. Predicates: the flow has the version `seen`; if
+    /// the decision relied on the client, that still has the version that was seen.
     Advance {
         /// The flow as it shall be; its version is `seen + 1`.
         flow: FlowRecord,
@@ -335,6 +336,8 @@ pub enum Change {
         /// The grant and its code. Earlier remembered grants of the same subject and client are forgotten if the new one
         /// is remembered (their tokens live on).
         issue: Option<(Arc<GrantRecord>, CodeRecord)>,
+        /// The client; none if nothing depends on it, as when the person refuses.
+        client: Option<ClientProof>,
     },
     /// Consume a code and insert its tokens. Predicates: the code is unused, its grant exists, the client still has
     /// the version that was seen.

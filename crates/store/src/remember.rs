@@ -169,7 +169,12 @@ impl Touched {
         let (client, ids) = match change {
             Change::Issue { client, .. } => (Some(client.id.clone()), [None, None]),
             Change::AnswerLogin { flow } => (None, row(&flow.id)),
-            Change::Advance { flow, issue, .. } => (None, [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)]),
+            Change::Advance {
+                flow, issue, client, ..
+            } => (
+                client.as_ref().map(|client| client.id.clone()),
+                [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)],
+            ),
             Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
             Change::BurnCode { code, .. } => (None, row(code)),
             Change::Rotate { old, client, .. } => (Some(client.id.clone()), row(old)),
@@ -181,7 +186,7 @@ impl Touched {
         };
         let proof = matches!(
             change,
-            Change::Issue { .. } | Change::Redeem { .. } | Change::Rotate { .. }
+            Change::Issue { .. } | Change::Advance { .. } | Change::Redeem { .. } | Change::Rotate { .. }
         );
         Self {
             client,

@@ -25,6 +25,7 @@ use crate::context::{Cx, Id};
 use crate::fault::Failure;
 pub use crate::flow::mark::Stage;
 use crate::params::Params;
+use crate::port::Freshness;
 use crate::seal::{Purpose, open_text, seal_text};
 use crate::world::World;
 
@@ -32,6 +33,10 @@ pub use self::prompt::OidcContext;
 use self::request::Refused;
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;
+
+/// One try on remembered facts, then these on the latest ones. Only a write proves what is remembered, so whatever is
+/// answered without one, refusals above all, is decided on the latest facts.
+const TRIES: [Freshness; 3] = [Freshness::ProvedByWrite, Freshness::Latest, Freshness::Latest];
 
 /// What the browser showed besides the request.
 #[derive(Clone, Debug, Default)]

@@ -13,6 +13,7 @@ use super::state::{FlowState, is_expired, removal};
 use super::{Unanswerable, request_url, with_parameter};
 use crate::authorize::OidcContext;
 use crate::client::Client;
+use crate::context::Policy;
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
@@ -125,7 +126,7 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
         skip: asked.handle.skip,
         subject: login.subject.clone(),
         oidc_context: OidcContext::of(&params),
-        client: client(world, &asked.state).await?,
+        client: client(world, &asked.state, Freshness::ProvedByWrite).await?,
         request_url: request_url(world, &params),
         session_id: known.map_or(asked.record.id, |known| known.id).to_string(),
         acr: login.acr.clone().unwrap_or_default(),
@@ -166,9 +167,14 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
         if is_expired(&world.cx, asked.record.id) {
             return Ok(request_url(world, &asked.state.params()?));
         }
+        let mut proof = None;
         if let ConsentAnswer::Accepted(accepted) = &answer {
-            let client = client(world, &asked.state).await?;
-            may_grant(world, &client, accepted)?;
+            let client = client(world, &asked.state, freshness).await?;
+            match may_grant(world.cx.policy, &client, accepted) {
+                Err(_) if freshness == Freshness::ProvedByWrite => continue,
+                judged => judged?,
+            }
+            proof = Some(client.proof());
         }
         let state = asked.state.consented(answer.clone(), asked.handle.asked);
         let change = Change::Advance {
@@ -182,6 +188,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             seen: asked.record.version,
             session: None,
             issue: None,
+            client: proof,
         };
         if world.store.apply(change).await? == Outcome::Applied {
             return Ok(onward(world, &asked.record));
@@ -209,10 +216,10 @@ async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result
     })
 }
 
-async fn client(world: &World<'_>, state: &FlowState) -> Result<Arc<Client>, Unanswerable> {
+async fn client(world: &World<'_>, state: &FlowState, freshness: Freshness) -> Result<Arc<Client>, Unanswerable> {
     let params = state.params()?;
     let id = params.get("client_id").unwrap_or_default();
-    let client = world.client(id, Freshness::ProvedByWrite).await?;
+    let client = world.client(id, freshness).await?;
     client.ok_or(Unanswerable::Unknown)
 }
 
@@ -224,11 +231,11 @@ fn accepted_login(state: &FlowState) -> Result<&LoginAccepted, Unanswerable> {
 }
 
 /// D9: a consent app cannot widen what the operator registered.
-fn may_grant(world: &World<'_>, client: &Client, accepted: &ConsentAccepted) -> Result<(), Failure> {
+pub(crate) fn may_grant(policy: &Policy, client: &Client, accepted: &ConsentAccepted) -> Result<(), Failure> {
     let scopes = accepted
         .scope
         .iter()
-        .filter(|scope| !client.may_have_scope(world.cx.policy, scope));
+        .filter(|scope| !client.may_have_scope(policy, scope));
     let audiences = accepted
         .audience
         .iter()

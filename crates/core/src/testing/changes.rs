@@ -56,7 +56,11 @@ impl State {
                 seen,
                 session,
                 issue,
-            } => self.advance(flow, seen, session, issue),
+                client,
+            } => {
+                client.map_or(Ok(()), |client| self.prove(&client))?;
+                self.advance(flow, seen, session, issue)
+            }
             Change::Redeem {
                 code,
                 at,

@@ -57,17 +57,24 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             seen,
             session: None,
             issue: None,
-        } => predicate(&all.advance, moved(flow, *seen)),
+            client,
+        } => {
+            let mut values = moved(flow, *seen);
+            values.extend(proof_values(client.as_ref()));
+            predicate(&all.advance, values)
+        }
         Change::Advance {
             flow,
             seen,
             session,
             issue,
+            client,
         } => {
             let mut values = moved(flow, *seen);
             values.extend(session_values(session.as_ref()));
             values.extend(grant_values(issue.as_ref().map(|(grant, _)| &**grant)));
             values.extend(code_values(issue.as_ref().map(|(_, code)| code)));
+            values.extend(proof_values(client.as_ref()));
             predicate(&all.advance_with, values)
         }
         Change::Redeem {
@@ -187,6 +194,11 @@ fn code_values(code: Option<&CodeRecord>) -> Vec<Value<'_>> {
         code.and_then(|code| code.challenge.as_deref()),
         code.map(|code| code.expires_at.0),
     ]
+}
+
+/// The last two of both ways to advance a flow.
+fn proof_values(client: Option<&ClientProof>) -> Vec<Value<'_>> {
+    values![client.map(|client| &*client.id), client.map(|client| client.version)]
 }
 
 /// `$1` to `$13` of redemption and rotation: what is used up, the proof, the new pair.

@@ -119,11 +119,15 @@ statements! {
           SET version = excluded.version, sealed = excluded.sealed, expires_at = excluded.expires_at
           WHERE claviger_flow.step = 1";
     advance = "UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
-          WHERE id = $1 AND version = $3::bigint";
+          WHERE id = $1 AND version = $3::bigint
+            AND ($6::text IS NULL OR EXISTS (SELECT 1 FROM claviger_client WHERE id = $6::text AND version = $7::bigint))";
     // What does not happen has a null id.
     advance_with = "WITH moved AS (
                UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
-               WHERE id = $1 AND version = $3::bigint RETURNING 1),
+               WHERE id = $1 AND version = $3::bigint
+                 AND ($31::text IS NULL OR EXISTS (
+                      SELECT 1 FROM claviger_client WHERE id = $31::text AND version = $32::bigint))
+               RETURNING 1),
           put AS (
                INSERT INTO claviger_session (id, subject, authenticated_at, remember, sealed, expires_at)
                SELECT $6::uuid, $7::text, $8::bigint, $9::boolean, $10::bytea, $11::bigint FROM moved

@@ -22,8 +22,9 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             seen,
             session,
             issue,
+            client,
         } => {
-            if !advance(connection, flow, *seen)? {
+            if !advance(connection, flow, *seen, client.as_ref())? {
                 return Ok(Outcome::LostRace);
             }
             if let Some(session) = session {
@@ -129,8 +130,16 @@ fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {
     predicate(connection, statements::ANSWER_LOGIN, params)
 }
 
-fn advance(connection: &Connection, flow: &FlowRecord, seen: i64) -> Result<bool> {
-    let params = params![flow.id.0, flow.step as i16, seen, flow.sealed, flow.expires_at.0];
+fn advance(connection: &Connection, flow: &FlowRecord, seen: i64, client: Option<&ClientProof>) -> Result<bool> {
+    let params = params![
+        flow.id.0,
+        flow.step as i16,
+        seen,
+        flow.sealed,
+        flow.expires_at.0,
+        client.map(|client| &client.id),
+        client.map(|client| client.version),
+    ];
     Ok(run(connection, statements::ADVANCE, params)? > 0)
 }
 
