@@ -44,7 +44,6 @@ pub(crate) struct Keys {
     pub(crate) at_rest: LessSafeKey,
     pub(crate) token_checksum: hmac::Key,
     pub(crate) successor: hmac::Key,
-    pub(crate) client_secret: hmac::Key,
     pub(crate) browser_mark: hmac::Key,
 }
 
@@ -117,7 +116,6 @@ impl Keys {
             at_rest: aead("at rest")?,
             token_checksum: mac("token checksum")?,
             successor: mac("refresh successor")?,
-            client_secret: mac("client secret")?,
             browser_mark: mac("browser mark")?,
         })
     }

@@ -220,7 +220,7 @@ impl Hashed {
             return Ok(None);
         }
         let secret = generate_secret(world.cx.entropy);
-        client.secrets = vec![digest_generated(world.cx.secrets, &secret)];
+        client.secrets = vec![digest_generated(world.cx.entropy, &secret)];
         Ok(Some(ClientSecret::from(String::clone(&secret))))
     }
 
