@@ -361,7 +361,7 @@ pub enum Change {
         at: Timestamp,
     },
     /// Rotate a refresh token: mark `old` as used with `refresh` as its successor, remove the access token that was
-    /// issued with `old`, insert the new pair, and keep the grant at least until `keep_grant`.
+    /// issued with `old`, insert the new pair, keep the grant at least until `keep_grant`, and store its sealed part anew if that is given.
     /// Predicates: `old` is unused, its grant exists, the client still has the version that was seen.
     Rotate {
         /// The presented token.
@@ -376,6 +376,8 @@ pub enum Change {
         client: ClientProof,
         /// The end of life that the grant shall have at least.
         keep_grant: Timestamp,
+        /// What the grant seals, sealed under the newest secret, if it was under an older one.
+        resealed: Option<Vec<u8>>,
     },
     /// Remove a grant, and with it every token of it. Applied also if it is gone already.
     RevokeGrant(Id),

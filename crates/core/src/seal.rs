@@ -64,6 +64,15 @@ impl Purpose {
 #[error("the value was not sealed under any of the configured system secrets for this purpose")]
 pub struct Unopened;
 
+/// Under which of the configured secrets a value was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// The first of the list.
+    Newest,
+    /// Another one, which will be dropped some day.
+    Older,
+}
+
 /// Seals `plain` and binds `context` (the id of the row or other owner) to it: mark, nonce, ciphertext, tag.
 pub fn seal(secrets: &Secrets, entropy: &dyn Entropy, purpose: Purpose, context: &[u8], plain: &[u8]) -> Vec<u8> {
     let keys = secrets.current();
@@ -88,10 +97,24 @@ pub fn seal(secrets: &Secrets, entropy: &dyn Entropy, purpose: Purpose, context:
 /// # Errors
 /// [`Unopened`] for anything else.
 pub fn open(secrets: &Secrets, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    open_with_age(secrets, purpose, context, sealed).map(|(plain, _)| plain)
+}
+
+/// [`open`], and the age of the secret that did it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_age(
+    secrets: &Secrets,
+    purpose: Purpose,
+    context: &[u8],
+    sealed: &[u8],
+) -> Result<(Vec<u8>, Age), Unopened> {
     let (mark, rest) = sealed.split_first().ok_or(Unopened)?;
     let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unopened)?;
     let aad = [purpose.label(), context].concat();
-    for keys in secrets.all().filter(|keys| keys.mark == *mark) {
+    let ages = std::iter::once(Age::Newest).chain(std::iter::repeat(Age::Older));
+    for (keys, age) in secrets.all().zip(ages).filter(|(keys, _)| keys.mark == *mark) {
         let mut body = body.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = purpose
@@ -100,7 +123,7 @@ pub fn open(secrets: &Secrets, purpose: Purpose, context: &[u8], sealed: &[u8]) 
             .map(|plain| plain.len());
         if let Ok(length) = plain {
             body.truncate(length);
-            return Ok(body);
+            return Ok((body, age));
         }
     }
     Err(Unopened)
@@ -149,6 +172,25 @@ mod tests {
         assert_eq!(open_text(&rotated, Purpose::SessionCookie, &text), Ok(b"sid".to_vec()));
         let dropped = secrets(&["fedcba9876543210"]);
         assert_eq!(open_text(&dropped, Purpose::SessionCookie, &text), Err(Unopened));
+    }
+
+    #[test]
+    fn what_an_older_secret_opened_is_told_apart() {
+        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+        let sealed = seal(
+            &secrets(&[old]),
+            &Counter::default(),
+            Purpose::GrantAtRest,
+            b"row",
+            b"claims",
+        );
+        let age = |list: &[&str]| {
+            let opened = open_with_age(&secrets(list), Purpose::GrantAtRest, b"row", &sealed);
+            opened.map(|(_, age)| age)
+        };
+        assert_eq!(age(&[old, new]), Ok(Age::Newest));
+        assert_eq!(age(&[new, old]), Ok(Age::Older));
+        assert_eq!(age(&[new]), Err(Unopened));
     }
 
     #[test]

@@ -89,10 +89,14 @@ impl Memory {
                 old,
                 refresh,
                 keep_grant,
+                resealed,
                 ..
             } => {
                 let grant = self.refreshes.get(old).and_then(|facts| facts.grant.clone());
-                Lesson::Refresh(refresh.clone(), grant.map(|grant| kept(grant, *keep_grant)))
+                Lesson::Refresh(
+                    refresh.clone(),
+                    grant.map(|grant| kept(grant, *keep_grant, resealed.as_ref())),
+                )
             }
             _ => Lesson::Nothing,
         }
@@ -145,12 +149,14 @@ impl Memory {
     }
 }
 
-fn kept(grant: Arc<GrantRecord>, until: Timestamp) -> Arc<GrantRecord> {
-    if grant.expires_at >= until {
+/// The grant after a rotation.
+fn kept(grant: Arc<GrantRecord>, until: Timestamp, resealed: Option<&Vec<u8>>) -> Arc<GrantRecord> {
+    if grant.expires_at >= until && resealed.is_none() {
         return grant;
     }
     Arc::new(GrantRecord {
-        expires_at: until,
+        expires_at: grant.expires_at.max(until),
+        sealed: resealed.unwrap_or(&grant.sealed).clone(),
         ..GrantRecord::clone(&grant)
     })
 }

@@ -34,7 +34,7 @@ async fn attempt(world: &World<'_>, id: Id, browser: &Browser, freshness: Freshn
     let cx = &world.cx;
     let record = world.store.flow(id, freshness).await.map_err(Failure::from)?;
     let record = record.ok_or(Fault::VerifierInvalid)?;
-    let state = FlowState::open(cx, &record)?;
+    let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
     if is_expired(cx, record.id) {
         return Ok(Some(Reply::url(request_url(world, &params))));

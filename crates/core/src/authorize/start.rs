@@ -6,6 +6,7 @@
 use super::request::{AuthorizationRequest, Refused};
 use super::{Browser, CookieChange, Destination, Reply, Stage};
 use crate::fault::{Failure, Fault};
+use crate::flow::authentication::Authentication;
 use crate::flow::challenge::{KnownSession, LoginChallenge};
 use crate::flow::mark::mark;
 use crate::flow::with_parameter;
@@ -45,7 +46,7 @@ async fn known_session(
     let cx = &world.cx;
     let shown = browser.session_id(cx).filter(|_| !request.prompt.login);
     let session = match shown {
-        Some(id) => world.store.session(id).await?,
+        Some(id) => Authentication::of(world, id).await?.map(|(session, _)| session),
         None => None,
     };
     let known = session

@@ -202,7 +202,7 @@ async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result
     let handle = ConsentHandle::open(&world.cx, challenge).ok_or(Unanswerable::Unknown)?;
     let record = world.store.flow(handle.flow, freshness).await?;
     let record = record.ok_or(Unanswerable::Unknown)?;
-    let state = FlowState::open(&world.cx, &record)?;
+    let state = FlowState::open(&world.cx, &record)?.ok_or(Unanswerable::Unknown)?;
     let stands = match record.step {
         FlowStep::LoginAnswered | FlowStep::ConsentAsked => record.version == handle.asked,
         FlowStep::ConsentAnswered => state.asked == handle.asked,

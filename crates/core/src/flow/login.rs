@@ -152,8 +152,8 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
     }
     let earlier = match known {
         None => Authentication::default(),
-        Some(known) => match world.store.session(known.id).await? {
-            Some(session) => Authentication::open(&world.cx, &session)?,
+        Some(known) => match Authentication::of(world, known.id).await? {
+            Some((_, authentication)) => authentication,
             // The session ended while its owner was on the way: they log in again.
             None => return Ok(request_url(world, &opened.params)),
         },

@@ -19,6 +19,7 @@ use super::response::Given;
 use super::{Attempt, Grant, TokenResponse, is_offline};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
+use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
@@ -143,6 +144,7 @@ async fn redeem(
     grant: &GrantRecord,
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
+    let consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
     let lives = Lives::authorization_code(cx.policy, client);
     let generate = |kind, id| Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, kind, id);
     let access = generate(Kind::Access, cx.new_id());
@@ -172,6 +174,7 @@ async fn redeem(
     };
     let given = Given {
         grant,
+        consented: &consented,
         scope: &grant.scope,
         access: access.text,
         access_expires_at: cx.now.plus(lives.access),

@@ -91,9 +91,10 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             refresh,
             client,
             keep_grant,
+            resealed,
         } => {
             let mut values = exchange((*old, *at), client, access, Some(refresh));
-            values.extend(values![keep_grant.0]);
+            values.extend(values![keep_grant.0, resealed]);
             predicate(&all.rotate, values)
         }
         Change::BurnCode { code, at } => predicate(&all.burn_code, values![uuid(*code), at.0]),

@@ -174,8 +174,9 @@ statements! {
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used),
           kept AS (
-               UPDATE claviger_grant SET expires_at = $14::bigint FROM used
-               WHERE id = used.grant_id AND expires_at < $14::bigint)
+               UPDATE claviger_grant
+               SET expires_at = greatest(expires_at, $14::bigint), sealed = coalesce($15::bytea, sealed) FROM used
+               WHERE id = used.grant_id AND (expires_at < $14::bigint OR $15::bytea IS NOT NULL))
           SELECT 1 FROM used"
     );
     // Refresh tokens that would outlive their grant for ever go too; others die with their time.

@@ -50,11 +50,16 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             refresh,
             client,
             keep_grant,
+            resealed,
         } => {
             let Some(grant) = rotate(connection, (*old, *at), client, access, refresh)? else {
                 return Ok(Outcome::LostRace);
             };
-            run(connection, statements::KEEP_GRANT, params![grant, keep_grant.0])?;
+            run(
+                connection,
+                statements::KEEP_GRANT,
+                params![grant, keep_grant.0, resealed],
+            )?;
             Ok(Outcome::Applied)
         }
         Change::BurnCode { code, at } => predicate(connection, statements::BURN_CODE, params![code.0, at.0]),

@@ -141,7 +141,8 @@ statements! {
     PUT_REFRESH = "INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
           VALUES (?1, ?2, ?3, ?4, ?5)";
 
-    KEEP_GRANT = "UPDATE claviger_grant SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2";
+    KEEP_GRANT = "UPDATE claviger_grant SET expires_at = max(expires_at, ?2), sealed = coalesce(?3, sealed)
+          WHERE id = ?1 AND (expires_at < ?2 OR ?3 IS NOT NULL)";
 
     REVOKE_GRANT = "DELETE FROM claviger_grant WHERE id = ?1";
 

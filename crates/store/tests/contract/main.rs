@@ -93,6 +93,7 @@ contract! {
         a_rotation_removes_the_access_token_issued_with_the_old_one,
         a_rotated_token_leads_to_its_successor,
         a_rotation_keeps_the_grant_long_enough,
+        a_rotation_seals_the_grant_anew_when_it_says_so,
         a_rotation_needs_its_grant_and_the_clients_version,
         a_narrowed_scope_belongs_to_its_token_only,
         revoking_a_grant_kills_every_token_of_it,

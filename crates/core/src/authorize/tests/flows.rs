@@ -273,7 +273,7 @@ fn a_finished_flow_keeps_nothing_of_what_was_said() {
     let id = *walk.desk.store.state().flows.keys().next().unwrap();
     let record = now(walk.desk.store.flow(id, Freshness::Latest)).unwrap().unwrap();
     assert_eq!(record.step, FlowStep::Done);
-    let state = crate::flow::FlowState::open(&walk.desk.cx(), &record).unwrap();
+    let state = crate::flow::FlowState::open(&walk.desk.cx(), &record).unwrap().unwrap();
     assert!(state.login.is_none() && state.consent.is_none());
 }
 

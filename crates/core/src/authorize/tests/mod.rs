@@ -5,6 +5,7 @@ mod flows;
 mod proofs;
 mod requests;
 mod sessions;
+mod system_secrets;
 
 use super::{Browser, CookieChange, Delivery, Destination, Reply, Stage, authorize};
 use crate::client::Client;

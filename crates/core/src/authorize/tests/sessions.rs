@@ -167,7 +167,9 @@ fn the_authentication_of_a_session_is_that_of_its_login() {
     assert!(walk.allow(&consent, ConsentAcceptance::default()).has_code());
     let state = walk.desk.store.state();
     let newest = state.grants.values().max_by_key(|grant| grant.created_at).unwrap();
-    let consented = crate::consented::Consented::open(&walk.desk.cx(), newest).unwrap();
+    let consented = crate::consented::Consented::open(&walk.desk.cx(), newest)
+        .unwrap()
+        .unwrap();
     assert_eq!(consented.acr.as_deref(), Some("gold"));
     assert_eq!(consented.amr, ["otp"]);
     assert_eq!(consented.auth_time, walk.desk.cx().now.0 - 50);

@@ -194,7 +194,7 @@ mod rfc6749_4_1_3 {
             let mut state = scene.desk.store.state();
             state.grants.get_mut(&grant.id).expect("the grant is stored").sealed = bytes;
         };
-        sealed(b"damaged".to_vec());
+        sealed(scene.damaged(grant.id));
         assert_eq!(refused(scene.redeem(&code.text, &[])), Fault::Internal);
         sealed(grant.sealed.clone());
         assert!(scene.redeem(&code.text, &[]).is_ok());
