@@ -195,7 +195,7 @@ faults! {
     ClientPublic => UnauthorizedClient, "RFC 6749 \u{a7}4.4", "A public client cannot act for itself. Register one with a secret.";
     CodeMissing => InvalidRequest, "RFC 6749 \u{a7}4.1.3", "The parameter code is missing. Send the code from the authorization response.";
     CodeInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The code is unknown, was revoked, or was issued to another client. Start a new authorization.";
-    CodeUsed => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code was used already, so the tokens that it gave are revoked. Start a new authorization and redeem its code once.";
+    CodeUsed => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code was used already; a wrong code_verifier uses it too. If it gave tokens, they are revoked. Start a new authorization and redeem its code once.";
     CodeExpired => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code has expired. Start a new authorization and redeem its code at once.";
     RedirectUriMismatch => InvalidGrant, "RFC 6749 \u{a7}4.1.3", "The redirect_uri is not the one of the authorization request. Send the same one.";
     VerifierMissing => InvalidGrant, "RFC 7636 \u{a7}4.6", "The code is bound to a code_challenge. Send the code_verifier.";
