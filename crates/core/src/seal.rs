@@ -52,10 +52,15 @@ impl Purpose {
     }
 
     fn key(self, keys: &Keys) -> &LessSafeKey {
-        match self {
-            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest => &keys.at_rest,
-            _ => &keys.seal,
-        }
+        if self.is_at_rest() { &keys.at_rest } else { &keys.seal }
+    }
+
+    /// Whether such values are in the database, where nobody can have put one but a server.
+    fn is_at_rest(self) -> bool {
+        matches!(
+            self,
+            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest
+        )
     }
 }
 
@@ -126,6 +131,10 @@ pub fn open_with_age(
             return Ok((body, age));
         }
     }
+    // Keys that do not open have an error of their own.
+    if purpose.is_at_rest() && purpose != Purpose::KeyAtRest {
+        secrets.miss();
+    }
     Err(Unopened)
 }
 
@@ -191,6 +200,17 @@ mod tests {
         assert_eq!(age(&[old, new]), Ok(Age::Newest));
         assert_eq!(age(&[new, old]), Ok(Age::Older));
         assert_eq!(age(&[new]), Err(Unopened));
+    }
+
+    #[test]
+    fn a_row_that_no_secret_opens_is_noted_and_what_strangers_send_is_not() {
+        let (before, after) = (secrets(&["0123456789abcdef"]), secrets(&["fedcba9876543210"]));
+        let text = seal_text(&before, &Counter::default(), Purpose::SessionCookie, b"sid");
+        assert_eq!(open_text(&after, Purpose::SessionCookie, &text), Err(Unopened));
+        assert!(!after.has_missed());
+        let sealed = seal(&before, &Counter::default(), Purpose::GrantAtRest, b"row", b"claims");
+        assert_eq!(open(&after, Purpose::GrantAtRest, b"row", &sealed), Err(Unopened));
+        assert!(after.has_missed() && !before.has_missed());
     }
 
     #[test]
