@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::cors::Cors;
 use super::error::ConfigError;
 use super::values::Values;
 
@@ -14,6 +15,8 @@ pub struct Listener {
     pub port: u16,
     /// Whether health probes are kept out of the request log.
     pub quiet_health: bool,
+    /// Who may call from a page of another origin.
+    pub cors: Cors,
 }
 
 impl Listener {
@@ -26,6 +29,7 @@ impl Listener {
                 .unwrap_or_default(),
             port: values.get(&format!("serve.{name}.port"))?,
             quiet_health: by_this_name || by_old_name,
+            cors: Cors::from_values(values, name)?,
         })
     }
 

@@ -3,6 +3,7 @@
 //! Sources, weakest first: defaults, files, flags, the environment, arguments of the command. Everything is judged by
 //! the table of keys, and every error is one line that names the key, the place where it was written and what to change.
 
+pub mod cors;
 mod dev;
 pub mod dsn;
 pub mod duration;

@@ -6,6 +6,7 @@
 pub mod address;
 pub mod call;
 mod connection;
+pub mod cors;
 pub mod lenient;
 pub mod listener;
 mod patience;

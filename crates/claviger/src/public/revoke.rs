@@ -5,6 +5,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use claviger_core::fault::Fault;
+use claviger_core::params::Params;
 use claviger_core::revoke::{Revocation, revoke};
 
 use super::client;
@@ -15,16 +16,20 @@ use crate::provider::{Provider, Shared};
 
 /// `POST /oauth2/revoke`
 pub async fn post(State(provider): State<Shared>, mut call: Call) -> Response {
-    match answer(&provider, &mut call).await {
+    let form = match call.form().await {
+        Ok(form) => form,
+        Err(unreadable) => return reply::protocol_error(&call, &unreadable.into()),
+    };
+    let response = match answer(&provider, &call, &form).await {
         Ok(()) => reply::protocol_empty(),
         Err(problem) => reply::protocol_error(&call, &problem),
-    }
+    };
+    client::readable(&provider, &call, form.get("client_id"), response).await
 }
 
-async fn answer(provider: &Provider, call: &mut Call) -> Result<(), Problem> {
-    let form = call.form().await?;
+async fn answer(provider: &Provider, call: &Call, form: &Params) -> Result<(), Problem> {
     let world = provider.world();
-    let caller = client::sender(&world, call, &form).await?;
+    let caller = client::sender(&world, call, form).await?;
     let token = form.get("token").ok_or(Fault::TokenMissing)?;
     if let Revocation::OfAnother { owner } = revoke(&world, &caller, token).await? {
         // Either a mistake in an application or a token in the wrong hands: the operator can tell, the client must not.

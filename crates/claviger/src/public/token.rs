@@ -6,6 +6,7 @@
 use axum::extract::State;
 use axum::response::Response;
 use claviger_core::grant;
+use claviger_core::params::Params;
 use http::StatusCode;
 
 use super::client;
@@ -16,15 +17,19 @@ use crate::provider::{Provider, Shared};
 
 /// `POST /oauth2/token`
 pub async fn post(State(provider): State<Shared>, mut call: Call) -> Response {
-    match answer(&provider, &mut call).await {
+    let form = match call.form().await {
+        Ok(form) => form,
+        Err(unreadable) => return reply::protocol_error(&call, &unreadable.into()),
+    };
+    let response = match answer(&provider, &call, &form).await {
         Ok(response) => response,
         Err(problem) => reply::protocol_error(&call, &problem),
-    }
+    };
+    client::readable(&provider, &call, form.get("client_id"), response).await
 }
 
-async fn answer(provider: &Provider, call: &mut Call) -> Result<Response, Problem> {
-    let form = call.form().await?;
-    let credentials = client::credentials(call, &form)?;
+async fn answer(provider: &Provider, call: &Call, form: &Params) -> Result<Response, Problem> {
+    let credentials = client::credentials(call, form)?;
     let response = grant::run(&provider.world(), &credentials).await?;
     Ok(reply::protocol(StatusCode::OK, &response))
 }

@@ -2,13 +2,17 @@
 //!
 //! Implements OpenID Connect Core §5.3 and RFC 6750 §2 and §3 over HTTP.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::response::Response;
 use claviger_core::params::Params;
+use claviger_core::token::lookup::KnownAccess;
 use claviger_core::userinfo::{bearer, userinfo};
 use http::StatusCode;
-use http::header::AUTHORIZATION;
+use http::header::{AUTHORIZATION, ORIGIN};
 
+use super::client;
 use crate::edge::call::{Call, Unreadable};
 use crate::edge::problem::Problem;
 use crate::edge::reply;
@@ -16,8 +20,7 @@ use crate::provider::{Provider, Shared};
 
 /// `GET /userinfo`
 pub async fn get(State(provider): State<Shared>, call: Call) -> Response {
-    let answer = answer(&provider, &call, &Params::default()).await;
-    answer.unwrap_or_else(|problem| reply::bearer_error(&problem))
+    told(&provider, &call, &Params::default()).await
 }
 
 /// `POST /userinfo`
@@ -28,14 +31,30 @@ pub async fn post(State(provider): State<Shared>, mut call: Call) -> Response {
         Err(Unreadable::NotAForm) => Params::default(),
         Err(unreadable) => return reply::bearer_error(&unreadable.into()),
     };
-    let answer = answer(&provider, &call, &form).await;
-    answer.unwrap_or_else(|problem| reply::bearer_error(&problem))
+    told(&provider, &call, &form).await
+}
+
+async fn told(provider: &Provider, call: &Call, form: &Params) -> Response {
+    let answer = answer(provider, call, form).await;
+    let response = answer.unwrap_or_else(|problem| reply::bearer_error(&problem));
+    if !call.headers.contains_key(ORIGIN) {
+        return response;
+    }
+    let client = client_of(provider, call, form).await;
+    client::readable(provider, call, client.as_deref(), response).await
 }
 
 async fn answer(provider: &Provider, call: &Call, form: &Params) -> Result<Response, Problem> {
     let token = bearer(call.header(&AUTHORIZATION), form)?;
     let claims = userinfo(&provider.world(), token).await?;
     Ok(reply::admin(StatusCode::OK, &claims))
+}
+
+/// The client that the token was issued to, whose pages may read even that it has expired.
+async fn client_of(provider: &Provider, call: &Call, form: &Params) -> Option<Arc<str>> {
+    let token = bearer(call.header(&AUTHORIZATION), form).ok()?;
+    let known = KnownAccess::find(&provider.world(), token).await.ok()??;
+    Some(known.client_id().clone())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use claviger_core::context::Entropy;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +14,7 @@ use crate::cli::server_args::Listeners;
 use crate::config::Settings;
 use crate::config::listener::Listener;
 use crate::edge::address::{Address, BindError, Bound};
+use crate::edge::cors::{self, CrossOrigin};
 use crate::edge::listener::{self, Drained, Limits, Port};
 use crate::edge::request_id::RequestIds;
 use crate::provider::{OperatingSystem, Shared};
@@ -71,10 +73,20 @@ impl Side {
         }
     }
 
-    fn router(self, provider: &Shared, quiet_health: bool) -> Router {
-        match self {
-            Self::Public => routes::public(provider, quiet_health),
-            Self::Admin => routes::admin(provider, quiet_health),
+    fn router(self, provider: &Shared, listener: &Listener) -> Router {
+        let cors = listener.cors.clone();
+        let is_enabled = cors.enabled;
+        let (router, rules) = match self {
+            Self::Public => (
+                routes::public(provider, listener.quiet_health),
+                CrossOrigin::public(cors),
+            ),
+            Self::Admin => (routes::admin(provider, listener.quiet_health), CrossOrigin::admin(cors)),
+        };
+        if is_enabled {
+            router.layer(from_fn_with_state(Arc::new(rules), cors::answer))
+        } else {
+            router
         }
     }
 }
@@ -115,7 +127,7 @@ impl Ports {
             tracing::info!(port = side.name(), address, version = VERSION, "listening");
             let port = Port {
                 bound,
-                router: side.router(provider, side.listener(settings).quiet_health),
+                router: side.router(provider, side.listener(settings)),
                 limits: limits.clone(),
                 request_ids: Arc::clone(&request_ids),
                 metrics: provider.metrics.port(side.name()),

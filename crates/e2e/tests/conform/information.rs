@@ -221,3 +221,38 @@ async fn id_tokens_are_signed_with_a_published_key() {
         .verify(algorithm, signed.as_bytes(), &tokens::decode(signature))
         .unwrap();
 }
+
+/// RFC 7518 §3.4: the operator chooses ES256 for all ID tokens, and discovery says so.
+#[tokio::test]
+async fn id_tokens_are_signed_with_es256_where_the_operator_says_so() {
+    let database = Database::sqlite();
+    claviger_e2e::server::migrate(&database);
+    let options = claviger_e2e::ServerOptions::new(&database);
+    let server = options
+        .with("STRATEGIES_JWT_ID_TOKEN_SIGNING_ALG", "ES256")
+        .start()
+        .await;
+    let mut flow = Flow::new(&server).await;
+    let token = text(&flow.tokens().await, "id_token");
+    let header = tokens::header(&token);
+    assert_eq!(header["alg"], "ES256");
+    let http = || Http::new();
+    let discovery = http()
+        .get(&server.public("/.well-known/openid-configuration"))
+        .await
+        .json();
+    assert_eq!(discovery["id_token_signing_alg_values_supported"], json!(["ES256"]));
+    let keys = http().get(&server.public("/.well-known/jwks.json")).await.json();
+    let key = keys["keys"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|key| key["kid"] == header["kid"])
+        .unwrap();
+    let coordinate = |name: &str| tokens::decode(key[name].as_str().unwrap());
+    let point = [vec![4], coordinate("x"), coordinate("y")].concat();
+    let (signed, signature) = token.rsplit_once('.').unwrap();
+    aws_lc_rs::signature::UnparsedPublicKey::new(&aws_lc_rs::signature::ECDSA_P256_SHA256_FIXED, point)
+        .verify(signed.as_bytes(), &tokens::decode(signature))
+        .unwrap();
+}

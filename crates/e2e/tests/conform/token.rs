@@ -398,6 +398,45 @@ async fn grants_survive_a_crash() {
     }
 }
 
+/// Fetch §3.2: an origin that only its client lists passes preflight and request, and no other does.
+#[tokio::test]
+async fn d14_a_page_of_the_clients_own_origin_may_redeem_and_ask() {
+    let database = Database::sqlite();
+    claviger_e2e::server::migrate(&database);
+    let options = claviger_e2e::ServerOptions::new(&database)
+        .with("SERVE_PUBLIC_CORS_ENABLED", "true")
+        .with("SERVE_PUBLIC_CORS_ALLOWED_ORIGINS", "https://console.example");
+    let server = options.start().await;
+    let page = "https://spa.example";
+    let mut metadata = web_client();
+    metadata["token_endpoint_auth_method"] = json!("none");
+    metadata["allowed_cors_origins"] = json!([page]);
+    metadata.as_object_mut().unwrap().remove("client_secret");
+    let mut flow = with_pkce(Flow::of(&server, &server.create_client(&metadata).await));
+    let code = flow.code().await;
+    let allowed = |answer: &claviger_e2e::Answer| answer.header("access-control-allow-origin").to_owned();
+    let url = server.public("/oauth2/token");
+    let preflight = Request::new(http::Method::OPTIONS, &url)
+        .header("origin", page)
+        .header("access-control-request-method", "POST")
+        .header("access-control-request-headers", "content-type");
+    let answer = Http::new().send(preflight).await;
+    assert_eq!((answer.status, allowed(&answer).as_str()), (204, page));
+    for (origin, expected) in [("https://evil.example", ""), (page, page)] {
+        let form = [
+            ("grant_type", "authorization_code"),
+            ("code", code.as_str()),
+            ("redirect_uri", REDIRECT_URI),
+            ("client_id", flow.client_id.as_str()),
+            ("code_verifier", VERIFIER),
+        ];
+        let answer = Http::new()
+            .send(Request::post(&url).form(&form).header("origin", origin))
+            .await;
+        assert_eq!(allowed(&answer), expected, "{origin}: {}", answer.text());
+    }
+}
+
 async fn all<T>(tasks: impl Iterator<Item = tokio::task::JoinHandle<T>>) -> Vec<T> {
     let running: Vec<_> = tasks.collect();
     let mut done = Vec::new();
