@@ -165,6 +165,7 @@ faults! {
     RedirectUriInvalid => InvalidRedirectUri, "RFC 7591 \u{a7}3.2.2", "A redirect URI of the client cannot be accepted.";
 
     // Authorization request
+    RequestTooLong => InvalidRequest, "RFC 9700 \u{a7}4.15", "The authorization request is longer than 16 KB. Send shorter parameters.";
     RedirectUriMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter redirect_uri is missing. Send one of the redirect URIs registered for the client.";
     RedirectUriUnregistered => InvalidRequest, "RFC 6749 \u{a7}3.1.2.4", "The redirect_uri is not registered for the client. It must equal a registered one to the letter.";
     RedirectUriInsecure => InvalidRequest, "RFC 9700 \u{a7}2.6", "The redirect_uri uses http on a host that is not this machine. Use https.";

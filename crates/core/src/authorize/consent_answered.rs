@@ -5,10 +5,9 @@
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
 use super::{Browser, CookieChange, Destination, Reply, Stage, TRIES};
-use crate::context::Id;
 use crate::fault::{Failure, Fault};
 use crate::flow::consent::{ConsentAnswer, may_grant};
-use crate::flow::handle::open_verifier;
+use crate::flow::handle::{Verifier, tag};
 use crate::flow::login::LoginAnswer;
 use crate::flow::mark::is_marked;
 use crate::flow::{FlowState, is_expired, request_url};
@@ -17,9 +16,9 @@ use crate::seal::Purpose;
 use crate::world::World;
 
 pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) -> Result<Reply, Refused> {
-    let id = open_verifier(&world.cx, Purpose::ConsentVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
+    let verifier = Verifier::open(&world.cx, Purpose::ConsentVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
     for freshness in TRIES {
-        match attempt(world, id, browser, freshness).await {
+        match attempt(world, verifier, browser, freshness).await {
             Ok(Some(reply)) => return Ok(reply),
             Err(refused) if freshness == Freshness::Latest || !refused.is_decision() => return Err(refused),
             Ok(None) | Err(_) => {}
@@ -30,9 +29,18 @@ pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) 
 
 /// One try on facts of this freshness; nothing if they turn out to be old, or if they are remembered and no write
 /// would prove them.
-async fn attempt(world: &World<'_>, id: Id, browser: &Browser, freshness: Freshness) -> Result<Option<Reply>, Refused> {
+async fn attempt(
+    world: &World<'_>,
+    verifier: Verifier,
+    browser: &Browser,
+    freshness: Freshness,
+) -> Result<Option<Reply>, Refused> {
     let cx = &world.cx;
-    let record = world.store.flow(id, freshness).await.map_err(Failure::from)?;
+    let record = world
+        .store
+        .flow(verifier.flow, freshness)
+        .await
+        .map_err(Failure::from)?;
     let record = record.ok_or(Fault::VerifierInvalid)?;
     let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
@@ -47,6 +55,10 @@ async fn attempt(world: &World<'_>, id: Id, browser: &Browser, freshness: Freshn
     };
     if !is_marked(cx.secrets, Stage::Consent, record.id, &browser.consent_marks) {
         return Err(request.refuse(Fault::BrowserMismatch));
+    }
+    // The answer must be the one that this browser was sent back with.
+    if tag(consent)? != verifier.answer {
+        return Err(request.refuse(Fault::VerifierInvalid));
     }
     let accepted = match consent {
         ConsentAnswer::Accepted(accepted) => accepted,

@@ -13,7 +13,7 @@ use crate::context::{Cx, Id, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::flow::authentication::Authentication;
 use crate::flow::consent::ConsentAccepted;
-use crate::flow::handle::{ConsentHandle, open_verifier};
+use crate::flow::handle::{ConsentHandle, Verifier};
 use crate::flow::login::{LoginAccepted, LoginAnswer};
 use crate::flow::mark::{is_marked, mark};
 use crate::flow::{FlowState, is_expired, removal, request_url, with_parameter};
@@ -37,9 +37,9 @@ struct SessionPlan {
 }
 
 pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) -> Result<Reply, Refused> {
-    let id = open_verifier(&world.cx, Purpose::LoginVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
+    let verifier = Verifier::open(&world.cx, Purpose::LoginVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
     for freshness in TRIES {
-        match attempt(world, id, browser, freshness).await {
+        match attempt(world, verifier, browser, freshness).await {
             Ok(Some(reply)) => return Ok(reply),
             Err(refused) if freshness == Freshness::Latest || !refused.is_decision() => return Err(refused),
             Ok(None) | Err(_) => {}
@@ -50,9 +50,18 @@ pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) 
 
 /// One try on facts of this freshness; nothing if they turn out to be old, or if they are remembered and no write
 /// would prove them.
-async fn attempt(world: &World<'_>, id: Id, browser: &Browser, freshness: Freshness) -> Result<Option<Reply>, Refused> {
+async fn attempt(
+    world: &World<'_>,
+    verifier: Verifier,
+    browser: &Browser,
+    freshness: Freshness,
+) -> Result<Option<Reply>, Refused> {
     let cx = &world.cx;
-    let record = world.store.flow(id, freshness).await.map_err(Failure::from)?;
+    let record = world
+        .store
+        .flow(verifier.flow, freshness)
+        .await
+        .map_err(Failure::from)?;
     let record = record.ok_or(Fault::VerifierInvalid)?;
     let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
@@ -62,6 +71,14 @@ async fn attempt(world: &World<'_>, id: Id, browser: &Browser, freshness: Freshn
     let request = AuthorizationRequest::read(world, params, freshness).await?;
     if !is_marked(cx.secrets, Stage::Login, record.id, &browser.login_marks) {
         return Err(request.refuse(Fault::BrowserMismatch));
+    }
+    // The answer must be the one that this browser was sent back with.
+    let answer = match &state.login {
+        Some(login) => login.tag()?,
+        None => return Err(request.refuse(Fault::VerifierInvalid)),
+    };
+    if answer != verifier.answer {
+        return Err(request.refuse(Fault::VerifierInvalid));
     }
     let login = match (&state.login, record.step) {
         (_, FlowStep::Done | FlowStep::ConsentAnswered) | (None, _) => {

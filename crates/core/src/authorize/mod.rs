@@ -30,9 +30,11 @@ use crate::seal::{Purpose, open_text, seal_text};
 use crate::world::World;
 
 pub use self::prompt::OidcContext;
+pub(crate) use self::prompt::Prompt;
 use self::request::Refused;
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;
+pub(crate) use self::return_path::is_registered;
 
 /// One try on remembered facts, then these on the latest ones. Only a write proves what is remembered, so whatever is
 /// answered without one, refusals above all, is decided on the latest facts.

@@ -14,7 +14,14 @@ use crate::params::Params;
 use crate::port::Freshness;
 use crate::world::World;
 
+/// Most bytes that the parameters of a request may have. An `id_token_hint` has a few thousand.
+const LONGEST: usize = 16 * 1024;
+
 pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) -> Result<Reply, Refused> {
+    // What is sent comes back in redirects, which browsers and proxies cut off or refuse when they are long.
+    if params.size() > LONGEST {
+        return Err(Fault::RequestTooLong.into());
+    }
     let request = AuthorizationRequest::read(world, params, Freshness::Latest).await?;
     let known = match known_session(world, &request, browser).await {
         Ok(known) => known,

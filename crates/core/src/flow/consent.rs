@@ -2,12 +2,13 @@
 //!
 //! The shapes are those of Hydra's admin API. What is granted must be registered for the client (D9).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::handle::{ConsentHandle, seal_verifier};
+use super::handle::{ConsentHandle, Tag, Verifier, tag};
 use super::login::{LoginAccepted, LoginAnswer, Rejection};
 use super::state::{FlowState, is_expired, removal};
 use super::{Unanswerable, request_url, with_parameter};
@@ -107,14 +108,10 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
         asked => asked?,
     };
     let params = asked.state.params()?;
-    if is_expired(&world.cx, asked.record.id) {
+    // Where an answer leads is for the browser that it was given to, not for whoever opens the page again.
+    if is_expired(&world.cx, asked.record.id) || asked.record.step == FlowStep::ConsentAnswered {
         return Err(Unanswerable::Gone {
             redirect_to: request_url(world, &params),
-        });
-    }
-    if asked.record.step == FlowStep::ConsentAnswered {
-        return Err(Unanswerable::Gone {
-            redirect_to: onward(world, &asked.record),
         });
     }
     let login = accepted_login(&asked.state)?;
@@ -191,7 +188,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             client: proof,
         };
         if world.store.apply(change).await? == Outcome::Applied {
-            return Ok(onward(world, &asked.record));
+            return Ok(onward(world, &asked.record, tag(&answer)?));
         }
     }
     Err(Failure::from(Fault::Unavailable).into())
@@ -249,17 +246,15 @@ pub(crate) fn may_grant(policy: &Policy, client: &Client, accepted: &ConsentAcce
 
 /// The same words, each once, in the order in which they came first.
 fn distinct(words: Vec<String>) -> Vec<String> {
-    let mut seen = Vec::with_capacity(words.len());
-    for word in words.into_iter().filter(|word| !word.is_empty()) {
-        if !seen.contains(&word) {
-            seen.push(word);
-        }
-    }
-    seen
+    let mut seen = HashSet::new();
+    let mut kept = words;
+    kept.retain(|word| !word.is_empty() && seen.insert(word.clone()));
+    kept
 }
 
-fn onward(world: &World<'_>, record: &FlowRecord) -> String {
-    let verifier = seal_verifier(&world.cx, Purpose::ConsentVerifier, record.id);
+fn onward(world: &World<'_>, record: &FlowRecord, answer: Tag) -> String {
+    let flow = record.id;
+    let verifier = Verifier { flow, answer }.seal(&world.cx, Purpose::ConsentVerifier);
     let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
     with_parameter(&start, "consent_verifier", &verifier)
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::flow::Unanswerable;
-use crate::flow::handle::{ConsentHandle, seal_verifier};
+use crate::flow::handle::{ConsentHandle, Verifier};
 use crate::port::{Freshness, Store as _};
 use crate::seal::Purpose;
 use crate::secrets::Secrets;
@@ -76,7 +76,11 @@ fn a_flow_that_no_secret_opens_is_unknown() {
             ("consent_verifier", Purpose::ConsentVerifier),
         ];
         for (name, purpose) in verifiers {
-            let verifier = seal_verifier(&cx, purpose, id);
+            let verifier = Verifier {
+                flow: id,
+                answer: [0; 16],
+            }
+            .seal(&cx, purpose);
             let reply = now(authorize(
                 &walk.desk.world(),
                 &form(&[(name, &verifier)]),
