@@ -245,6 +245,9 @@ pub enum Failure {
     Internal(String),
 }
 
+/// A detail may repeat what was sent: so many characters of it are enough to recognize it.
+const LONGEST_DETAIL: usize = 300;
+
 impl Failure {
     /// The fault to tell: the refusal itself, or the one that stands for a failure of ours (D5: never the client's).
     #[must_use]
@@ -256,13 +259,16 @@ impl Failure {
         }
     }
 
-    /// The `error_description`: what happened, and the detail of this instance. Quotation marks become apostrophes,
-    /// as RFC 6749 §5.2 allows none.
+    /// The `error_description`: what happened, and the detail of this instance, in the characters that RFC 6749 §5.2
+    /// allows. Quotation marks become apostrophes.
     #[must_use]
     pub fn description(&self) -> String {
         let text = self.fault().description();
         let whole = match self {
-            Self::Refused(_, Some(detail)) => format!("{text} {detail}"),
+            Self::Refused(_, Some(detail)) => {
+                let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
+                format!("{text} {detail}")
+            }
             _ => text.to_owned(),
         };
         whole
@@ -270,8 +276,8 @@ impl Failure {
             .map(|c| match c {
                 '"' => '\'',
                 '\\' => '/',
-                c if c.is_control() => ' ',
-                c => c,
+                ' '..='~' => c,
+                _ => '?',
             })
             .collect()
     }
