@@ -1,16 +1,18 @@
 //! `/health/alive` and `/health/ready`, on both ports.
 //!
-//! Alive means that the process answers. Ready means that it can serve: the database answers and its tables are there.
-//! A database that is migrated while the server runs makes it ready, without a restart.
+//! Alive means that the process answers. Ready means that it can serve: the database answers, its tables are there, and
+//! there are keys to sign with. A database that is migrated while the server runs makes it ready, without a restart.
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::context::Cx;
 use claviger_core::port::{SchemaStatus, StoreError};
 use http::StatusCode;
 use serde::Serialize;
 
 use crate::edge::call::Call;
 use crate::edge::reply;
+use crate::keys::{KeyRing, KeysError};
 use crate::provider::Shared;
 
 #[derive(Serialize)]
@@ -33,6 +35,8 @@ enum Errors {
     Database(&'static str),
     /// The database answers, but not all tables are there.
     Migrations(String),
+    /// The signing keys cannot be read or made.
+    Keys(String),
 }
 
 /// `GET /health/alive`
@@ -42,7 +46,11 @@ pub async fn alive(_: Call) -> Response {
 
 /// `GET /health/ready`
 pub async fn ready(State(provider): State<Shared>, _: Call) -> Response {
-    match check(provider.store.schema().await) {
+    let checked = match check(provider.store.schema().await) {
+        Ok(()) => keys(&provider.ring, &provider.cx()).await,
+        unready => unready,
+    };
+    match checked {
         Ok(()) => reply::admin(StatusCode::OK, &HEALTHY),
         Err(errors) => reply::admin(StatusCode::SERVICE_UNAVAILABLE, &Unready { errors }),
     }
@@ -58,13 +66,26 @@ fn check(schema: Result<SchemaStatus, StoreError>) -> Result<(), Errors> {
             "{pending} migrations are pending; {MIGRATE}"
         ))),
         Err(StoreError::NotMigrated) => Err(Errors::Migrations(format!("the tables are not there; {MIGRATE}"))),
+        Err(error) => Err(silent(&error)),
+    }
+}
+
+/// Whether tokens can be signed. A server that started before the database was migrated finds out here whether its
+/// secrets are those of the database, and makes the first key. While the ring is fresh this asks nothing of the database.
+async fn keys(ring: &KeyRing, cx: &Cx<'_>) -> Result<(), Errors> {
+    match ring.keys(cx).await {
+        Ok(_) => Ok(()),
+        Err(KeysError::Store(error)) => Err(silent(&error)),
         Err(error) => {
             tracing::warn!(%error, "not ready");
-            Err(Errors::Database(
-                "the database does not answer; the log of the server says why",
-            ))
+            Err(Errors::Keys(error.to_string()))
         }
     }
+}
+
+fn silent(error: &StoreError) -> Errors {
+    tracing::warn!(%error, "not ready");
+    Errors::Database("the database does not answer; the log of the server says why")
 }
 
 #[cfg(test)]
@@ -89,6 +110,50 @@ mod tests {
     fn a_database_that_is_ahead_is_served() {
         assert_eq!(told(Ok(SchemaStatus::Ahead("9".into()))), None);
         assert_eq!(told(Ok(SchemaStatus::Current)), None);
+    }
+
+    mod keys {
+        use std::sync::atomic::Ordering;
+
+        use super::*;
+        use crate::keys::testing::{Desk, Server, Shelf};
+
+        async fn told(server: &Server) -> Option<Value> {
+            let errors = keys(&server.ring, &server.desk.cx()).await.err()?;
+            Some(serde_json::to_value(Unready { errors }).unwrap())
+        }
+
+        #[tokio::test]
+        async fn a_new_database_gets_its_key_and_a_fresh_ring_asks_nothing() {
+            let mut server = Server::new(&Shelf::new());
+            assert_eq!(told(&server).await, None);
+            let reads = server.store.reads.load(Ordering::SeqCst);
+            server.desk.millis += 1_999;
+            assert_eq!(told(&server).await, None);
+            assert_eq!(server.store.reads.load(Ordering::SeqCst), reads);
+        }
+
+        #[tokio::test]
+        async fn secrets_of_another_database_name_what_to_set() {
+            let mut server = Server::new(&Shelf::new());
+            assert_eq!(told(&server).await, None);
+            let mut other = Server::new(&server.store);
+            other.desk = Desk::new("another secret of 32 characters!");
+            let errors = told(&other).await.unwrap();
+            let text = errors["errors"]["keys"].as_str().unwrap();
+            assert!(text.contains("SECRETS_SYSTEM"), "{text}");
+            server.desk.millis += 2_000;
+            assert_eq!(told(&server).await, None);
+        }
+
+        #[tokio::test]
+        async fn a_database_that_goes_away_is_not_told_to_strangers() {
+            let server = Server::new(&Shelf::new());
+            server.store.down.store(true, Ordering::SeqCst);
+            let errors = told(&server).await.unwrap();
+            assert_eq!(errors["errors"]["keys"], json!(null));
+            assert_ne!(errors["errors"]["database"], json!(null));
+        }
     }
 
     #[test]

@@ -104,30 +104,43 @@ impl Provider {
     }
 }
 
+/// Most computations that wait or run. Guessed secrets make some, and whoever waits longer is told to come back.
+const MOST_COMPUTATIONS: usize = 64;
+
 /// A bounded number of threads beside those that serve requests.
-struct SlowThreads(Arc<Semaphore>);
+struct SlowThreads {
+    admitted: Arc<Semaphore>,
+    running: Arc<Semaphore>,
+}
 
 impl SlowThreads {
     fn new() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-        Self(Arc::new(Semaphore::new(2 * cores)))
+        Self {
+            admitted: Arc::new(Semaphore::new(MOST_COMPUTATIONS)),
+            running: Arc::new(Semaphore::new(2 * cores)),
+        }
     }
 }
 
 #[async_trait]
 impl Slow for SlowThreads {
-    async fn run(&self, job: Box<dyn FnOnce() + Send>) {
-        let Ok(permit) = Arc::clone(&self.0).acquire_owned().await else {
-            return;
+    async fn run(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
+            return false;
+        };
+        let Ok(permit) = Arc::clone(&self.running).acquire_owned().await else {
+            return false;
         };
         let done = tokio::task::spawn_blocking(move || {
             job();
             // Held to the end of the job, not of the request: one that gives up must not make room for another job.
-            drop(permit);
+            drop((permit, admitted));
         });
         if let Err(error) = done.await {
             tracing::error!(%error, "a long computation failed");
         }
+        true
     }
 }
 

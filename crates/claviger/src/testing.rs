@@ -72,7 +72,7 @@ impl Stage {
     pub(crate) async fn client(&self, id: &str) -> ClientProof {
         let now = self.provider.cx().now;
         let document = json!({
-            "id": id, "secrets": [digest_generated(&self.provider.secrets, "secret")],
+            "id": id, "secrets": [digest_generated(self.provider.cx().entropy, "secret")],
             "auth_method": "client_secret_basic", "redirect_uris": [], "grant_types": [], "response_types": [],
             "scope": [], "audience": [], "skip_consent": false,
         });
@@ -179,6 +179,7 @@ impl Stage {
             seen,
             session: None,
             issue: Some((Arc::new(grant), code)),
+            client: None,
         })
         .await;
     }

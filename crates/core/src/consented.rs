@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::context::{Cx, Id, Timestamp};
 use crate::fault::Failure;
 use crate::port::GrantRecord;
-use crate::seal::{Purpose, open, seal};
+use crate::seal::{Age, Purpose, open_with_age, seal};
 
 /// The consented session of a grant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -61,15 +61,25 @@ impl Consented {
         Ok(seal(cx.secrets, cx.entropy, Purpose::GrantAtRest, &grant.0, &plain))
     }
 
-    /// Opens the session of a stored grant.
+    /// Opens the session of a stored grant; none if its secret is no longer configured, and then the grant counts as
+    /// gone.
     ///
     /// # Errors
-    /// [`Failure::Internal`] if the row was not written by this program under a configured secret.
-    pub fn open(cx: &Cx<'_>, grant: &GrantRecord) -> Result<Self, Failure> {
-        let broken = |why: &str| Failure::Internal(format!("the session of grant {} cannot be read: {why}", grant.id));
-        let plain = open(cx.secrets, Purpose::GrantAtRest, &grant.id.0, &grant.sealed)
-            .map_err(|error| broken(&error.to_string()))?;
-        serde_json::from_slice(&plain).map_err(|error| broken(&error.to_string()))
+    /// [`Failure::Internal`] if the row was not written by this program.
+    pub fn open(cx: &Cx<'_>, grant: &GrantRecord) -> Result<Option<Self>, Failure> {
+        Ok(Self::open_with_age(cx, grant)?.map(|(consented, _)| consented))
+    }
+
+    /// [`Self::open`], and the age of the secret that did it.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_with_age(cx: &Cx<'_>, grant: &GrantRecord) -> Result<Option<(Self, Age)>, Failure> {
+        let opened = open_with_age(cx.secrets, Purpose::GrantAtRest, &grant.id.0, &grant.sealed);
+        let Ok((plain, age)) = opened else { return Ok(None) };
+        let consented = serde_json::from_slice(&plain)
+            .map_err(|error| Failure::Internal(format!("the session of grant {} cannot be read: {error}", grant.id)))?;
+        Ok(Some((consented, age)))
     }
 
     /// [`Self::auth_time`] as a time.

@@ -165,6 +165,7 @@ faults! {
     RedirectUriInvalid => InvalidRedirectUri, "RFC 7591 \u{a7}3.2.2", "A redirect URI of the client cannot be accepted.";
 
     // Authorization request
+    RequestTooLong => InvalidRequest, "RFC 9700 \u{a7}4.15", "The authorization request is longer than 16 KB. Send shorter parameters.";
     RedirectUriMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter redirect_uri is missing. Send one of the redirect URIs registered for the client.";
     RedirectUriUnregistered => InvalidRequest, "RFC 6749 \u{a7}3.1.2.4", "The redirect_uri is not registered for the client. It must equal a registered one to the letter.";
     RedirectUriInsecure => InvalidRequest, "RFC 9700 \u{a7}2.6", "The redirect_uri uses http on a host that is not this machine. Use https.";
@@ -195,7 +196,7 @@ faults! {
     ClientPublic => UnauthorizedClient, "RFC 6749 \u{a7}4.4", "A public client cannot act for itself. Register one with a secret.";
     CodeMissing => InvalidRequest, "RFC 6749 \u{a7}4.1.3", "The parameter code is missing. Send the code from the authorization response.";
     CodeInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The code is unknown, was revoked, or was issued to another client. Start a new authorization.";
-    CodeUsed => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code was used already, so the tokens that it gave are revoked. Start a new authorization and redeem its code once.";
+    CodeUsed => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code was used already; a wrong code_verifier uses it too. If it gave tokens, they are revoked. Start a new authorization and redeem its code once.";
     CodeExpired => InvalidGrant, "RFC 6749 \u{a7}4.1.2", "The code has expired. Start a new authorization and redeem its code at once.";
     RedirectUriMismatch => InvalidGrant, "RFC 6749 \u{a7}4.1.3", "The redirect_uri is not the one of the authorization request. Send the same one.";
     VerifierMissing => InvalidGrant, "RFC 7636 \u{a7}4.6", "The code is bound to a code_challenge. Send the code_verifier.";
@@ -253,6 +254,9 @@ pub enum Failure {
     Internal(String),
 }
 
+/// A detail may repeat what was sent: so many characters of it are enough to recognize it.
+const LONGEST_DETAIL: usize = 300;
+
 impl Failure {
     /// The fault to tell: the refusal itself, or the one that stands for a failure of ours (D5: never the client's).
     #[must_use]
@@ -264,13 +268,16 @@ impl Failure {
         }
     }
 
-    /// The `error_description`: what happened, and the detail of this instance. Quotation marks become apostrophes,
-    /// as RFC 6749 §5.2 allows none.
+    /// The `error_description`: what happened, and the detail of this instance, in the characters that RFC 6749 §5.2
+    /// allows. Quotation marks become apostrophes.
     #[must_use]
     pub fn description(&self) -> String {
         let text = self.fault().description();
         let whole = match self {
-            Self::Refused(_, Some(detail)) => format!("{text} {detail}"),
+            Self::Refused(_, Some(detail)) => {
+                let detail: String = detail.chars().take(LONGEST_DETAIL).collect();
+                format!("{text} {detail}")
+            }
             _ => text.to_owned(),
         };
         whole
@@ -278,8 +285,8 @@ impl Failure {
             .map(|c| match c {
                 '"' => '\'',
                 '\\' => '/',
-                c if c.is_control() => ' ',
-                c => c,
+                ' '..='~' => c,
+                _ => '?',
             })
             .collect()
     }

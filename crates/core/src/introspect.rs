@@ -103,9 +103,10 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
                 client.id == *token.client_id() || token.audience().iter().any(|entry| **entry == *client.id)
             }
         };
-    if !is_told {
+    let ext = if is_told { extra(cx, token.grant())? } else { None };
+    let Some(ext) = ext else {
         return Ok(Introspection::Inactive);
-    }
+    };
     Ok(Introspection::Active(Box::new(Active {
         active: true,
         scope: token.scope().join(" "),
@@ -118,7 +119,7 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
         iss: cx.policy.issuer.clone(),
         token_type: "Bearer",
         token_use: "access_token",
-        ext: extra(cx, token.grant())?,
+        ext,
     })))
 }
 
@@ -131,9 +132,10 @@ fn refresh(cx: &Cx<'_>, token: &KnownRefresh, caller: Caller<'_>) -> Result<Intr
             // servers" (RFC 6749 §1.5): the audience has no business with them.
             Caller::Client(Authenticated { client, .. }) => client.id == grant.client_id,
         };
-    if !is_told {
+    let ext = if is_told { extra(cx, Some(grant))? } else { None };
+    let Some(ext) = ext else {
         return Ok(Introspection::Inactive);
-    }
+    };
     let record = &token.facts().refresh;
     Ok(Introspection::Active(Box::new(Active {
         active: true,
@@ -147,7 +149,7 @@ fn refresh(cx: &Cx<'_>, token: &KnownRefresh, caller: Caller<'_>) -> Result<Intr
         iss: cx.policy.issuer.clone(),
         token_type: "Bearer",
         token_use: "refresh_token",
-        ext: extra(cx, Some(grant))?,
+        ext,
     })))
 }
 
@@ -160,8 +162,12 @@ fn expiry(at: Timestamp) -> Option<i64> {
     (at != Timestamp::NEVER).then_some(at.0)
 }
 
-fn extra(cx: &Cx<'_>, grant: Option<&GrantRecord>) -> Result<Map<String, Value>, Failure> {
-    grant.map_or_else(|| Ok(Map::new()), |grant| Ok(Consented::open(cx, grant)?.access_token))
+/// The consent app's claims; none if the grant cannot be opened, so that its tokens are dead.
+fn extra(cx: &Cx<'_>, grant: Option<&GrantRecord>) -> Result<Option<Map<String, Value>>, Failure> {
+    let Some(grant) = grant else {
+        return Ok(Some(Map::new()));
+    };
+    Ok(Consented::open(cx, grant)?.map(|consented| consented.access_token))
 }
 
 #[cfg(test)]

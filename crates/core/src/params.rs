@@ -5,6 +5,7 @@
 //! (`resource`, RFC 8707 §2; `audience`, RFC 8693 §2.1).
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Parameters that may be sent more than once.
 const REPEATABLE: [&str; 2] = ["audience", "resource"];
@@ -126,6 +127,12 @@ impl Params {
         )
     }
 
+    /// About how many bytes the parameters have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len() + 2).sum()
+    }
+
     /// Writes the parameters as a query string or form body.
     #[must_use]
     pub fn encode(&self) -> String {
@@ -142,13 +149,9 @@ pub fn words(list: &str) -> impl Iterator<Item = &str> {
 
 /// Decodes one form-encoded name or value.
 pub(crate) fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut seen: Vec<String> = Vec::new();
-    for item in items {
-        if !seen.iter().any(|earlier| earlier == item) {
-            seen.push(item.to_owned());
-        }
-    }
-    seen
+    // A stranger chooses how many there are.
+    let mut seen = HashSet::new();
+    items.filter(|item| seen.insert(*item)).map(str::to_owned).collect()
 }
 
 pub(crate) fn decode(text: &[u8]) -> Result<String, ParamsError> {

@@ -329,7 +329,8 @@ pub enum Change {
         /// The flow; its version is ignored.
         flow: FlowRecord,
     },
-    /// Move a flow forward, together with all that happens at that step. Predicate: the flow has the version `seen`.
+    /// Move a flow forward, together with all that happens at that step. Predicates: the flow has the version `seen`; if
+    /// the decision relied on the client, that still has the version that was seen.
     Advance {
         /// The flow as it shall be; its version is `seen + 1`.
         flow: FlowRecord,
@@ -340,6 +341,8 @@ pub enum Change {
         /// The grant and its code. Earlier remembered grants of the same subject and client are forgotten if the new one
         /// is remembered (their tokens live on).
         issue: Option<(Arc<GrantRecord>, CodeRecord)>,
+        /// The client; none if nothing depends on it, as when the person refuses.
+        client: Option<ClientProof>,
     },
     /// Consume a code and insert its tokens. Predicates: the code is unused, its grant exists, the client still has
     /// the version that was seen.
@@ -363,7 +366,7 @@ pub enum Change {
         at: Timestamp,
     },
     /// Rotate a refresh token: mark `old` as used with `refresh` as its successor, remove the access token that was
-    /// issued with `old`, insert the new pair, and keep the grant at least until `keep_grant`.
+    /// issued with `old`, insert the new pair, keep the grant at least until `keep_grant`, and store its sealed part anew if that is given.
     /// Predicates: `old` is unused, its grant exists, the client still has the version that was seen.
     Rotate {
         /// The presented token.
@@ -378,6 +381,8 @@ pub enum Change {
         client: ClientProof,
         /// The end of life that the grant shall have at least.
         keep_grant: Timestamp,
+        /// What the grant seals, sealed under the newest secret, if it was under an older one.
+        resealed: Option<Vec<u8>>,
     },
     /// Remove a grant, and with it every token of it. Applied also if it is gone already.
     RevokeGrant(Id),

@@ -64,12 +64,15 @@ impl Purpose {
     }
 
     fn key(self, keys: &Keys) -> &LessSafeKey {
-        match self {
-            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest | Self::LogoutAtRest => {
-                &keys.at_rest
-            }
-            _ => &keys.seal,
-        }
+        if self.is_at_rest() { &keys.at_rest } else { &keys.seal }
+    }
+
+    /// Whether such values are in the database, where nobody can have put one but a server.
+    fn is_at_rest(self) -> bool {
+        matches!(
+            self,
+            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest | Self::LogoutAtRest
+        )
     }
 }
 
@@ -77,6 +80,15 @@ impl Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the value was not sealed under any of the configured system secrets for this purpose")]
 pub struct Unopened;
+
+/// Under which of the configured secrets a value was sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Age {
+    /// The first of the list.
+    Newest,
+    /// Another one, which will be dropped some day.
+    Older,
+}
 
 /// Seals `plain` and binds `context` (the id of the row or other owner) to it: mark, nonce, ciphertext, tag.
 pub fn seal(secrets: &Secrets, entropy: &dyn Entropy, purpose: Purpose, context: &[u8], plain: &[u8]) -> Vec<u8> {
@@ -102,10 +114,24 @@ pub fn seal(secrets: &Secrets, entropy: &dyn Entropy, purpose: Purpose, context:
 /// # Errors
 /// [`Unopened`] for anything else.
 pub fn open(secrets: &Secrets, purpose: Purpose, context: &[u8], sealed: &[u8]) -> Result<Vec<u8>, Unopened> {
+    open_with_age(secrets, purpose, context, sealed).map(|(plain, _)| plain)
+}
+
+/// [`open`], and the age of the secret that did it.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_with_age(
+    secrets: &Secrets,
+    purpose: Purpose,
+    context: &[u8],
+    sealed: &[u8],
+) -> Result<(Vec<u8>, Age), Unopened> {
     let (mark, rest) = sealed.split_first().ok_or(Unopened)?;
     let (nonce, body) = rest.split_first_chunk::<NONCE_LEN>().ok_or(Unopened)?;
     let aad = [purpose.label(), context].concat();
-    for keys in secrets.all().filter(|keys| keys.mark == *mark) {
+    let ages = std::iter::once(Age::Newest).chain(std::iter::repeat(Age::Older));
+    for (keys, age) in secrets.all().zip(ages).filter(|(keys, _)| keys.mark == *mark) {
         let mut body = body.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = purpose
@@ -114,8 +140,12 @@ pub fn open(secrets: &Secrets, purpose: Purpose, context: &[u8], sealed: &[u8]) 
             .map(|plain| plain.len());
         if let Ok(length) = plain {
             body.truncate(length);
-            return Ok(body);
+            return Ok((body, age));
         }
+    }
+    // Keys that do not open have an error of their own.
+    if purpose.is_at_rest() && purpose != Purpose::KeyAtRest {
+        secrets.miss();
     }
     Err(Unopened)
 }
@@ -163,6 +193,36 @@ mod tests {
         assert_eq!(open_text(&rotated, Purpose::SessionCookie, &text), Ok(b"sid".to_vec()));
         let dropped = secrets(&["fedcba9876543210"]);
         assert_eq!(open_text(&dropped, Purpose::SessionCookie, &text), Err(Unopened));
+    }
+
+    #[test]
+    fn what_an_older_secret_opened_is_told_apart() {
+        let (old, new) = ("0123456789abcdef", "fedcba9876543210");
+        let sealed = seal(
+            &secrets(&[old]),
+            &Counter::default(),
+            Purpose::GrantAtRest,
+            b"row",
+            b"claims",
+        );
+        let age = |list: &[&str]| {
+            let opened = open_with_age(&secrets(list), Purpose::GrantAtRest, b"row", &sealed);
+            opened.map(|(_, age)| age)
+        };
+        assert_eq!(age(&[old, new]), Ok(Age::Newest));
+        assert_eq!(age(&[new, old]), Ok(Age::Older));
+        assert_eq!(age(&[new]), Err(Unopened));
+    }
+
+    #[test]
+    fn a_row_that_no_secret_opens_is_noted_and_what_strangers_send_is_not() {
+        let (before, after) = (secrets(&["0123456789abcdef"]), secrets(&["fedcba9876543210"]));
+        let text = seal_text(&before, &Counter::default(), Purpose::SessionCookie, b"sid");
+        assert_eq!(open_text(&after, Purpose::SessionCookie, &text), Err(Unopened));
+        assert!(!after.has_missed());
+        let sealed = seal(&before, &Counter::default(), Purpose::GrantAtRest, b"row", b"claims");
+        assert_eq!(open(&after, Purpose::GrantAtRest, b"row", &sealed), Err(Unopened));
+        assert!(after.has_missed() && !before.has_missed());
     }
 
     #[test]

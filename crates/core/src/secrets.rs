@@ -4,6 +4,7 @@
 //! new one can be put in front and the old one dropped when nothing made under it is needed any more.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::aead::{AES_256_GCM_SIV, LessSafeKey, UnboundKey};
 use aws_lc_rs::{hkdf, hmac};
@@ -33,8 +34,13 @@ pub enum SecretsError {
     Derivation,
 }
 
-/// All keys of the program, newest first.
-pub struct Secrets(Vec<Keys>);
+/// All keys of the program.
+pub struct Secrets {
+    /// Newest first.
+    keys: Vec<Keys>,
+    /// Whether a row was met that none of them opens.
+    has_missed: AtomicBool,
+}
 
 /// The keys derived from one entry of `secrets.system`.
 pub(crate) struct Keys {
@@ -44,7 +50,6 @@ pub(crate) struct Keys {
     pub(crate) at_rest: LessSafeKey,
     pub(crate) token_checksum: hmac::Key,
     pub(crate) successor: hmac::Key,
-    pub(crate) client_secret: hmac::Key,
     pub(crate) browser_mark: hmac::Key,
 }
 
@@ -65,22 +70,33 @@ impl Secrets {
         if let Some((index, length)) = short {
             return Err(SecretsError::TooShort { index, length });
         }
-        secrets
-            .iter()
-            .map(|s| Keys::derive(s.as_ref()))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let keys = secrets.iter().map(|s| Keys::derive(s.as_ref()));
+        Ok(Self {
+            keys: keys.collect::<Result<_, _>>()?,
+            has_missed: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether a row of the database was met whose secret is not in the list. Such rows count as gone, which the operator
+    /// may not have meant.
+    #[must_use]
+    pub fn has_missed(&self) -> bool {
+        self.has_missed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn miss(&self) {
+        self.has_missed.store(true, Ordering::Relaxed);
     }
 
     /// The keys that seal and sign.
     #[expect(clippy::indexing_slicing, reason = "derive refuses an empty list")]
     pub(crate) fn current(&self) -> &Keys {
-        &self.0[0]
+        &self.keys[0]
     }
 
     /// Every generation of keys, newest first.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Keys> {
-        self.0.iter()
+        self.keys.iter()
     }
 }
 
@@ -117,7 +133,6 @@ impl Keys {
             at_rest: aead("at rest")?,
             token_checksum: mac("token checksum")?,
             successor: mac("refresh successor")?,
-            client_secret: mac("client secret")?,
             browser_mark: mac("browser mark")?,
         })
     }

@@ -55,7 +55,7 @@ async fn consent(world: &World<'_>, grant: GrantRecord) -> Result<Option<GivenCo
         return Ok(None);
     };
     // One that was sealed under a secret that is gone can still be ended, so it is listed with what its row says.
-    let consented = Consented::open(&world.cx, &grant).unwrap_or_default();
+    let consented = Consented::open(&world.cx, &grant)?.unwrap_or_default();
     let asked = consented.asked.unwrap_or_default();
     let params = Params::parse(asked.request.as_bytes())?;
     let request = ConsentRequest {

@@ -50,7 +50,7 @@ fn claims(cx: &Cx<'_>, token: &KnownAccess) -> Result<Map<String, Value>, Failur
     if !token.scope().iter().any(|scope| scope == "openid") {
         return Err(Fault::OpenIdNotGranted.into());
     }
-    let consented = Consented::open(cx, grant)?;
+    let consented = Consented::open(cx, grant)?.ok_or(Fault::BearerInvalid)?;
     let mut claims = consented.userinfo.unwrap_or(consented.id_token);
     claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);

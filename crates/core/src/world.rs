@@ -7,7 +7,7 @@ use claviger_jose::{Alg, SigningKey, VerifyingKey};
 
 use crate::client::{Client, ParsedClients};
 use crate::context::Cx;
-use crate::fault::Failure;
+use crate::fault::{Failure, Fault};
 use crate::outgoing::Fetch;
 use crate::port::{Freshness, Store};
 
@@ -25,8 +25,9 @@ pub trait IdTokenKeys: Send + Sync {
 /// Threads for what takes long: hashing, which must not hold up those that serve requests.
 #[async_trait]
 pub trait Slow: Send + Sync {
-    /// Runs the job to its end, also if nobody waits for it any more.
-    async fn run(&self, job: Box<dyn FnOnce() + Send>);
+    /// Runs the job to its end, also if nobody waits for it any more. False if there are too many jobs already: then it
+    /// was not run.
+    async fn run(&self, job: Box<dyn FnOnce() + Send>) -> bool;
 }
 
 /// Everything that a use case may ask.
@@ -61,7 +62,7 @@ impl World<'_> {
     /// The result of a long computation.
     ///
     /// # Errors
-    /// [`Failure::Internal`] if the job came to no end.
+    /// [`Fault::Unavailable`] if too many wait, [`Failure::Internal`] if the job came to no end.
     pub async fn compute<T, F>(&self, job: F) -> Result<T, Failure>
     where
         T: Send + Sync + 'static,
@@ -69,11 +70,12 @@ impl World<'_> {
     {
         let result = Arc::new(OnceLock::new());
         let slot = Arc::clone(&result);
-        self.slow
-            .run(Box::new(move || {
-                let _ = slot.set(job());
-            }))
-            .await;
+        let is_run = self.slow.run(Box::new(move || {
+            let _ = slot.set(job());
+        }));
+        if !is_run.await {
+            return Err(Fault::Unavailable.into());
+        }
         Arc::into_inner(result)
             .and_then(OnceLock::into_inner)
             .ok_or_else(|| Failure::Internal("a long computation came to no end".to_owned()))

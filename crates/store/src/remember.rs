@@ -90,10 +90,14 @@ impl Memory {
                 old,
                 refresh,
                 keep_grant,
+                resealed,
                 ..
             } => {
                 let grant = self.refreshes.get(old).and_then(|facts| facts.grant.clone());
-                Lesson::Refresh(refresh.clone(), grant.map(|grant| kept(grant, *keep_grant)))
+                Lesson::Refresh(
+                    refresh.clone(),
+                    grant.map(|grant| kept(grant, *keep_grant, resealed.as_ref())),
+                )
             }
             _ => Lesson::Nothing,
         }
@@ -146,12 +150,14 @@ impl Memory {
     }
 }
 
-fn kept(grant: Arc<GrantRecord>, until: Timestamp) -> Arc<GrantRecord> {
-    if grant.expires_at >= until {
+/// The grant after a rotation.
+fn kept(grant: Arc<GrantRecord>, until: Timestamp, resealed: Option<&Vec<u8>>) -> Arc<GrantRecord> {
+    if grant.expires_at >= until && resealed.is_none() {
         return grant;
     }
     Arc::new(GrantRecord {
-        expires_at: until,
+        expires_at: grant.expires_at.max(until),
+        sealed: resealed.unwrap_or(&grant.sealed).clone(),
         ..GrantRecord::clone(&grant)
     })
 }
@@ -170,7 +176,12 @@ impl Touched {
         let (client, ids) = match change {
             Change::Issue { client, .. } => (Some(client.id.clone()), [None, None]),
             Change::AnswerLogin { flow } => (None, row(&flow.id)),
-            Change::Advance { flow, issue, .. } => (None, [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)]),
+            Change::Advance {
+                flow, issue, client, ..
+            } => (
+                client.as_ref().map(|client| client.id.clone()),
+                [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)],
+            ),
             Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
             Change::BurnCode { code, .. } => (None, row(code)),
             Change::Rotate { old, client, .. } => (Some(client.id.clone()), row(old)),
@@ -182,7 +193,7 @@ impl Touched {
         };
         let proof = matches!(
             change,
-            Change::Issue { .. } | Change::Redeem { .. } | Change::Rotate { .. }
+            Change::Issue { .. } | Change::Advance { .. } | Change::Redeem { .. } | Change::Rotate { .. }
         );
         Self {
             client,

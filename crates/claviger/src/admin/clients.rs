@@ -135,8 +135,8 @@ impl From<RegistryError> for Problem {
     fn from(error: RegistryError) -> Self {
         let resource = match error {
             RegistryError::Failure(failure) => return Self::Failure(failure),
-            RegistryError::Unknown => return Resource::Missing.into(),
-            RegistryError::Exists => return Resource::Exists.into(),
+            RegistryError::Unknown => Resource::Missing,
+            RegistryError::Exists => Resource::Exists,
             RegistryError::Contended => Resource::Conflict,
             RegistryError::Patch(_) | RegistryError::WrongType { .. } | RegistryError::Renamed => Resource::Malformed,
         };

@@ -269,7 +269,7 @@ pub static SECTIONS: &[Section] = &[
         key("oauth2.hashers.bcrypt.cost", Int(4, 31), "10", "Nothing to switch, see `oauth2.hashers.algorithm`.").moot(),
         key("oauth2.hashers.pbkdf2.iterations", Int(1, i64::MAX), "25000", "Nothing to switch, see `oauth2.hashers.algorithm`.").moot(),
         key("oauth2.pkce.enforced", Bool, "false", "Every client must use PKCE.").hot(),
-        key("oauth2.pkce.enforced_for_public_clients", Bool, "false", "Public clients must use PKCE.").hot(),
+        key("oauth2.pkce.enforced_for_public_clients", Bool, "true", "Public clients must use PKCE, as RFC 9700 §2.1.1 says.").hot(),
         key("oauth2.client_credentials.default_grant_allowed_scope", Bool, "false", "A client_credentials request without a scope gets all that the client may have.").hot(),
         key("oauth2.grant.refresh_token.rotation_grace_period", Duration, "0s", "How long a used refresh token still answers, with the same successor; at most 5m.").hot(),
         key("oauth2.grant.refresh_token.rotation_grace_reuse_count", Int(0, i64::MAX), "0", "How often it still answers.").hot().not_yet(),

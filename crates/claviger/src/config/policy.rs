@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn switches_arrive_one_by_one() {
         let is_on = |name: &str| {
-            let p = policy_of(&[(name, "true")]);
+            let p = policy_of(&[("OAUTH2_PKCE_ENFORCED_FOR_PUBLIC_CLIENTS", "false"), (name, "true")]);
             let all = [
                 p.pkce_enforced,
                 p.pkce_enforced_for_public_clients,

@@ -60,6 +60,11 @@ impl CrossOrigin {
         !self.is_public || FOR_SCRIPTS.contains(&path) || path.starts_with(WELL_KNOWN)
     }
 
+    /// Whether pages of this origin may call at all.
+    pub(super) fn allows(&self, origin: &str) -> bool {
+        self.settings.enabled && (self.lists(origin) || self.is_any())
+    }
+
     fn is_any(&self) -> bool {
         self.settings.allowed_origins.is_empty() || self.settings.allowed_origins.iter().any(|origin| origin == "*")
     }

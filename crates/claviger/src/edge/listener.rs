@@ -63,10 +63,10 @@ impl Limits {
             drain: Duration::from_secs(20),
             head_bytes: 64 * 1024,
             headers: 100,
-            form_bytes: 1024 * 1024,
+            form_bytes: 128 * 1024,
             json_bytes: 2 * 1024 * 1024,
             connections: 16_384,
-            streams: 128,
+            streams: 32,
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod address;
 pub mod call;
 mod connection;
 pub mod cors;
+pub mod cross_site;
 pub mod lenient;
 pub mod listener;
 mod patience;

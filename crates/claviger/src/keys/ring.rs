@@ -4,7 +4,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use claviger_core::context::Cx;
-use claviger_core::port::{Change, KeyRecord, Outcome, Store};
+use claviger_core::port::{Change, KeyRecord, Outcome, Store, StoreError};
 use claviger_core::secrets::Secrets;
 use claviger_jose::{Alg, Jwk, SigningKey, VerifyingKey};
 use tokio::sync::Mutex;
@@ -77,7 +77,7 @@ impl KeyRing {
     /// The keys, read again if they are older than two seconds, with one that signs by the
     /// configured algorithm: if the set has none, it is made.
     ///
-    /// A reading that fails leaves the earlier one in use, because what was published stays good for verifying;
+    /// A database that is away leaves the earlier reading in use, because what was published stays good for verifying;
     /// whoever needs the database for more will learn of its state there.
     ///
     /// # Errors
@@ -171,7 +171,7 @@ impl KeyRing {
             return Ok(fresh.keys);
         }
         match (self.load(cx).await, before) {
-            (Err(error), Some(stale)) => {
+            (Err(error @ KeysError::Store(StoreError::Unavailable(_))), Some(stale)) => {
                 tracing::warn!(%error, "the signing keys could not be read again; the earlier ones stay in use");
                 Ok(stale.keys)
             }

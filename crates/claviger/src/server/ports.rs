@@ -15,6 +15,7 @@ use crate::config::Settings;
 use crate::config::listener::Listener;
 use crate::edge::address::{Address, BindError, Bound};
 use crate::edge::cors::{self, CrossOrigin};
+use crate::edge::cross_site::{self, Guard};
 use crate::edge::listener::{self, Drained, Limits, Port};
 use crate::edge::request_id::RequestIds;
 use crate::provider::{OperatingSystem, Shared};
@@ -77,14 +78,19 @@ impl Side {
         let cors = listener.cors.clone();
         let is_enabled = cors.enabled;
         let (router, rules) = match self {
-            Self::Public => (
-                routes::public(provider, listener.quiet_health),
-                CrossOrigin::public(cors),
-            ),
-            Self::Admin => (routes::admin(provider, listener.quiet_health), CrossOrigin::admin(cors)),
+            Self::Public => {
+                let rules = Arc::new(CrossOrigin::public(cors));
+                (routes::public(provider, listener.quiet_health), rules)
+            }
+            Self::Admin => {
+                let rules = Arc::new(CrossOrigin::admin(cors));
+                let guard = Arc::new(Guard::new(Arc::clone(&rules), listener));
+                let router = routes::admin(provider, listener.quiet_health);
+                (router.layer(from_fn_with_state(guard, cross_site::refuse)), rules)
+            }
         };
         if is_enabled {
-            router.layer(from_fn_with_state(Arc::new(rules), cors::answer))
+            router.layer(from_fn_with_state(rules, cors::answer))
         } else {
             router
         }

@@ -39,19 +39,29 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::POST, "/oauth2/sessions/logout", logout::end)
         .on(&Method::GET, "/oauth2/fallbacks/logout/callback", fallback::logout_done)
         .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error);
-    let routes = if provider.policy.dev {
+    // A sample page lets everybody in: it is there only where development mode has no page of the operator's to send to.
+    let policy = &provider.policy;
+    let is_sample = |url: &str, path: &str| policy.dev && url == format!("{}{path}", policy.public_url);
+    let routes = if is_sample(&policy.login_url, "/oauth2/fallbacks/login") {
         routes
             .on(&Method::GET, "/oauth2/fallbacks/login", dev::login)
             .on(&Method::POST, "/oauth2/fallbacks/login", dev::log_in)
+    } else {
+        routes.on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
+    };
+    let routes = if is_sample(&policy.consent_url, "/oauth2/fallbacks/consent") {
+        routes
             .on(&Method::GET, "/oauth2/fallbacks/consent", dev::consent)
             .on(&Method::POST, "/oauth2/fallbacks/consent", dev::give_consent)
+    } else {
+        routes.on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
+    };
+    let routes = if is_sample(&policy.logout_url, "/oauth2/fallbacks/logout") {
+        routes
             .on(&Method::GET, "/oauth2/fallbacks/logout", dev::logout)
             .on(&Method::POST, "/oauth2/fallbacks/logout", dev::log_out)
     } else {
-        routes
-            .on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
-            .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
-            .on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
+        routes.on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
     };
     routes.finish(provider.clone())
 }

@@ -24,9 +24,13 @@ use crate::provider::Shared;
 const SECRET: &str = "aSecretOfTests0123456789";
 
 fn settings(dsn: &str) -> Settings {
+    settings_with(dsn, SECRET)
+}
+
+fn settings_with(dsn: &str, secret: &str) -> Settings {
     let env = [
         ("DSN", dsn),
-        ("SECRETS_SYSTEM", SECRET),
+        ("SECRETS_SYSTEM", secret),
         ("STRATEGIES_JWT_ID_TOKEN_SIGNING_ALG", "ES256"),
         ("SERVE_PUBLIC_HOST", "127.0.0.1"),
         ("DANGEROUS_FORCE_HTTP", "true"),
@@ -95,6 +99,26 @@ async fn it_gets_ready_when_the_database_is_migrated_without_a_restart() {
     }
     let (status, keys) = get(&ports[0], "/.well-known/jwks.json").await;
     assert!(status == 200 && keys.contains("\"ES256\""), "{status} {keys}");
+    database.close().await;
+}
+
+#[tokio::test]
+async fn it_is_not_ready_with_the_secrets_of_another_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let right = settings(&file(directory.path()));
+    let wrong = settings_with(&file(directory.path()), "anotherSecretOfTests0123");
+    // It starts before the tables are there, and so learns of its mistake only afterwards.
+    let (late, provider) = open(&wrong).await;
+    let router = routes::public(&provider, false);
+    assert!(get(&router, "/health/ready").await.1.contains("migrate"));
+    let (database, other) = open(&right).await;
+    database::migrate(&database).await.unwrap();
+    assert_eq!(get(&routes::public(&other, false), "/health/ready").await.0, 200);
+
+    let (status, body) = get(&router, "/health/ready").await;
+    assert!(status == 503 && body.contains("SECRETS_SYSTEM"), "{status} {body}");
+    assert_eq!(get(&router, "/health/alive").await.0, 200);
+    late.close().await;
     database.close().await;
 }
 

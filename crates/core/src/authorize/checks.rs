@@ -134,7 +134,8 @@ fn pkce(request: &Subject<'_>) -> Result<(), Failure> {
     }
 }
 
-/// RFC 9700 §4.7.1: something must tie the response to the browser that asked (D18: `state` itself is optional).
+/// D18: `state` is optional, but one that is too short to be a secret is refused unless PKCE or `nonce` does its work
+/// (RFC 9700 §2.1: which of the three a client uses against CSRF is its own decision).
 fn state(request: &Subject<'_>) -> Result<(), Failure> {
     let params = request.params;
     let is_short = params.get("state").is_some_and(|state| state.chars().count() < ENOUGH);

@@ -2,14 +2,12 @@
 //!
 //! RFC 6749 §4.1.2, RFC 9700 §4.7. The code, its grant and the end of the flow are one write.
 
-use std::sync::Arc;
-
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
-use super::{Browser, CookieChange, Destination, Reply, Stage};
+use super::{Browser, CookieChange, Destination, Reply, Stage, TRIES};
 use crate::fault::{Failure, Fault};
-use crate::flow::consent::ConsentAnswer;
-use crate::flow::handle::open_verifier;
+use crate::flow::consent::{ConsentAnswer, may_grant};
+use crate::flow::handle::{Verifier, tag};
 use crate::flow::login::LoginAnswer;
 use crate::flow::mark::is_marked;
 use crate::flow::{FlowState, is_expired, request_url};
@@ -18,30 +16,38 @@ use crate::seal::Purpose;
 use crate::world::World;
 
 pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) -> Result<Reply, Refused> {
-    let id = open_verifier(&world.cx, Purpose::ConsentVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
-    for freshness in [Freshness::ProvedByWrite, Freshness::Latest, Freshness::Latest] {
-        let record = match world.store.flow(id, freshness).await.map_err(Failure::from)? {
-            // What this server remembers may be older than the answer that another one took.
-            Some(record) if freshness == Freshness::Latest || record.step == FlowStep::ConsentAnswered => record,
-            _ if freshness == Freshness::ProvedByWrite => continue,
-            _ => return Err(Fault::VerifierInvalid.into()),
-        };
-        if let Some(reply) = attempt(world, record, browser).await? {
-            return Ok(reply);
+    let verifier = Verifier::open(&world.cx, Purpose::ConsentVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
+    for freshness in TRIES {
+        match attempt(world, verifier, browser, freshness).await {
+            Ok(Some(reply)) => return Ok(reply),
+            Err(refused) if freshness == Freshness::Latest || !refused.is_decision() => return Err(refused),
+            Ok(None) | Err(_) => {}
         }
     }
     Err(Fault::Unavailable.into())
 }
 
-/// One try on these facts; nothing if they turn out to be old.
-async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) -> Result<Option<Reply>, Refused> {
+/// One try on facts of this freshness; nothing if they turn out to be old, or if they are remembered and no write
+/// would prove them.
+async fn attempt(
+    world: &World<'_>,
+    verifier: Verifier,
+    browser: &Browser,
+    freshness: Freshness,
+) -> Result<Option<Reply>, Refused> {
     let cx = &world.cx;
-    let state = FlowState::open(cx, &record)?;
+    let record = world
+        .store
+        .flow(verifier.flow, freshness)
+        .await
+        .map_err(Failure::from)?;
+    let record = record.ok_or(Fault::VerifierInvalid)?;
+    let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
     if is_expired(cx, record.id) {
         return Ok(Some(Reply::url(request_url(world, &params))));
     }
-    let request = AuthorizationRequest::read(world, params, Freshness::ProvedByWrite).await?;
+    let request = AuthorizationRequest::read(world, params, freshness).await?;
     let (Some(LoginAnswer::Accepted(login)), Some(consent), FlowStep::ConsentAnswered) =
         (&state.login, &state.consent, record.step)
     else {
@@ -50,13 +56,22 @@ async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) 
     if !is_marked(cx.secrets, Stage::Consent, record.id, &browser.consent_marks) {
         return Err(request.refuse(Fault::BrowserMismatch));
     }
+    // The answer must be the one that this browser was sent back with.
+    if tag(consent)? != verifier.answer {
+        return Err(request.refuse(Fault::VerifierInvalid));
+    }
     let accepted = match consent {
         ConsentAnswer::Accepted(accepted) => accepted,
+        ConsentAnswer::Rejected(_) if freshness == Freshness::ProvedByWrite => return Ok(None),
         ConsentAnswer::Rejected(rejection) => {
             let answer = request.path.reject(rejection, "consent_request_denied");
             return Ok(Some(Reply::to(Destination::Client(answer), unmark(&record))));
         }
     };
+    // The client may have lost since what it had when the consent app answered.
+    if let Err(failure) = may_grant(cx.policy, &request.client, accepted) {
+        return Err(request.refuse(failure));
+    }
     let granted = Granted {
         record: &record,
         state: &state,

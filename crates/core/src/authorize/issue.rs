@@ -32,7 +32,7 @@ pub(super) struct Granted<'a> {
 pub(super) enum Finish {
     /// The client has its answer.
     Done(Reply),
-    /// The flow is not as it was seen: look again.
+    /// The flow or its client is not as it was seen: look again.
     Stale,
 }
 
@@ -66,6 +66,7 @@ pub(super) async fn finish(
         seen: granted.record.version,
         session,
         issue: Some((Arc::new(grant), record)),
+        client: Some(request.client.proof()),
     };
     if world.store.apply(change).await? == Outcome::LostRace {
         return Ok(Finish::Stale);

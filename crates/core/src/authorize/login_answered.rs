@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
-use super::{Browser, CookieChange, Destination, Reply, Stage, session_cookie};
+use super::{Browser, CookieChange, Destination, Reply, Stage, TRIES, session_cookie};
 use crate::context::{Cx, Id, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::flow::authentication::Authentication;
 use crate::flow::consent::ConsentAccepted;
-use crate::flow::handle::{ConsentHandle, open_verifier};
+use crate::flow::handle::{ConsentHandle, Verifier};
 use crate::flow::login::{LoginAccepted, LoginAnswer};
 use crate::flow::mark::{is_marked, mark};
 use crate::flow::{FlowState, is_expired, removal, request_url, with_parameter};
@@ -37,36 +37,54 @@ struct SessionPlan {
 }
 
 pub(super) async fn go_on(world: &World<'_>, verifier: &str, browser: &Browser) -> Result<Reply, Refused> {
-    let id = open_verifier(&world.cx, Purpose::LoginVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
-    for freshness in [Freshness::ProvedByWrite, Freshness::Latest, Freshness::Latest] {
-        let record = match world.store.flow(id, freshness).await.map_err(Failure::from)? {
-            Some(record) => record,
-            None if freshness == Freshness::ProvedByWrite => continue,
-            None => return Err(Fault::VerifierInvalid.into()),
-        };
-        if let Some(reply) = attempt(world, record, browser).await? {
-            return Ok(reply);
+    let verifier = Verifier::open(&world.cx, Purpose::LoginVerifier, verifier).ok_or(Fault::VerifierInvalid)?;
+    for freshness in TRIES {
+        match attempt(world, verifier, browser, freshness).await {
+            Ok(Some(reply)) => return Ok(reply),
+            Err(refused) if freshness == Freshness::Latest || !refused.is_decision() => return Err(refused),
+            Ok(None) | Err(_) => {}
         }
     }
     Err(Fault::Unavailable.into())
 }
 
-/// One try on these facts; nothing if they turn out to be old.
-async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) -> Result<Option<Reply>, Refused> {
+/// One try on facts of this freshness; nothing if they turn out to be old, or if they are remembered and no write
+/// would prove them.
+async fn attempt(
+    world: &World<'_>,
+    verifier: Verifier,
+    browser: &Browser,
+    freshness: Freshness,
+) -> Result<Option<Reply>, Refused> {
     let cx = &world.cx;
-    let state = FlowState::open(cx, &record)?;
+    let record = world
+        .store
+        .flow(verifier.flow, freshness)
+        .await
+        .map_err(Failure::from)?;
+    let record = record.ok_or(Fault::VerifierInvalid)?;
+    let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
     if is_expired(cx, record.id) {
         return Ok(Some(Reply::url(request_url(world, &params))));
     }
-    let request = AuthorizationRequest::read(world, params, Freshness::ProvedByWrite).await?;
+    let request = AuthorizationRequest::read(world, params, freshness).await?;
     if !is_marked(cx.secrets, Stage::Login, record.id, &browser.login_marks) {
         return Err(request.refuse(Fault::BrowserMismatch));
+    }
+    // The answer must be the one that this browser was sent back with.
+    let answer = match &state.login {
+        Some(login) => login.tag()?,
+        None => return Err(request.refuse(Fault::VerifierInvalid)),
+    };
+    if answer != verifier.answer {
+        return Err(request.refuse(Fault::VerifierInvalid));
     }
     let login = match (&state.login, record.step) {
         (_, FlowStep::Done | FlowStep::ConsentAnswered) | (None, _) => {
             return Err(request.refuse(Fault::VerifierInvalid));
         }
+        (Some(LoginAnswer::Rejected(_)), _) if freshness == Freshness::ProvedByWrite => return Ok(None),
         (Some(LoginAnswer::Rejected(rejection)), _) => {
             let answer = request.path.reject(rejection, "login_request_denied");
             let cookies = vec![CookieChange::Unmark(Stage::Login, record.id)];
@@ -75,6 +93,9 @@ async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) 
         (Some(LoginAnswer::Accepted(login)), _) => login.clone(),
     };
     if !request.is_about(&login.subject) {
+        if freshness == Freshness::ProvedByWrite {
+            return Ok(None);
+        }
         let refused = Reply::failed(request.refuse(Fault::SubjectMismatch));
         let cookies = vec![CookieChange::EndSession];
         return Ok(Some(Reply { cookies, ..refused }));
@@ -188,6 +209,7 @@ async fn keep_session(
         seen: record.version,
         session,
         issue: None,
+        client: Some(returned.request.client.proof()),
     };
     Ok(match world.store.apply(change).await? {
         Outcome::Applied => Some(asked),

@@ -25,14 +25,20 @@ use crate::context::{Cx, Id};
 use crate::fault::Failure;
 pub use crate::flow::mark::Stage;
 use crate::params::Params;
+use crate::port::Freshness;
 use crate::seal::{Purpose, open_text, seal_text};
 use crate::world::World;
 
 pub use self::prompt::OidcContext;
-pub(crate) use self::prompt::hint;
+pub(crate) use self::prompt::{Prompt, hint};
 use self::request::Refused;
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;
+pub(crate) use self::return_path::is_registered;
+
+/// One try on remembered facts, then these on the latest ones. Only a write proves what is remembered, so whatever is
+/// answered without one, refusals above all, is decided on the latest facts.
+const TRIES: [Freshness; 3] = [Freshness::ProvedByWrite, Freshness::Latest, Freshness::Latest];
 
 /// What the browser showed besides the request.
 #[derive(Clone, Debug, Default)]

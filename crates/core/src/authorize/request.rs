@@ -32,6 +32,14 @@ pub(crate) enum Refused {
     There(ReturnPath, Failure),
 }
 
+impl Refused {
+    /// Whether the request was judged, so that other facts may lead to another answer.
+    pub(crate) fn is_decision(&self) -> bool {
+        let (Self::Here(failure) | Self::There(_, failure)) = self;
+        matches!(failure, Failure::Refused(..))
+    }
+}
+
 impl From<Failure> for Refused {
     fn from(failure: Failure) -> Self {
         Self::Here(failure)

@@ -103,7 +103,8 @@ fn only_one<'a>(client: &'a Client, params: &Params) -> Option<&'a str> {
     }
 }
 
-fn is_registered(client: &Client, requested: &str) -> bool {
+/// RFC 9700 §2.1: compared to the letter, but for the port of a loopback address (RFC 8252 §7.3).
+pub(crate) fn is_registered(client: &Client, requested: &str) -> bool {
     let loopback = loopback(requested);
     client
         .redirect_uris

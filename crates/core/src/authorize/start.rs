@@ -6,6 +6,7 @@
 use super::request::{AuthorizationRequest, Refused};
 use super::{Browser, CookieChange, Destination, Reply, Stage};
 use crate::fault::{Failure, Fault};
+use crate::flow::authentication::Authentication;
 use crate::flow::challenge::{KnownSession, LoginChallenge};
 use crate::flow::mark::mark;
 use crate::flow::with_parameter;
@@ -13,7 +14,14 @@ use crate::params::Params;
 use crate::port::Freshness;
 use crate::world::World;
 
+/// Most bytes that the parameters of a request may have. An `id_token_hint` has a few thousand.
+const LONGEST: usize = 16 * 1024;
+
 pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) -> Result<Reply, Refused> {
+    // What is sent comes back in redirects, which browsers and proxies cut off or refuse when they are long.
+    if params.size() > LONGEST {
+        return Err(Fault::RequestTooLong.into());
+    }
     let request = AuthorizationRequest::read(world, params, Freshness::Latest).await?;
     let known = match known_session(world, &request, browser).await {
         Ok(known) => known,
@@ -45,7 +53,7 @@ async fn known_session(
     let cx = &world.cx;
     let shown = browser.session_id(cx).filter(|_| !request.prompt.login);
     let session = match shown {
-        Some(id) => world.store.session(id).await?,
+        Some(id) => Authentication::of(world, id).await?.map(|(session, _)| session),
         None => None,
     };
     let known = session

@@ -23,7 +23,7 @@ const ATTEMPTS: usize = 100;
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
     /// No client has the id.
-    #[error("No client has this id.")]
+    #[error("No client has this id. Look it up in the list of clients, or create the client.")]
     Unknown,
     /// Another client has the id.
     #[error("A client with this id exists. Choose another id, or replace that client with PUT.")]
@@ -220,7 +220,7 @@ impl Hashed {
             return Ok(None);
         }
         let secret = generate_secret(world.cx.entropy);
-        client.secrets = vec![digest_generated(world.cx.secrets, &secret)];
+        client.secrets = vec![digest_generated(world.cx.entropy, &secret)];
         Ok(Some(ClientSecret::from(String::clone(&secret))))
     }
 

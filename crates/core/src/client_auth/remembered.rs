@@ -3,23 +3,24 @@
 use std::fmt;
 use std::sync::Mutex;
 
-use crate::port::Digest;
+use super::secret::Salted;
 
-/// A keyed digest of the last good secret. It lives in the parsed client, so it ends with the client's version, and is
+/// A salted digest of the last good secret. It lives in the parsed client, so it ends with the client's version, and is
 /// no part of what the client is: two clients with different memories are equal.
 #[derive(Default)]
-pub struct LastProven(Mutex<Option<Digest>>);
+pub struct LastProven(Mutex<Option<Salted>>);
 
 impl LastProven {
-    /// Whether the secret with this digest authenticated the client before. Compares in constant time.
-    pub(super) fn is(&self, digest: &Digest) -> bool {
-        self.0.lock().is_ok_and(|last| last.as_ref() == Some(digest))
+    /// Whether this secret authenticated the client before. Compares in constant time.
+    pub(super) fn is(&self, secret: &str) -> bool {
+        let last = self.0.lock();
+        last.is_ok_and(|last| last.as_ref().is_some_and(|last| last.is_of(secret)))
     }
 
     /// Keeps the digest of a secret that was found right.
-    pub(super) fn keep(&self, digest: Digest) {
+    pub(super) fn keep(&self, secret: Salted) {
         if let Ok(mut last) = self.0.lock() {
-            *last = Some(digest);
+            *last = Some(secret);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Client secrets: how they are made, kept and compared.
 //!
 //! Implements RFC 6749 §10.1 and §10.10, RFC 9106 (Argon2id), RFC 8018 §5.2 (PBKDF2). A generated secret has 157 bits
-//! and rests as a keyed digest, which costs a microsecond; one that a person chose rests as a slow hash. Hashes that
+//! and rests as a salted digest, which costs a microsecond; one that a person chose rests as a slow hash. Hashes that
 //! Hydra made, bcrypt and PBKDF2, verify as they are.
 
 use std::num::NonZeroU32;
@@ -9,27 +9,28 @@ use std::num::NonZeroU32;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params as Cost, Version};
-use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::client::Client;
-use crate::context::{Cx, Entropy};
+use crate::context::Entropy;
 use crate::fault::Failure;
 use crate::port::Digest;
-use crate::secrets::{Keys, Secrets};
 use crate::world::World;
 
 /// What Hydra draws secrets from.
 const ALPHABET: &[u8; 66] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
 /// 26 characters of 66 have 157 bits.
 const LENGTH: usize = 26;
-/// Before the keyed digest of a generated secret.
+/// Before salt and digest of a generated secret.
 const GENERATED: &str = "$clv-hmac-sha256$";
 /// OWASP's recommendation with the least memory: KiB, passes, lanes.
 const COST: (u32, u32, u32) = (7168, 5, 1);
+
+/// Length of a salt in bytes.
+const SALT: usize = 16;
 
 /// How a presented secret is compared with a stored one.
 enum Check {
@@ -57,9 +58,10 @@ pub fn generate_secret(entropy: &dyn Entropy) -> Zeroizing<String> {
 
 /// What is stored of a generated secret.
 #[must_use]
-pub fn digest_generated(secrets: &Secrets, secret: &str) -> String {
-    let mac = keyed(secrets.current(), b"generated", secret);
-    format!("{GENERATED}{}", STANDARD_NO_PAD.encode(mac.as_ref()))
+pub fn digest_generated(entropy: &dyn Entropy, secret: &str) -> String {
+    let Salted { salt, digest } = Salted::draw(entropy, secret);
+    let [salt, digest] = [&salt[..], &digest.0].map(|bytes| STANDARD_NO_PAD.encode(bytes));
+    format!("{GENERATED}{salt}${digest}")
 }
 
 /// What is stored of a secret that a person chose.
@@ -68,7 +70,7 @@ pub fn digest_generated(secrets: &Secrets, secret: &str) -> String {
 /// If no thread takes the job.
 pub async fn hash_chosen(world: &World<'_>, secret: &str) -> Result<String, Failure> {
     let secret = Zeroizing::new(secret.to_owned());
-    let mut salt = [0; 16];
+    let mut salt = [0; SALT];
     world.cx.entropy.fill(&mut salt);
     world
         .compute(move || argon2id(&secret, &salt))
@@ -78,14 +80,13 @@ pub async fn hash_chosen(world: &World<'_>, secret: &str) -> Result<String, Fail
 
 /// Whether `presented` is a secret of `client`. Without a client nothing is right, and finding that out takes as long.
 pub(super) async fn proves(world: &World<'_>, client: Option<&Client>, presented: &str) -> Result<bool, Failure> {
-    let remembered = Digest(sized(&keyed(world.cx.secrets.current(), b"remembered", presented)));
-    if client.is_some_and(|client| client.last_proven.is(&remembered)) {
+    if client.is_some_and(|client| client.last_proven.is(presented)) {
         return Ok(true);
     }
     let stored = client.map(|client| client.secrets.as_slice()).unwrap_or_default();
     let mut slow = Vec::new();
     for stored in stored {
-        match check(&world.cx, stored, presented) {
+        match check(stored, presented) {
             Check::Quick(true) => return Ok(true),
             Check::Quick(false) => {}
             Check::Slow => slow.push(stored.clone()),
@@ -94,44 +95,62 @@ pub(super) async fn proves(world: &World<'_>, client: Option<&Client>, presented
     let secret = Zeroizing::new(presented.to_owned());
     let is_right = world.compute(move || verify_any(&slow, &secret)).await?;
     if let Some(client) = client.filter(|_| is_right) {
-        client.last_proven.keep(remembered);
+        client.last_proven.keep(Salted::draw(world.cx.entropy, presented));
     }
     Ok(is_right)
 }
 
-fn check(cx: &Cx<'_>, stored: &str, presented: &str) -> Check {
-    let Some(digest) = stored.strip_prefix(GENERATED) else {
-        return Check::Slow;
-    };
-    let stored = STANDARD_NO_PAD.decode(digest).unwrap_or_default();
-    let is_right = |keys: &Keys| {
-        let mac = keyed(keys, b"generated", presented);
-        verify_slices_are_equal(mac.as_ref(), &stored).is_ok()
-    };
-    Check::Quick(cx.secrets.all().any(is_right))
+fn check(stored: &str, presented: &str) -> Check {
+    match stored.strip_prefix(GENERATED) {
+        Some(salted) => Check::Quick(Salted::parse(salted).is_some_and(|salted| salted.is_of(presented))),
+        None => Check::Slow,
+    }
 }
 
-fn keyed(keys: &Keys, purpose: &[u8], secret: &str) -> hmac::Tag {
-    let mut mac = hmac::Context::with_key(&keys.client_secret);
-    mac.update(purpose);
-    mac.update(b"\0");
-    mac.update(secret.as_bytes());
-    mac.sign()
+/// HMAC-SHA-256 of a secret under a random key, the salt, which is kept beside it: quick, so only for what cannot be
+/// guessed, or for what stays in memory.
+pub(super) struct Salted {
+    salt: [u8; SALT],
+    digest: Digest,
 }
 
-fn sized(tag: &hmac::Tag) -> [u8; 32] {
+impl Salted {
+    fn draw(entropy: &dyn Entropy, secret: &str) -> Self {
+        let mut salt = [0; SALT];
+        entropy.fill(&mut salt);
+        let digest = salted(&salt, secret);
+        Self { salt, digest }
+    }
+
+    /// Reads `salt$digest`, both in base64 without padding.
+    fn parse(text: &str) -> Option<Self> {
+        let (salt, digest) = text.split_once('$')?;
+        Some(Self {
+            salt: STANDARD_NO_PAD.decode(salt).ok()?.try_into().ok()?,
+            digest: Digest(STANDARD_NO_PAD.decode(digest).ok()?.try_into().ok()?),
+        })
+    }
+
+    /// Compares in constant time.
+    pub(super) fn is_of(&self, secret: &str) -> bool {
+        salted(&self.salt, secret) == self.digest
+    }
+}
+
+fn salted(salt: &[u8; SALT], secret: &str) -> Digest {
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, salt), secret.as_bytes());
     let mut bytes = [0; 32];
     for (to, from) in bytes.iter_mut().zip(tag.as_ref()) {
         *to = *from;
     }
-    bytes
+    Digest(bytes)
 }
 
 /// A client without a slow hash costs as much as one with one hash: otherwise the time would tell them apart, and both
 /// from no client at all.
 fn verify_any(stored: &[String], presented: &str) -> bool {
     if stored.is_empty() {
-        std::hint::black_box(argon2id(presented, &[0; 16]));
+        std::hint::black_box(argon2id(presented, &[0; SALT]));
         return false;
     }
     stored.iter().any(|stored| verify(stored, presented))
@@ -148,7 +167,7 @@ fn verify(stored: &str, presented: &str) -> bool {
     }
 }
 
-fn argon2id(secret: &str, salt: &[u8; 16]) -> Option<String> {
+fn argon2id(secret: &str, salt: &[u8; SALT]) -> Option<String> {
     let (memory, passes, lanes) = COST;
     let cost = Cost::new(memory, passes, lanes, None).ok()?;
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, cost);

@@ -6,6 +6,7 @@ use crate::context::{Cx, Id};
 use crate::fault::Failure;
 use crate::port::SessionRecord;
 use crate::seal::{Purpose, open, seal};
+use crate::world::World;
 
 /// What the login app said when the session began.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -22,10 +23,20 @@ impl Authentication {
         Ok(seal(cx.secrets, cx.entropy, Purpose::SessionAtRest, &session.0, &plain))
     }
 
-    pub(crate) fn open(cx: &Cx<'_>, session: &SessionRecord) -> Result<Self, Failure> {
-        let broken = |why: &str| Failure::Internal(format!("the session {} cannot be read: {why}", session.id));
-        let plain = open(cx.secrets, Purpose::SessionAtRest, &session.id.0, &session.sealed)
-            .map_err(|error| broken(&error.to_string()))?;
-        serde_json::from_slice(&plain).map_err(|error| broken(&error.to_string()))
+    /// The session with this id, unless it ended.
+    pub(crate) async fn of(world: &World<'_>, session: Id) -> Result<Option<(SessionRecord, Self)>, Failure> {
+        let Some(session) = world.store.session(session).await? else {
+            return Ok(None);
+        };
+        Ok(Self::open(&world.cx, &session)?.map(|authentication| (session, authentication)))
+    }
+
+    /// None if the session's secret is no longer configured: then it counts as ended.
+    fn open(cx: &Cx<'_>, session: &SessionRecord) -> Result<Option<Self>, Failure> {
+        let opened = open(cx.secrets, Purpose::SessionAtRest, &session.id.0, &session.sealed);
+        let Ok(plain) = opened else { return Ok(None) };
+        serde_json::from_slice(&plain)
+            .map(Some)
+            .map_err(|error| Failure::Internal(format!("the session {} cannot be read: {error}", session.id)))
     }
 }

@@ -2,17 +2,19 @@
 //!
 //! The shapes are those of Hydra's admin API. What is granted must be registered for the client (D9).
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::handle::{ConsentHandle, seal_verifier};
+use super::handle::{ConsentHandle, Tag, Verifier, tag};
 use super::login::{LoginAccepted, LoginAnswer, Rejection};
 use super::state::{FlowState, is_expired, removal};
 use super::{Unanswerable, request_url, with_parameter};
 use crate::authorize::OidcContext;
 use crate::client::Client;
+use crate::context::Policy;
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
@@ -114,14 +116,10 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
         asked => asked?,
     };
     let params = asked.state.params()?;
-    if is_expired(&world.cx, asked.record.id) {
+    // Where an answer leads is for the browser that it was given to, not for whoever opens the page again.
+    if is_expired(&world.cx, asked.record.id) || asked.record.step == FlowStep::ConsentAnswered {
         return Err(Unanswerable::Gone {
             redirect_to: request_url(world, &params),
-        });
-    }
-    if asked.record.step == FlowStep::ConsentAnswered {
-        return Err(Unanswerable::Gone {
-            redirect_to: onward(world, &asked.record),
         });
     }
     let login = accepted_login(&asked.state)?;
@@ -133,7 +131,7 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
         skip: asked.handle.skip,
         subject: login.subject.clone(),
         oidc_context: OidcContext::of(&params),
-        client: client(world, &asked.state).await?,
+        client: client(world, &asked.state, Freshness::ProvedByWrite).await?,
         request_url: request_url(world, &params),
         session_id: known.map_or(asked.record.id, |known| known.id).to_string(),
         acr: login.acr.clone().unwrap_or_default(),
@@ -176,9 +174,14 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
         if is_expired(&world.cx, asked.record.id) {
             return Ok(request_url(world, &asked.state.params()?));
         }
+        let mut proof = None;
         if let ConsentAnswer::Accepted(accepted) = &answer {
-            let client = client(world, &asked.state).await?;
-            may_grant(world, &client, accepted)?;
+            let client = client(world, &asked.state, freshness).await?;
+            match may_grant(world.cx.policy, &client, accepted) {
+                Err(_) if freshness == Freshness::ProvedByWrite => continue,
+                judged => judged?,
+            }
+            proof = Some(client.proof());
         }
         let state = asked.state.consented(answer.clone(), asked.handle.asked);
         let change = Change::Advance {
@@ -192,9 +195,10 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             seen: asked.record.version,
             session: None,
             issue: None,
+            client: proof,
         };
         if world.store.apply(change).await? == Outcome::Applied {
-            return Ok(onward(world, &asked.record));
+            return Ok(onward(world, &asked.record, tag(&answer)?));
         }
     }
     Err(Failure::from(Fault::Unavailable).into())
@@ -205,7 +209,7 @@ async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result
     let handle = ConsentHandle::open(&world.cx, challenge).ok_or(Unanswerable::Unknown)?;
     let record = world.store.flow(handle.flow, freshness).await?;
     let record = record.ok_or(Unanswerable::Unknown)?;
-    let state = FlowState::open(&world.cx, &record)?;
+    let state = FlowState::open(&world.cx, &record)?.ok_or(Unanswerable::Unknown)?;
     let stands = match record.step {
         FlowStep::LoginAnswered | FlowStep::ConsentAsked => record.version == handle.asked,
         FlowStep::ConsentAnswered => state.asked == handle.asked,
@@ -219,10 +223,10 @@ async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result
     })
 }
 
-async fn client(world: &World<'_>, state: &FlowState) -> Result<Arc<Client>, Unanswerable> {
+async fn client(world: &World<'_>, state: &FlowState, freshness: Freshness) -> Result<Arc<Client>, Unanswerable> {
     let params = state.params()?;
     let id = params.get("client_id").unwrap_or_default();
-    let client = world.client(id, Freshness::ProvedByWrite).await?;
+    let client = world.client(id, freshness).await?;
     client.ok_or(Unanswerable::Unknown)
 }
 
@@ -234,11 +238,11 @@ fn accepted_login(state: &FlowState) -> Result<&LoginAccepted, Unanswerable> {
 }
 
 /// D9: a consent app cannot widen what the operator registered.
-fn may_grant(world: &World<'_>, client: &Client, accepted: &ConsentAccepted) -> Result<(), Failure> {
+pub(crate) fn may_grant(policy: &Policy, client: &Client, accepted: &ConsentAccepted) -> Result<(), Failure> {
     let scopes = accepted
         .scope
         .iter()
-        .filter(|scope| !client.may_have_scope(world.cx.policy, scope));
+        .filter(|scope| !client.may_have_scope(policy, scope));
     let audiences = accepted
         .audience
         .iter()
@@ -252,17 +256,15 @@ fn may_grant(world: &World<'_>, client: &Client, accepted: &ConsentAccepted) -> 
 
 /// The same words, each once, in the order in which they came first.
 fn distinct(words: Vec<String>) -> Vec<String> {
-    let mut seen = Vec::with_capacity(words.len());
-    for word in words.into_iter().filter(|word| !word.is_empty()) {
-        if !seen.contains(&word) {
-            seen.push(word);
-        }
-    }
-    seen
+    let mut seen = HashSet::new();
+    let mut kept = words;
+    kept.retain(|word| !word.is_empty() && seen.insert(word.clone()));
+    kept
 }
 
-fn onward(world: &World<'_>, record: &FlowRecord) -> String {
-    let verifier = seal_verifier(&world.cx, Purpose::ConsentVerifier, record.id);
+fn onward(world: &World<'_>, record: &FlowRecord, answer: Tag) -> String {
+    let flow = record.id;
+    let verifier = Verifier { flow, answer }.seal(&world.cx, Purpose::ConsentVerifier);
     let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
     with_parameter(&start, "consent_verifier", &verifier)
 }

@@ -1,6 +1,10 @@
 //! The short sealed values of a flow that has a row: verifiers, and the consent challenge.
 
+use aws_lc_rs::digest::{SHA256, digest};
+use serde::Serialize;
+
 use crate::context::{Cx, Id};
+use crate::fault::Failure;
 use crate::seal::{Purpose, open_text, seal_text};
 
 /// What the consent app is asked about.
@@ -38,13 +42,41 @@ impl ConsentHandle {
     }
 }
 
-/// The value that brings the browser back with an app's answer.
-pub(crate) fn seal_verifier(cx: &Cx<'_>, purpose: Purpose, flow: Id) -> String {
-    seal_text(cx.secrets, cx.entropy, purpose, &flow.0)
+/// What brings the browser back with an app's answer.
+///
+/// It stands for that one answer: who got a verifier for another answer of the same flow, by denying a login that a victim
+/// then completes, say, cannot go on with this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Verifier {
+    pub(crate) flow: Id,
+    /// [`tag`] of the answer.
+    pub(crate) answer: Tag,
 }
 
-/// The flow of a verifier.
-pub(crate) fn open_verifier(cx: &Cx<'_>, purpose: Purpose, text: &str) -> Option<Id> {
-    let bytes = open_text(cx.secrets, purpose, text).ok()?;
-    Some(Id(bytes.try_into().ok()?))
+/// The beginning of the digest of an answer.
+pub(crate) type Tag = [u8; 16];
+
+/// The tag of an answer. The same answer given twice has the same one, so that both ways on are open.
+pub(crate) fn tag<T: Serialize>(answer: &T) -> Result<Tag, Failure> {
+    let text = serde_json::to_vec(answer).map_err(|error| Failure::Internal(error.to_string()))?;
+    let whole = digest(&SHA256, &text);
+    let start = whole.as_ref().first_chunk::<16>();
+    start
+        .copied()
+        .ok_or_else(|| Failure::Internal("a digest is too short".to_owned()))
+}
+
+impl Verifier {
+    pub(crate) fn seal(&self, cx: &Cx<'_>, purpose: Purpose) -> String {
+        seal_text(cx.secrets, cx.entropy, purpose, &[self.flow.0, self.answer].concat())
+    }
+
+    pub(crate) fn open(cx: &Cx<'_>, purpose: Purpose, text: &str) -> Option<Self> {
+        let bytes = open_text(cx.secrets, purpose, text).ok()?;
+        let (flow, answer) = bytes.split_first_chunk::<16>()?;
+        Some(Self {
+            flow: Id(*flow),
+            answer: answer.try_into().ok()?,
+        })
+    }
 }

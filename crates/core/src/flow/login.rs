@@ -10,12 +10,12 @@ use serde_json::Value;
 
 use super::authentication::Authentication;
 use super::challenge::LoginChallenge;
-use super::handle::seal_verifier;
+use super::handle::{Tag, Verifier, tag};
 use super::state::{FlowState, is_expired, removal};
 use super::{Unanswerable, request_url, with_parameter};
-use crate::authorize::OidcContext;
+use crate::authorize::{OidcContext, Prompt};
 use crate::client::Client;
-use crate::fault::Fault;
+use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
 use crate::world::World;
@@ -84,6 +84,17 @@ pub(crate) enum LoginAnswer {
     Rejected(Rejection),
 }
 
+impl LoginAnswer {
+    /// What a verifier names this answer by. Who accepts the same twice does so at another time: that does not count.
+    pub(crate) fn tag(&self) -> Result<Tag, Failure> {
+        let mut timeless = self.clone();
+        if let Self::Accepted(accepted) = &mut timeless {
+            accepted.authenticated_at = 0;
+        }
+        tag(&timeless)
+    }
+}
+
 /// An acceptance with its defaults filled in.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LoginAccepted {
@@ -112,13 +123,9 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<LoginRequest, Un
     if is_expired(cx, opened.flow) {
         return Err(gone(world, &opened));
     }
-    if let Some(record) = world.store.flow(opened.flow, Freshness::Latest).await? {
-        return Err(match record.step {
-            FlowStep::LoginAnswered => Unanswerable::Gone {
-                redirect_to: onward(world, &opened),
-            },
-            _ => gone(world, &opened),
-        });
+    if world.store.flow(opened.flow, Freshness::Latest).await?.is_some() {
+        // Where the answer leads is for the browser that it was given to, not for whoever opens the page again.
+        return Err(gone(world, &opened));
     }
     let client_id = opened.params.get("client_id").unwrap_or_default();
     let client = world.client(client_id, Freshness::ProvedByWrite).await?;
@@ -143,8 +150,22 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
     let opened = LoginChallenge::open(&world.cx, challenge).ok_or(Unanswerable::Unknown)?;
     let subject = body.subject.filter(|subject| !subject.is_empty());
     let subject = subject.ok_or(Fault::SubjectAbsent)?;
+    if subject.contains('\0') {
+        return Err(Fault::AnswerMalformed
+            .because("The subject contains a NUL character.")
+            .into());
+    }
     let known = opened.known.as_ref();
     if known.is_some_and(|known| known.subject != subject) {
+        if Prompt::parse(opened.params.get("prompt").unwrap_or_default()).is_ok_and(|prompt| prompt.none) {
+            // No page may be shown, not even to find out who is there.
+            let rejection = Rejection {
+                error: Some(Fault::LoginRequired.code().as_str().to_owned()),
+                error_description: Some(Fault::SubjectMismatch.description().to_owned()),
+                error_hint: None,
+            };
+            return answer(world, &opened, LoginAnswer::Rejected(rejection)).await;
+        }
         // Another person than the one whose session it is: they log in by themselves.
         let mut pairs = opened.params.without(&["prompt"]).pairs().to_vec();
         pairs.push(("prompt".into(), "login".into()));
@@ -152,10 +173,10 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
     }
     let earlier = match known {
         None => Authentication::default(),
-        Some(known) => match world.store.session(known.id).await? {
-            Some(session) => Authentication::open(&world.cx, &session)?,
+        Some(known) => match Authentication::of(world, known.id).await? {
+            Some((session, authentication)) if session.expires_at > world.cx.now => authentication,
             // The session ended while its owner was on the way: they log in again.
-            None => return Ok(request_url(world, &opened.params)),
+            _ => return Ok(request_url(world, &opened.params)),
         },
     };
     let accepted = LoginAccepted {
@@ -188,6 +209,7 @@ async fn answer(world: &World<'_>, opened: &LoginChallenge, login: LoginAnswer) 
         // Whoever sat at the login page for too long is sent round again instead of into an error.
         return Ok(request_url(world, &opened.params));
     }
+    let answer = login.tag()?;
     let flow = FlowRecord {
         id: opened.flow,
         step: FlowStep::LoginAnswered,
@@ -196,13 +218,14 @@ async fn answer(world: &World<'_>, opened: &LoginChallenge, login: LoginAnswer) 
         expires_at: removal(cx, opened.flow),
     };
     match world.store.apply(Change::AnswerLogin { flow }).await? {
-        Outcome::Applied => Ok(onward(world, opened)),
+        Outcome::Applied => Ok(onward(world, opened, answer)),
         Outcome::LostRace => Err(gone(world, opened)),
     }
 }
 
-fn onward(world: &World<'_>, opened: &LoginChallenge) -> String {
-    let verifier = seal_verifier(&world.cx, Purpose::LoginVerifier, opened.flow);
+fn onward(world: &World<'_>, opened: &LoginChallenge, answer: Tag) -> String {
+    let flow = opened.flow;
+    let verifier = Verifier { flow, answer }.seal(&world.cx, Purpose::LoginVerifier);
     let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
     with_parameter(&start, "login_verifier", &verifier)
 }

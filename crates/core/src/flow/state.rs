@@ -86,11 +86,13 @@ impl FlowState {
         Ok(seal(cx.secrets, cx.entropy, Purpose::FlowAtRest, &flow.0, &plain))
     }
 
-    pub(crate) fn open(cx: &Cx<'_>, record: &FlowRecord) -> Result<Self, Failure> {
-        let broken = |why: &str| Failure::Internal(format!("the flow {} cannot be read: {why}", record.id));
-        let plain = open(cx.secrets, Purpose::FlowAtRest, &record.id.0, &record.sealed)
-            .map_err(|error| broken(&error.to_string()))?;
-        serde_json::from_slice(&plain).map_err(|error| broken(&error.to_string()))
+    /// None if the flow's secret is no longer configured: then it counts as unknown.
+    pub(crate) fn open(cx: &Cx<'_>, record: &FlowRecord) -> Result<Option<Self>, Failure> {
+        let opened = open(cx.secrets, Purpose::FlowAtRest, &record.id.0, &record.sealed);
+        let Ok(plain) = opened else { return Ok(None) };
+        serde_json::from_slice(&plain)
+            .map(Some)
+            .map_err(|error| Failure::Internal(format!("the flow {} cannot be read: {error}", record.id)))
     }
 }
 

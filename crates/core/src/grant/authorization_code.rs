@@ -16,9 +16,11 @@ use zeroize::Zeroizing;
 
 use super::lives::Lives;
 use super::response::Given;
-use super::{Attempt, Grant, TokenResponse, is_offline};
+use super::{Attempt, Grant, TokenResponse, is_offline, require_audiences, require_scopes};
+use crate::authorize::is_registered;
 use crate::client::Client;
 use crate::client_auth::Authenticated;
+use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
@@ -93,6 +95,16 @@ impl Request {
         if !self.returns_to(code.redirect_uri.as_deref(), client) {
             return Err(Fault::RedirectUriMismatch.into());
         }
+        // What the client lost since the consent is not given any more.
+        if code
+            .redirect_uri
+            .as_deref()
+            .is_some_and(|uri| !is_registered(client, uri))
+        {
+            return Err(Fault::RedirectUriUnregistered.into());
+        }
+        require_scopes(cx, client, &grant.scope)?;
+        require_audiences(client, &grant.audience)?;
         match (code.challenge.as_deref(), self.verifier.as_deref()) {
             (None, None) if must_use_pkce(cx, client) => Err(Fault::ChallengeRequired.into()),
             (None, None) => Ok(Decision::Redeem(grant)),
@@ -143,6 +155,7 @@ async fn redeem(
     grant: &GrantRecord,
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
+    let consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
     let lives = Lives::authorization_code(cx.policy, client);
     let generate = |kind, id| Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, kind, id);
     let access = generate(Kind::Access, cx.new_id());
@@ -172,6 +185,7 @@ async fn redeem(
     };
     let given = Given {
         grant,
+        consented: &consented,
         scope: &grant.scope,
         access: access.text,
         access_expires_at: cx.now.plus(lives.access),

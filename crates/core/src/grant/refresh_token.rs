@@ -13,10 +13,12 @@ use super::response::Given;
 use super::{Attempt, Grant, TokenResponse, require_audiences, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
+use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{AccessRecord, Change, Freshness, GrantRecord, Owner, RefreshFacts, RefreshRecord, Rotated};
+use crate::seal::Age;
 use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
 
@@ -110,6 +112,13 @@ impl Request {
         narrowed: Option<Vec<String>>,
     ) -> Result<Attempt, Failure> {
         let cx = &world.cx;
+        let opened = Consented::open_with_age(cx, grant)?;
+        let (consented, age) = opened.ok_or(Fault::RefreshTokenInvalid)?;
+        // The secret under which the grant rests may be dropped once its last token is renewed.
+        let resealed = match age {
+            Age::Newest => None,
+            Age::Older => Some(consented.seal(cx, grant.id)?),
+        };
         let lives = Lives::refresh_token(cx.policy, client);
         let (refresh, access) = self.token.successors(cx.secrets, &cx.policy.prefixes, cx.new_id());
         let access_record = AccessRecord {
@@ -130,7 +139,7 @@ impl Request {
             expires_at: lives.refresh_until(cx.now),
         };
         // The answer is complete before the token is consumed.
-        let response = answer(world, grant, &access_record, (refresh, access), lives).await?;
+        let response = answer(world, (grant, &consented), &access_record, (refresh, access), lives).await?;
         let change = Change::Rotate {
             old: self.token.id,
             at: cx.now,
@@ -138,6 +147,7 @@ impl Request {
             refresh: refresh_record,
             client: client.proof(),
             keep_grant: lives.keep_grant(&grant.scope, cx.now),
+            resealed,
         };
         Ok(Attempt::of(world.store.apply(change).await?, response))
     }
@@ -154,8 +164,9 @@ impl Request {
             .token
             .repeat(cx.secrets, &cx.policy.prefixes, refresh.id, refresh.digest);
         let pair = pair.ok_or(Fault::RefreshTokenUsed)?;
+        let consented = Consented::open(cx, grant)?.ok_or(Fault::RefreshTokenInvalid)?;
         let lives = Lives::refresh_token(cx.policy, client);
-        answer(world, grant, access, pair, lives).await
+        answer(world, (grant, &consented), access, pair, lives).await
     }
 }
 
@@ -177,7 +188,7 @@ fn presented_again<'a>(cx: &Cx<'_>, grant: &'a GrantRecord, rotated: &'a Rotated
 
 async fn answer(
     world: &World<'_>,
-    grant: &GrantRecord,
+    (grant, consented): (&GrantRecord, &Consented),
     record: &AccessRecord,
     (refresh, access): (Fresh, Fresh),
     lives: Lives,
@@ -188,6 +199,7 @@ async fn answer(
     };
     let given = Given {
         grant,
+        consented,
         scope: narrowed.unwrap_or(&grant.scope),
         access: access.text,
         access_expires_at: record.expires_at,

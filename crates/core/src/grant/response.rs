@@ -31,6 +31,7 @@ pub struct TokenResponse {
 /// The tokens that a person's grant gives, before the ID token is made.
 pub(super) struct Given<'a> {
     pub(super) grant: &'a GrantRecord,
+    pub(super) consented: &'a Consented,
     /// The scope of the access token, which may be narrower than the grant's.
     pub(super) scope: &'a [String],
     pub(super) access: Zeroizing<String>,
@@ -57,10 +58,9 @@ impl TokenResponse {
         let mut response = Self::of_client(&world.cx, given.access, given.access_expires_at, given.scope);
         response.refresh_token = given.refresh;
         if given.scope.iter().any(|word| word == "openid") {
-            let consented = Consented::open(&world.cx, given.grant)?;
             let id_token = IdToken {
                 grant: given.grant,
-                consented: &consented,
+                consented: given.consented,
                 access_token: &response.access_token,
                 life: given.id_token_life,
             };

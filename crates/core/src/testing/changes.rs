@@ -61,7 +61,11 @@ impl State {
                 seen,
                 session,
                 issue,
-            } => self.advance(flow, seen, session, issue),
+                client,
+            } => {
+                client.map_or(Ok(()), |client| self.prove(&client))?;
+                self.advance(flow, seen, session, issue)
+            }
             Change::Redeem {
                 code,
                 at,
@@ -85,9 +89,15 @@ impl State {
                 refresh,
                 client,
                 keep_grant,
+                resealed,
             } => {
                 self.prove(&client)?;
-                self.rotate(old, at, access, refresh, keep_grant)
+                let grant = self.rotate(old, at, access, refresh)?;
+                grant.expires_at = grant.expires_at.max(keep_grant);
+                if let Some(sealed) = resealed {
+                    grant.sealed = sealed;
+                }
+                Ok(())
             }
             Change::RevokeGrant(id) => {
                 self.revoke(|grant| grant.id == id);
@@ -283,18 +293,16 @@ impl State {
         at: Timestamp,
         access: AccessRecord,
         refresh: RefreshRecord,
-        keep_grant: Timestamp,
-    ) -> Result<(), Lost> {
+    ) -> Result<&mut GrantRecord, Lost> {
         let (presented, used) = self.refreshes.get_mut(&old).ok_or(Lost)?;
         require(used.is_none())?;
         *used = Some((at, refresh.id));
         let grant = self.grants.get_mut(&presented.grant).ok_or(Lost)?;
         require(!self.ended.contains(&grant.id))?;
-        grant.expires_at = grant.expires_at.max(keep_grant);
         self.access.remove(&old);
         self.access.insert(access.id, access);
         self.refreshes.insert(refresh.id, (refresh, None));
-        Ok(())
+        Ok(grant)
     }
 
     fn log_out(

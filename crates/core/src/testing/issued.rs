@@ -56,6 +56,7 @@ impl Desk {
             refresh: refresh.1,
             client: client.proof(),
             keep_grant: grant.expires_at,
+            resealed: None,
         });
         Pair {
             access: access.0,

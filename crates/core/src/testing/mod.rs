@@ -182,8 +182,9 @@ impl Inline {
 
 #[async_trait]
 impl Slow for Inline {
-    async fn run(&self, job: Box<dyn FnOnce() + Send>) {
+    async fn run(&self, job: Box<dyn FnOnce() + Send>) -> bool {
         self.0.fetch_add(1, Ordering::Relaxed);
         job();
+        true
     }
 }

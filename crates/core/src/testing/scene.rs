@@ -40,7 +40,7 @@ impl Desk {
         Client {
             id: id.into(),
             version: 0,
-            secrets: vec![digest_generated(&self.secrets, "secret")],
+            secrets: vec![digest_generated(self.cx().entropy, "secret")],
             auth_method: AuthMethod::ClientSecretPost,
             redirect_uris: words("https://app.example/callback"),
             grant_types: words("authorization_code refresh_token client_credentials"),

@@ -57,15 +57,24 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             seen,
             session: None,
             issue: None,
-        } => predicate(&all.advance, moved(flow, *seen)),
+            client,
+        } => {
+            let mut values = moved(flow, *seen);
+            values.extend(proof_values(client.as_ref()));
+            predicate(&all.advance, values)
+        }
         Change::Advance {
             flow,
             seen,
             session,
             issue,
+            client,
         } => {
             let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
-            predicate(&all.advance_with, moved_with(flow, *seen, session.as_ref(), issue))
+            let mut values = moved_with(flow, *seen, session.as_ref(), issue);
+            values.extend(proof_values(client.as_ref()));
+            values.extend(values![issue.map(|(grant, _)| grant.skipped)]);
+            predicate(&all.advance_with, values)
         }
         Change::Redeem {
             code,
@@ -81,9 +90,10 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             refresh,
             client,
             keep_grant,
+            resealed,
         } => {
             let mut values = exchange((*old, *at), client, access, Some(refresh));
-            values.extend(values![keep_grant.0]);
+            values.extend(values![keep_grant.0, resealed]);
             predicate(&all.rotate, values)
         }
         Change::BurnCode { code, at } => predicate(&all.burn_code, values![uuid(*code), at.0]),
@@ -154,7 +164,6 @@ fn moved_with<'a>(
     values.extend(session_values(session));
     values.extend(grant_values(issue.map(|(grant, _)| grant)));
     values.extend(code_values(issue.map(|(_, code)| code)));
-    values.extend(values![issue.map(|(grant, _)| grant.skipped)]);
     values
 }
 
@@ -211,6 +220,11 @@ fn code_values(code: Option<&CodeRecord>) -> Vec<Value<'_>> {
         code.and_then(|code| code.challenge.as_deref()),
         code.map(|code| code.expires_at.0),
     ]
+}
+
+/// The last two of both ways to advance a flow.
+fn proof_values(client: Option<&ClientProof>) -> Vec<Value<'_>> {
+    values![client.map(|client| &*client.id), client.map(|client| client.version)]
 }
 
 /// `$1` to `$13` of redemption and rotation: what is used up, the proof, the new pair.

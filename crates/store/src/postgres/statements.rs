@@ -130,11 +130,15 @@ statements! {
           SET version = excluded.version, sealed = excluded.sealed, expires_at = excluded.expires_at
           WHERE claviger_flow.step = 1";
     advance = "UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
-          WHERE id = $1 AND version = $3::bigint";
+          WHERE id = $1 AND version = $3::bigint
+            AND ($6::text IS NULL OR EXISTS (SELECT 1 FROM claviger_client WHERE id = $6::text AND version = $7::bigint))";
     // What does not happen has a null id.
     advance_with = "WITH moved AS (
                UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
-               WHERE id = $1 AND version = $3::bigint RETURNING 1),
+               WHERE id = $1 AND version = $3::bigint
+                 AND ($31::text IS NULL OR EXISTS (
+                      SELECT 1 FROM claviger_client WHERE id = $31::text AND version = $32::bigint))
+               RETURNING 1),
           put AS (
                INSERT INTO claviger_session (id, subject, authenticated_at, remember, sealed, expires_at)
                SELECT $6::uuid, $7::text, $8::bigint, $9::boolean, $10::bytea, $11::bigint FROM moved
@@ -155,7 +159,7 @@ statements! {
                INSERT INTO claviger_grant (id, client_serial, subject, session_id, scope, audience, sealed,
                                            remembered_until, created_at, expires_at, skipped)
                SELECT $15::uuid, owner.serial, $17::text, $18::uuid, $19::text, $20::text, $21::bytea, $22::bigint,
-                      $23::bigint, $24::bigint, $31::boolean
+                      $23::bigint, $24::bigint, $33::boolean
                FROM owner),
           coded AS (
                INSERT INTO claviger_code (id, digest, grant_id, redirect_uri, challenge, expires_at)
@@ -183,8 +187,9 @@ statements! {
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used),
           kept AS (
-               UPDATE claviger_grant SET expires_at = $14::bigint FROM used
-               WHERE id = used.grant_id AND expires_at < $14::bigint)
+               UPDATE claviger_grant
+               SET expires_at = greatest(expires_at, $14::bigint), sealed = coalesce($15::bytea, sealed) FROM used
+               WHERE id = used.grant_id AND (expires_at < $14::bigint OR $15::bytea IS NOT NULL))
           SELECT 1 FROM used"
     );
     // Refresh tokens that would outlive their grant for ever go too; others die with their time.

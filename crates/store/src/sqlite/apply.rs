@@ -22,9 +22,13 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             seen,
             session,
             issue,
+            client,
         } => {
             let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
-            advance_with(connection, (flow, *seen), session.as_ref(), issue)
+            if !advance(connection, flow, *seen, client.as_ref())? {
+                return Ok(Outcome::LostRace);
+            }
+            step_with(connection, session.as_ref(), issue)
         }
         Change::Redeem {
             code,
@@ -40,11 +44,16 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             refresh,
             client,
             keep_grant,
+            resealed,
         } => {
             let Some(grant) = rotate(connection, (*old, *at), client, access, refresh)? else {
                 return Ok(Outcome::LostRace);
             };
-            run(connection, statements::KEEP_GRANT, params![grant, keep_grant.0])?;
+            run(
+                connection,
+                statements::KEEP_GRANT,
+                params![grant, keep_grant.0, resealed],
+            )?;
             Ok(Outcome::Applied)
         }
         Change::BurnCode { code, at } => predicate(connection, statements::BURN_CODE, params![code.0, at.0]),
@@ -135,20 +144,24 @@ fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {
     predicate(connection, statements::ANSWER_LOGIN, params)
 }
 
-fn advance(connection: &Connection, flow: &FlowRecord, seen: i64) -> Result<bool> {
-    let params = params![flow.id.0, flow.step as i16, seen, flow.sealed, flow.expires_at.0];
+fn advance(connection: &Connection, flow: &FlowRecord, seen: i64, client: Option<&ClientProof>) -> Result<bool> {
+    let params = params![
+        flow.id.0,
+        flow.step as i16,
+        seen,
+        flow.sealed,
+        flow.expires_at.0,
+        client.map(|client| &client.id),
+        client.map(|client| client.version),
+    ];
     Ok(run(connection, statements::ADVANCE, params)? > 0)
 }
 
-fn advance_with(
+fn step_with(
     connection: &Connection,
-    (flow, seen): (&FlowRecord, i64),
     session: Option<&SessionChange>,
     issue: Option<(&GrantRecord, &CodeRecord)>,
 ) -> Result<Outcome> {
-    if !advance(connection, flow, seen)? {
-        return Ok(Outcome::LostRace);
-    }
     if let Some(session) = session {
         change_session(connection, session)?;
     }

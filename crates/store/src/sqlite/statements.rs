@@ -127,7 +127,8 @@ statements! {
           WHERE claviger_flow.step = 1";
 
     ADVANCE = "UPDATE claviger_flow SET step = ?2, version = ?3 + 1, sealed = ?4, expires_at = ?5
-          WHERE id = ?1 AND version = ?3";
+          WHERE id = ?1 AND version = ?3
+            AND (?6 IS NULL OR EXISTS (SELECT 1 FROM claviger_client WHERE id = ?6 AND version = ?7))";
 
     PUT_SESSION = "INSERT INTO claviger_session (id, subject, authenticated_at, remember, sealed, expires_at)
           VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -171,7 +172,8 @@ statements! {
     PUT_REFRESH = "INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
           VALUES (?1, ?2, ?3, ?4, ?5)";
 
-    KEEP_GRANT = "UPDATE claviger_grant SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2";
+    KEEP_GRANT = "UPDATE claviger_grant SET expires_at = max(expires_at, ?2), sealed = coalesce(?3, sealed)
+          WHERE id = ?1 AND (expires_at < ?2 OR ?3 IS NOT NULL)";
 
     REVOKE_GRANT = "DELETE FROM claviger_grant WHERE id = ?1";
 

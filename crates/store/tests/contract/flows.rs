@@ -4,7 +4,7 @@ use claviger_core::context::Timestamp;
 use claviger_core::port::*;
 
 use crate::records::*;
-use crate::scene::{Scene, answered, applied, lost};
+use crate::scene::{Scene, answered, applied, lost, read_client};
 
 fn step(flow: &FlowRecord, step: FlowStep) -> Change {
     with_session(flow, step, None)
@@ -21,6 +21,7 @@ fn with_session(flow: &FlowRecord, step: FlowStep, session: Option<SessionChange
         seen: flow.version,
         session,
         issue: None,
+        client: None,
     }
 }
 
@@ -144,6 +145,7 @@ pub(crate) async fn a_lost_race_leaves_session_grant_and_code_alone(scene: &Scen
             seen: flow.version,
             session: Some(change.clone()),
             issue: Some((made.into(), code.clone())),
+            client: None,
         };
         lost(&*store, loser).await;
         assert_eq!(store.code(code.id, Freshness::Latest).await.unwrap(), None);
@@ -186,6 +188,7 @@ pub(crate) async fn a_flow_can_be_answered_and_finished_in_one_step(scene: &Scen
         seen: flow.version,
         session: Some(SessionChange::Put(session.clone())),
         issue: Some((grant.clone().into(), code.clone())),
+        client: None,
     };
     applied(&*store, change).await;
     assert_eq!(store.session(session.id).await.unwrap(), Some(session));
@@ -206,4 +209,49 @@ pub(crate) async fn a_grant_of_a_removed_client_is_never_made(scene: &Scene) {
     );
     scene.client("gone").await;
     assert_eq!(store.remembered("ada", "gone", NOW).await.unwrap(), None);
+}
+
+pub(crate) async fn an_advance_that_relied_on_a_client_needs_the_version_that_was_seen(scene: &Scene) {
+    let store = scene.store();
+    let seen = scene.client("app").await;
+    let kept = session();
+    let flow = answered(&*store, flow()).await;
+    let grant = grant("app");
+    let code = code(&grant);
+    // With nothing else, and with all that can happen at once.
+    let tries = |client: &ClientRecord| {
+        let finish = Change::Advance {
+            flow: flow.clone(),
+            seen: flow.version,
+            session: Some(SessionChange::Put(kept.clone())),
+            issue: Some((grant.clone().into(), code.clone())),
+            client: None,
+        };
+        [step(&flow, FlowStep::ConsentAnswered), finish].map(|change| relying_on(client, change))
+    };
+    let updated = ClientRecord {
+        version: seen.version + 1,
+        ..seen.clone()
+    };
+    applied(&*store, Change::UpdateClient(updated.clone())).await;
+    for change in tries(&seen) {
+        lost(&*store, change).await;
+    }
+    applied(&*store, Change::DeleteClient("app".to_owned())).await;
+    for change in tries(&updated) {
+        lost(&*store, change).await;
+    }
+    let again = scene.client("app").await;
+    for change in tries(&seen).into_iter().chain(tries(&updated)) {
+        lost(&*store, change).await;
+    }
+    assert_eq!(read(scene, &flow).await, flow);
+    assert_eq!(store.session(kept.id).await.unwrap(), None);
+    assert_eq!(store.code(code.id, Freshness::Latest).await.unwrap(), None);
+
+    let [_, finish] = tries(&again);
+    applied(&*store, finish).await;
+    let facts = store.code(code.id, Freshness::Latest).await.unwrap().unwrap();
+    assert_eq!(facts.grant.as_deref(), Some(&grant));
+    assert_eq!(read_client(&*store, "app").await, again);
 }

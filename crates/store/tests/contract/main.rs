@@ -79,7 +79,8 @@ contract! {
         a_lost_race_leaves_session_grant_and_code_alone,
         the_end_of_a_session_may_be_repeated,
         a_flow_can_be_answered_and_finished_in_one_step,
-        a_grant_of_a_removed_client_is_never_made;
+        a_grant_of_a_removed_client_is_never_made,
+        an_advance_that_relied_on_a_client_needs_the_version_that_was_seen;
     tokens:
         a_code_is_read_with_its_grant,
         a_redeemed_code_gives_both_tokens,
@@ -93,6 +94,7 @@ contract! {
         a_rotation_removes_the_access_token_issued_with_the_old_one,
         a_rotated_token_leads_to_its_successor,
         a_rotation_keeps_the_grant_long_enough,
+        a_rotation_seals_the_grant_anew_when_it_says_so,
         a_rotation_needs_its_grant_and_the_clients_version,
         a_narrowed_scope_belongs_to_its_token_only,
         revoking_a_grant_kills_every_token_of_it,
@@ -154,6 +156,7 @@ contract! {
     memory:
         a_code_flow_takes_seven_round_trips_and_a_refresh_one,
         a_fact_remembered_here_and_changed_elsewhere_loses_the_race_once,
+        a_client_changed_elsewhere_stops_a_flow_once,
         only_what_allows_something_is_remembered;
     purge:
         expired_rows_of_every_kind_are_removed,

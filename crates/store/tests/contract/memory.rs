@@ -3,7 +3,7 @@
 use claviger_core::port::*;
 
 use crate::records::*;
-use crate::scene::{Scene, applied, lost, redeem, rotate};
+use crate::scene::{Scene, answered, applied, lost, redeem, rotate};
 
 fn round_trips(scene: &Scene) -> u64 {
     scene.database.statistics().iter().map(|count| count.round_trips).sum()
@@ -30,6 +30,7 @@ pub(crate) async fn a_code_flow_takes_seven_round_trips_and_a_refresh_one(scene:
             seen: seen.version,
             session: (step == FlowStep::ConsentAsked).then(|| SessionChange::Put(session())),
             issue: None,
+            client: Some(proof(&client)),
         };
         applied(&*store, advance).await;
         if step == FlowStep::ConsentAsked {
@@ -39,7 +40,8 @@ pub(crate) async fn a_code_flow_takes_seven_round_trips_and_a_refresh_one(scene:
     // The browser comes back again, and the client redeems its code.
     let seen = store.flow(answer.id, proved).await.unwrap().unwrap();
     let code = code(&grant);
-    applied(&*store, consented(grant.clone(), code.clone(), &seen)).await;
+    let issue = consented(grant.clone(), code.clone(), &seen);
+    applied(&*store, relying_on(&client, issue)).await;
     let seen = store.client("app", proved).await.unwrap().unwrap();
     assert_eq!(*seen, client);
     let facts = store.code(code.id, proved).await.unwrap().unwrap();
@@ -83,6 +85,28 @@ pub(crate) async fn a_fact_remembered_here_and_changed_elsewhere_loses_the_race_
     assert_eq!(here.code(code.id, proved).await.unwrap().unwrap().used_at, None);
     lost(&*here, redeem(&code, &refresh(grant.id), &fresh)).await;
     assert_eq!(here.code(code.id, proved).await.unwrap().unwrap().used_at, Some(NOW));
+}
+
+pub(crate) async fn a_client_changed_elsewhere_stops_a_flow_once(scene: &Scene) {
+    let Some(second) = scene.second_server().await else {
+        return;
+    };
+    let (here, there) = (scene.store(), second.store());
+    let proved = Freshness::ProvedByWrite;
+    let seen = scene.client("app").await;
+    let flow = answered(&*here, flow()).await;
+    let changed = ClientRecord {
+        version: seen.version + 1,
+        ..seen.clone()
+    };
+    applied(&*there, Change::UpdateClient(changed.clone())).await;
+    let grant = grant("app");
+    let issue = || consented(grant.clone(), code(&grant), &flow);
+    let stale = here.client("app", proved).await.unwrap().unwrap();
+    lost(&*here, relying_on(&stale, issue())).await;
+    let fresh = here.client("app", proved).await.unwrap().unwrap();
+    assert_eq!(*fresh, changed);
+    applied(&*here, relying_on(&fresh, issue())).await;
 }
 
 pub(crate) async fn only_what_allows_something_is_remembered(scene: &Scene) {

@@ -21,6 +21,7 @@ async fn one_of_each(scene: &Scene) -> (FlowRecord, SessionRecord, CodeRecord, R
         seen: flow.version,
         session: Some(SessionChange::Put(session.clone())),
         issue: None,
+        client: None,
     };
     applied(&*store, put).await;
     (flow, session, code, refresh)

@@ -119,6 +119,7 @@ pub(crate) async fn answers_and_advances_of_one_flow_never_mix(scene: &Scene) {
                     seen: first.version,
                     session: None,
                     issue: None,
+                    client: None,
                 },
                 _ => Change::AnswerLogin {
                     flow: FlowRecord {

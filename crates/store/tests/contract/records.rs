@@ -155,5 +155,26 @@ pub(crate) fn consented(grant: GrantRecord, code: CodeRecord, flow: &FlowRecord)
         seen: flow.version,
         session: None,
         issue: Some((Arc::new(grant), code)),
+        client: None,
+    }
+}
+
+/// The same step of a flow, decided on this client.
+pub(crate) fn relying_on(client: &ClientRecord, change: Change) -> Change {
+    match change {
+        Change::Advance {
+            flow,
+            seen,
+            session,
+            issue,
+            ..
+        } => Change::Advance {
+            flow,
+            seen,
+            session,
+            issue,
+            client: Some(proof(client)),
+        },
+        other => panic!("{other:?} is no step of a flow"),
     }
 }

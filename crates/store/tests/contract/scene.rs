@@ -169,6 +169,7 @@ pub(crate) fn rotate(old: &RefreshRecord, new: &RefreshRecord, client: &ClientRe
         refresh: new.clone(),
         client: proof(client),
         keep_grant: LATER,
+        resealed: None,
     }
 }
 

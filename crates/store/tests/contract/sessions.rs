@@ -34,6 +34,7 @@ async fn put(scene: &Scene, session: &SessionRecord) {
         flow,
         session: Some(SessionChange::Put(session.clone())),
         issue: None,
+        client: None,
     };
     applied(&*store, change).await;
 }

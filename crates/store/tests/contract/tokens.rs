@@ -167,6 +167,35 @@ pub(crate) async fn a_rotation_keeps_the_grant_long_enough(scene: &Scene) {
     }
 }
 
+pub(crate) async fn a_rotation_seals_the_grant_anew_when_it_says_so(scene: &Scene) {
+    let store = scene.store();
+    let (client, grant, mut old) = scene.redeemed("app").await;
+    for (resealed, expected) in [
+        (None, grant.sealed.clone()),
+        (Some(vec![4, 5, 6]), vec![4, 5, 6]),
+        (None, vec![4, 5, 6]),
+    ] {
+        let new = refresh(grant.id);
+        let mut change = rotate(&old, &new, &client);
+        if let Change::Rotate { resealed: member, .. } = &mut change {
+            member.clone_from(&resealed);
+        }
+        applied(&*store, change.clone()).await;
+        let stored = store.access(new.id).await.unwrap().unwrap().grant.unwrap();
+        assert_eq!((&stored.sealed, stored.expires_at), (&expected, grant.expires_at));
+        let remembered = store.refresh(new.id, Freshness::ProvedByWrite).await.unwrap().unwrap();
+        assert_eq!(remembered.grant.as_ref(), Some(&stored));
+        // Who lost the race seals nothing.
+        if let Change::Rotate { resealed: member, .. } = &mut change {
+            *member = Some(vec![0]);
+        }
+        lost(&*store, change).await;
+        let stored = store.access(new.id).await.unwrap().unwrap().grant.unwrap();
+        assert_eq!(stored.sealed, expected);
+        old = new;
+    }
+}
+
 pub(crate) async fn a_rotation_needs_its_grant_and_the_clients_version(scene: &Scene) {
     let store = scene.store();
     let (seen, grant, old) = scene.redeemed("app").await;

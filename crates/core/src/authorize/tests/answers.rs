@@ -116,7 +116,7 @@ fn what_the_login_app_says_reaches_the_consent_app_and_the_grant() {
     assert!(walk.allow(&consent, body).has_code());
     let state = walk.desk.store.state();
     let grant = state.grants.values().next().unwrap();
-    let consented = Consented::open(&walk.desk.cx(), grant).unwrap();
+    let consented = Consented::open(&walk.desk.cx(), grant).unwrap().unwrap();
     assert_eq!(consented.acr.as_deref(), Some("gold"));
     assert_eq!(consented.amr, ["pwd", "otp"]);
     assert_eq!(consented.nonce.as_deref(), Some("nonce-1234567"));

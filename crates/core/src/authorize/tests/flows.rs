@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::flow::Unanswerable;
+use crate::flow::login::Rejection;
 use crate::port::{FlowStep, Freshness, Store as _};
 use std::time::Duration;
 
@@ -90,15 +91,55 @@ fn a_challenge_is_read_often_and_answers_410_once_it_was_answered() {
         assert!(!request.skip);
     }
     let consent = walk.log_in(&challenge, LoginAcceptance::default()).consent();
-    let onward = gone(now(login::read(&walk.desk.world(), &challenge)));
-    let consent_again = walk.follow(&onward).consent();
-    assert!(now(consent::read(&walk.desk.world(), &consent_again)).is_ok());
-    assert!(walk.allow(&consent, ConsentAcceptance::default()).has_code());
-    let onward = gone(now(consent::read(&walk.desk.world(), &consent)));
-    assert!(
-        onward.starts_with("https://op.example/oauth2/auth?client_id=app"),
-        "{onward}"
-    );
+    let again = |url: String| assert_eq!(place(&url), Place::Again(walk.request(&[])));
+    again(gone(now(login::read(&walk.desk.world(), &challenge))));
+    let onward = now(consent::accept(
+        &walk.desk.world(),
+        &consent,
+        ConsentAcceptance::default(),
+    ))
+    .unwrap();
+    again(gone(now(consent::read(&walk.desk.world(), &consent))));
+    assert!(walk.follow(&onward).has_code());
+    let again = gone(now(consent::read(&walk.desk.world(), &consent)));
+    assert_eq!(place(&again), Place::Again(walk.request(&[])));
+}
+
+/// An attacker begins a flow, denies it to get a verifier, and lets a victim log in to the same challenge.
+#[test]
+fn a_verifier_leads_on_with_the_answer_that_it_was_given_for_and_no_other() {
+    let mut walk = Walk::new();
+    let challenge = walk.start(&[]).login();
+    let denied = now(login::reject(&walk.desk.world(), &challenge, Rejection::default())).unwrap();
+    let accept = || LoginAcceptance {
+        subject: Some("victim".to_owned()),
+        ..LoginAcceptance::default()
+    };
+    let victims = now(login::accept(&walk.desk.world(), &challenge, accept())).unwrap();
+    assert_eq!(walk.follow(&denied).error(), "access_denied");
+    // Who opens the page again does not get the victim's way on.
+    let leaked = gone(now(login::read(&walk.desk.world(), &challenge)));
+    assert_eq!(place(&leaked), Place::Again(walk.request(&[])));
+    // The same answer twice is one answer, even a second later.
+    walk.desk.advance(Duration::from_secs(1));
+    now(login::accept(&walk.desk.world(), &challenge, accept())).unwrap();
+    walk.follow(&victims).consent();
+}
+
+#[test]
+fn a_consent_verifier_leads_on_with_its_own_answer_only() {
+    let mut walk = Walk::new();
+    let login = walk.start(&[]).login();
+    let consent = walk.log_in(&login, LoginAcceptance::default()).consent();
+    let denied = now(consent::reject(&walk.desk.world(), &consent, Rejection::default())).unwrap();
+    let allowed = now(consent::accept(
+        &walk.desk.world(),
+        &consent,
+        ConsentAcceptance::default(),
+    ))
+    .unwrap();
+    assert_eq!(walk.follow(&denied).error(), "access_denied");
+    assert!(walk.follow(&allowed).has_code());
 }
 
 fn gone<T>(result: Result<T, Unanswerable>) -> String {
@@ -119,11 +160,10 @@ fn accepting_twice_is_safe_and_the_last_answer_counts() {
     };
     let first = now(login::accept(&walk.desk.world(), &challenge, as_subject("alice"))).unwrap();
     let second = now(login::accept(&walk.desk.world(), &challenge, as_subject("bob"))).unwrap();
-    for onward in [first, second] {
-        let consent = walk.follow(&onward).consent();
-        let request = now(consent::read(&walk.desk.world(), &consent)).expect("it can be read");
-        assert_eq!(request.subject, "bob");
-    }
+    assert_eq!(walk.follow(&first).error(), "access_denied");
+    let consent = walk.follow(&second).consent();
+    let request = now(consent::read(&walk.desk.world(), &consent)).expect("it can be read");
+    assert_eq!(request.subject, "bob");
 }
 
 #[test]
@@ -273,7 +313,7 @@ fn a_finished_flow_keeps_nothing_of_what_was_said() {
     let id = *walk.desk.store.state().flows.keys().next().unwrap();
     let record = now(walk.desk.store.flow(id, Freshness::Latest)).unwrap().unwrap();
     assert_eq!(record.step, FlowStep::Done);
-    let state = crate::flow::FlowState::open(&walk.desk.cx(), &record).unwrap();
+    let state = crate::flow::FlowState::open(&walk.desk.cx(), &record).unwrap().unwrap();
     assert!(state.login.is_none() && state.consent.is_none());
 }
 

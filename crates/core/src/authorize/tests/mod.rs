@@ -2,13 +2,15 @@
 
 mod answers;
 mod flows;
+mod proofs;
 mod requests;
 mod sessions;
+mod system_secrets;
 
 use super::{Browser, CookieChange, Delivery, Destination, Reply, Stage, authorize};
 use crate::client::Client;
 use crate::context::Id;
-use crate::fault::Code;
+use crate::fault::{Code, Fault};
 use crate::flow::consent::{self, ConsentAcceptance};
 use crate::flow::login::{self, LoginAcceptance};
 use crate::params::Params;

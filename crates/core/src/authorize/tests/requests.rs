@@ -160,3 +160,16 @@ fn registration_has_its_own_page() {
         "{url}"
     );
 }
+
+#[test]
+fn a_request_that_no_redirect_can_carry_is_refused_at_once() {
+    let mut walk = Walk::new();
+    let long = "x".repeat(17_000);
+    for name in ["state", "scope", "login_hint"] {
+        assert_eq!(
+            walk.start(&[(name, &long)]),
+            Place::ErrorPage(Code::InvalidRequest),
+            "{name}"
+        );
+    }
+}

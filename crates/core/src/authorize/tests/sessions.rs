@@ -167,7 +167,9 @@ fn the_authentication_of_a_session_is_that_of_its_login() {
     assert!(walk.allow(&consent, ConsentAcceptance::default()).has_code());
     let state = walk.desk.store.state();
     let newest = state.grants.values().max_by_key(|grant| grant.created_at).unwrap();
-    let consented = crate::consented::Consented::open(&walk.desk.cx(), newest).unwrap();
+    let consented = crate::consented::Consented::open(&walk.desk.cx(), newest)
+        .unwrap()
+        .unwrap();
     assert_eq!(consented.acr.as_deref(), Some("gold"));
     assert_eq!(consented.amr, ["otp"]);
     assert_eq!(consented.auth_time, walk.desk.cx().now.0 - 50);
@@ -213,6 +215,33 @@ fn rfc8252_8_6_the_user_of_a_public_client_with_a_custom_scheme_always_sees_who_
         };
         now(consent::accept(&walk.desk.world(), &consent, body)).unwrap();
     }
+}
+
+#[test]
+fn with_prompt_none_nobody_else_is_asked_to_log_in() {
+    let mut walk = remembered();
+    let login = walk.start(&[("prompt", "none")]).login();
+    let bob = LoginAcceptance {
+        subject: Some("bob".into()),
+        ..LoginAcceptance::default()
+    };
+    assert_eq!(walk.log_in(&login, bob).error(), "login_required");
+}
+
+#[test]
+fn a_session_that_expired_on_the_way_is_not_taken_up_again() {
+    let mut walk = remembered();
+    let login = walk.start(&[]).login();
+    for session in walk.desk.store.state().sessions.values_mut() {
+        session.expires_at = walk.desk.cx().now;
+    }
+    let alice = LoginAcceptance {
+        subject: Some("alice".into()),
+        extend_session_lifespan: Some(true),
+        ..LoginAcceptance::default()
+    };
+    let onward = now(login::accept(&walk.desk.world(), &login, alice)).unwrap();
+    assert_eq!(place(&onward), Place::Again(walk.request(&[])));
 }
 
 fn hint(walk: &Walk, iss: &str, sub: &str) -> String {

@@ -1,7 +1,8 @@
 use serde_json::json;
 
 use super::*;
-use crate::testing::{Desk, now};
+use crate::client_auth::{Credentials, authenticate};
+use crate::testing::{Desk, form, now};
 
 fn metadata(members: Value) -> Metadata {
     serde_json::from_value(members).expect("the members have the right types")
@@ -131,10 +132,19 @@ mod secrets {
     #[test]
     fn a_generated_secret_is_shown_once_and_kept_as_a_digest() {
         let desk = Desk::new();
-        let secret = created(&desk, json!({"client_id": "a"})).client_secret;
+        let body = json!({"client_id": "a", "token_endpoint_auth_method": "client_secret_post"});
+        let secret = created(&desk, body).client_secret;
         assert_eq!(secret.expose().len(), 26);
-        let digest = digest_generated(&desk.secrets, secret.expose());
-        assert_eq!(stored(&desk, "a").secrets, [digest]);
+        let digests = stored(&desk, "a").secrets;
+        let [digest] = digests.as_slice() else {
+            panic!("{digests:?}")
+        };
+        assert!(digest.starts_with("$clv-hmac-sha256$") && !digest.contains(secret.expose()));
+        let credentials = Credentials {
+            authorization: None,
+            params: &form(&[("client_id", "a"), ("client_secret", secret.expose())]),
+        };
+        assert!(now(authenticate(&desk.world(), &credentials, Freshness::Latest)).is_ok());
         assert!(
             now(read(&desk.world(), "a"))
                 .expect("the client exists")

@@ -194,7 +194,7 @@ mod rfc6749_4_1_3 {
             let mut state = scene.desk.store.state();
             state.grants.get_mut(&grant.id).expect("the grant is stored").sealed = bytes;
         };
-        sealed(b"damaged".to_vec());
+        sealed(scene.damaged(grant.id));
         assert_eq!(refused(scene.redeem(&code.text, &[])), Fault::Internal);
         sealed(grant.sealed.clone());
         assert!(scene.redeem(&code.text, &[]).is_ok());
@@ -207,7 +207,7 @@ mod refresh_tokens {
 
     #[test]
     fn offline_and_offline_access_give_one() {
-        let scene = Scene::new();
+        let scene = Scene::with(|client| client.scope.push("offline_access".to_owned()));
         for scope in ["offline", "offline_access", "openid offline profile"] {
             assert!(scene.tokens(scope).refresh_token.is_some(), "{scope}");
         }
@@ -215,7 +215,8 @@ mod refresh_tokens {
 
     #[test]
     fn without_one_of_them_granted_there_is_none() {
-        let scene = Scene::new();
+        let more = ["offline.x", "Offline"].map(str::to_owned);
+        let scene = Scene::with(|client| client.scope.extend(more));
         for scope in ["openid", "profile", "offline.x", "Offline"] {
             assert_eq!(scene.tokens(scope).refresh_token, None, "{scope}");
         }
@@ -228,5 +229,23 @@ mod refresh_tokens {
         let tokens = scene.tokens("openid offline");
         assert_eq!((tokens.scope.as_str(), tokens.refresh_token), ("openid offline", None));
         assert!(scene.desk.store.state().refreshes.is_empty());
+    }
+}
+
+/// What the client lost between consent and redemption is not given: RFC 6749 §3.3, RFC 9700 §2.1.
+#[test]
+fn a_code_gives_nothing_that_the_client_has_lost_since() {
+    for change in [
+        (|client: &mut Client| client.scope.retain(|scope| scope != "profile")) as fn(&mut Client),
+        |client| client.audience.clear(),
+        |client| client.redirect_uris = vec!["https://elsewhere.example/cb".to_owned()],
+    ] {
+        let scene = Scene::new();
+        let code = scene.code("openid profile");
+        let mut draft = scene.desk.draft("app");
+        change(&mut draft);
+        scene.desk.register(&draft);
+        assert!(scene.redeem(&code.text, &[]).is_err());
+        assert!(scene.desk.store.state().access.is_empty());
     }
 }

@@ -56,7 +56,7 @@ mod stale_memory {
         let mut scene = Scene::new();
         let (code, tokens) = (scene.code("offline"), scene.tokens("offline"));
         let before = scene.client.secrets.clone();
-        let digest = crate::client_auth::secret::digest_generated(&scene.desk.secrets, "another");
+        let digest = crate::client_auth::secret::digest_generated(scene.desk.cx().entropy, "another");
         scene.desk.store.freeze_memory();
         scene.change(|client| client.secrets = vec![digest]);
         for (name, answer) in each(&scene, &code, tokens.refresh()) {

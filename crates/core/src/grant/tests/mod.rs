@@ -9,6 +9,7 @@ mod pkce;
 mod refresh;
 mod requests;
 mod rotation;
+mod system_secrets;
 
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::consented::Consented;
 use crate::context::Id;
 use crate::fault::{Failure, Fault};
 use crate::port::{AccessRecord, GrantRecord, RefreshRecord};
+use crate::seal::{Purpose, seal};
 use crate::testing::{Desk, form, now};
 use crate::token::lookup::KnownAccess;
 use crate::token::opaque::{Fresh, Kind, Presented};
@@ -95,6 +97,12 @@ impl Scene {
             expires_at: lives.keep_grant(&grant.scope, cx.now.plus(cx.policy.code_life)),
             ..grant
         }
+    }
+
+    /// What a grant seals, damaged so that no answer can be made of it.
+    fn damaged(&self, grant: Id) -> Vec<u8> {
+        let cx = self.desk.cx();
+        seal(cx.secrets, cx.entropy, Purpose::GrantAtRest, &grant.0, b"no JSON")
     }
 
     /// A code for a new grant.

@@ -165,7 +165,7 @@ mod rfc6749_6 {
             let grant = state.grants.get_mut(&id).expect("the grant is stored");
             std::mem::replace(&mut grant.sealed, sealed)
         };
-        let intact = swap(b"damaged".to_vec());
+        let intact = swap(scene.damaged(id));
         assert_eq!(refused(scene.refresh(tokens.refresh(), &[])), Fault::Internal);
         swap(intact);
         assert!(scene.refresh(tokens.refresh(), &[]).is_ok());
