@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is expected to happen.
@@ -15,6 +15,7 @@ pub struct Process {
     name: String,
     child: Child,
     output: Arc<Output>,
+    readers: Vec<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -35,12 +36,15 @@ impl Process {
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start ({command:?}): {error}"));
         let output = Arc::new(Output::default());
-        keep(child.stdout.take().unwrap(), &output);
-        keep(child.stderr.take().unwrap(), &output);
+        let readers = vec![
+            keep(child.stdout.take().unwrap(), &output),
+            keep(child.stderr.take().unwrap(), &output),
+        ];
         Self {
             name: name.to_owned(),
             child,
             output,
+            readers,
         }
     }
 
@@ -93,6 +97,10 @@ impl Process {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
+                // What it printed last may still be on its way. A child of its own may keep the pipe open for longer.
+                while self.readers.iter().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
+                    thread::sleep(Duration::from_millis(1));
+                }
                 return status;
             }
             assert!(
@@ -128,7 +136,7 @@ impl Drop for Process {
     }
 }
 
-fn keep(stream: impl Read + Send + 'static, output: &Arc<Output>) {
+fn keep(stream: impl Read + Send + 'static, output: &Arc<Output>) -> JoinHandle<()> {
     let output = Arc::clone(output);
     thread::spawn(move || {
         let mut reader = BufReader::new(stream);
@@ -138,5 +146,5 @@ fn keep(stream: impl Read + Send + 'static, output: &Arc<Output>) {
             output.grown.notify_all();
             line.clear();
         }
-    });
+    })
 }
