@@ -6,6 +6,7 @@ pub mod config;
 pub mod edge;
 pub mod health;
 pub mod keys;
+pub mod outgoing;
 pub mod pages;
 pub mod provider;
 pub mod public;

@@ -18,6 +18,7 @@ use crate::admin::version::VERSION;
 use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
+use crate::outgoing::GuardedClient;
 use crate::public::discovery::Prepared;
 use crate::telemetry::metrics::Metrics;
 
@@ -45,6 +46,7 @@ pub struct Provider {
     pub discovery: Prepared,
     clients: ParsedClients,
     slow: SlowThreads,
+    fetch: GuardedClient,
 }
 
 impl Provider {
@@ -61,6 +63,7 @@ impl Provider {
             discovery: Prepared::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             slow: SlowThreads::new(),
+            fetch: GuardedClient::new(&settings.outgoing),
         }
     }
 
@@ -92,6 +95,7 @@ impl Provider {
             keys: &self.ring,
             clients: &self.clients,
             slow: &self.slow,
+            fetch: &self.fetch,
         }
     }
 }

@@ -13,6 +13,7 @@ pub mod fault;
 pub mod flow;
 pub mod grant;
 pub mod introspect;
+pub mod outgoing;
 pub mod params;
 pub mod port;
 pub mod revoke;

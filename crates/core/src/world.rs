@@ -8,6 +8,7 @@ use claviger_jose::{Alg, SigningKey, VerifyingKey};
 use crate::client::{Client, ParsedClients};
 use crate::context::Cx;
 use crate::fault::Failure;
+use crate::outgoing::Fetch;
 use crate::port::{Freshness, Store};
 
 /// The keys that sign ID tokens, and those that verify one that comes back.
@@ -41,6 +42,8 @@ pub struct World<'a> {
     pub clients: &'a ParsedClients,
     /// Where long computations run.
     pub slow: &'a dyn Slow,
+    /// The way to what others publish.
+    pub fetch: &'a dyn Fetch,
 }
 
 impl World<'_> {

@@ -18,7 +18,7 @@ const DATABASE: &str = "claviger.sqlite";
 /// Its secrets, beside it.
 const SECRETS: &str = "claviger.secrets";
 
-/// Sets the database, the address of the public port and, when `with_secrets`, `secrets.system`.
+/// Sets the database, the address of the public port, the guard of outgoing requests and, when `with_secrets`, `secrets.system`.
 pub(super) fn complete(values: &mut Values, directory: &Path, with_secrets: bool) -> Result<(), ConfigError> {
     if !values.is_set("dsn") {
         let dsn = format!("sqlite://{}", directory.join(DATABASE).display());
@@ -26,6 +26,11 @@ pub(super) fn complete(values: &mut Values, directory: &Path, with_secrets: bool
     }
     if !values.is_set("serve.public.host") {
         values.set_path("serve.public.host", Value::from("127.0.0.1"), Source::Dev)?;
+    }
+    // Whoever develops has the other parties on the same machine.
+    let guard = "clients.http.disallow_private_ip_ranges";
+    if !values.is_set(guard) {
+        values.set_path(guard, Value::from(false), Source::Dev)?;
     }
     if with_secrets && !values.is_set("secrets.system") {
         let path = directory.join(SECRETS);

@@ -314,8 +314,8 @@ pub static SECTIONS: &[Section] = &[
         key("hsm.key_set_prefix", Text, "", "Text before the names of key sets.").not_yet(),
     ] },
     Section { title: "Outgoing requests", keys: &[
-        key("clients.http.disallow_private_ip_ranges", Bool, "false", "Refuse to fetch what clients name from private and loopback addresses.").hot(),
-        key("clients.http.private_ip_exception_urls", Texts, "", "URLs that are fetched from there all the same.").hot(),
+        key("clients.http.disallow_private_ip_ranges", Bool, "true", "Refuse to fetch what clients name from private and loopback addresses, or to send there. `false` in development mode.").hot(),
+        key("clients.http.private_ip_exception_urls", Texts, "", "URLs that are fetched from there all the same; `*` stands for a part of one, `**` for any text.").hot(),
     ] },
     Section { title: "Tracing", keys: &[
         key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Where traces go.").not_yet(),

@@ -4,6 +4,7 @@
 
 mod changes;
 mod issued;
+mod network;
 mod scene;
 mod store;
 
@@ -17,6 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claviger_jose::{Alg, Jwk, RsaSize, SigningKey, VerifyingKey};
 
+pub(crate) use self::network::Network;
 pub(crate) use self::scene::{VERIFIER, challenge, form};
 pub(crate) use self::store::MemoryStore;
 use crate::client::ParsedClients;
@@ -44,6 +46,7 @@ pub(crate) struct Desk {
     pub(crate) store: MemoryStore,
     pub(crate) keys: Keys,
     pub(crate) slow: Inline,
+    pub(crate) network: Network,
     clients: ParsedClients,
     entropy: Counter,
     time: AtomicI64,
@@ -57,6 +60,7 @@ impl Desk {
             store: MemoryStore::default(),
             keys: Keys::new(Alg::ES256),
             slow: Inline::default(),
+            network: Network::default(),
             clients: ParsedClients::new(100),
             entropy: Counter::default(),
             time: AtomicI64::new(START.0),
@@ -70,6 +74,7 @@ impl Desk {
             keys: &self.keys,
             clients: &self.clients,
             slow: &self.slow,
+            fetch: &self.network,
         }
     }
 

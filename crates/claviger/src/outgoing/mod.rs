@@ -1,0 +1,118 @@
+//! The guarded HTTP client, for everything that is fetched or sent because a client said so.
+//!
+//! Attacks: requests into the operator's network (addresses are looked up once, judged, and the connection goes to the
+//! address that was judged, so that a name cannot change its mind; every redirect is judged anew), answers without end
+//! (size and time are bounded), and use as a scanner (whoever asked learns that it failed and no more; connections are
+//! not kept, so one that was allowed for a URL serves no other).
+
+mod connection;
+mod guard;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use claviger_core::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
+use http::header::LOCATION;
+use tokio::sync::Semaphore;
+use url::Url;
+
+use self::connection::{Reply, Tls, exchange};
+use self::guard::Guard;
+use crate::config::settings;
+
+/// For the whole exchange, redirects included.
+const TIME: Duration = Duration::from_secs(10);
+/// No key set, request object or other document of ours is longer.
+const LONGEST: usize = 512 * 1024;
+/// How many redirects of a GET are followed.
+const REDIRECTS: usize = 3;
+/// How many exchanges run at once; further ones wait, and their time counts.
+const AT_ONCE: usize = 64;
+
+/// The limits of one exchange.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    time: Duration,
+    longest: usize,
+}
+
+/// An HTTP client that goes only where the operator lets it.
+pub struct GuardedClient {
+    guard: Guard,
+    limits: Limits,
+    tls: Tls,
+    room: Arc<Semaphore>,
+}
+
+impl GuardedClient {
+    /// With the operator's settings.
+    #[must_use]
+    pub fn new(settings: &settings::Outgoing) -> Self {
+        let limits = Limits {
+            time: TIME,
+            longest: LONGEST,
+        };
+        Self {
+            guard: Guard::new(settings),
+            limits,
+            tls: Tls::default(),
+            room: Arc::new(Semaphore::new(AT_ONCE)),
+        }
+    }
+
+    async fn follow(&self, mut request: Outgoing) -> Result<Answer, FetchFailed> {
+        let _place = self.room.acquire().await.map_err(|_| FetchFailed::Unreachable)?;
+        let mut url = fetchable(&request.url)?;
+        for _ in 0..=REDIRECTS {
+            let reply = exchange(&self.guard, &self.tls, self.limits.longest, &url, &request).await?;
+            let is_redirect = matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308);
+            if !is_redirect || request.content.is_some() {
+                let status = reply.status.as_u16();
+                return Ok(Answer {
+                    status,
+                    body: reply.body,
+                });
+            }
+            let next = redirected(&url, &reply)?;
+            if next.origin() != url.origin() {
+                request.headers.clear();
+            }
+            url = next;
+        }
+        Err(FetchFailed::Redirected)
+    }
+}
+
+#[async_trait]
+impl Fetch for GuardedClient {
+    async fn fetch(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
+        match tokio::time::timeout(self.limits.time, self.follow(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(FetchFailed::TimedOut),
+        }
+    }
+}
+
+/// `http` or `https`, with a host; a user name would be a credential that the operator never gave.
+fn fetchable(text: &str) -> Result<Url, FetchFailed> {
+    let url = Url::parse(text).map_err(|_| FetchFailed::Url)?;
+    let is_plain = url.username().is_empty() && url.password().is_none() && url.fragment().is_none();
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host();
+    if is_plain && is_web {
+        Ok(url)
+    } else {
+        Err(FetchFailed::Url)
+    }
+}
+
+/// Where a redirect leads; never from `https` to `http`.
+fn redirected(from: &Url, reply: &Reply) -> Result<Url, FetchFailed> {
+    let location = reply.headers.get(LOCATION).and_then(|value| value.to_str().ok());
+    let next = location.and_then(|location| from.join(location).ok());
+    let next = next.and_then(|next| fetchable(next.as_str()).ok());
+    next.filter(|next| next.scheme() == "https" || from.scheme() == "http")
+        .ok_or(FetchFailed::Redirected)
+}

@@ -1,0 +1,111 @@
+//! What the server asks of others: documents that a client names, and messages that a client wants.
+//!
+//! How a request travels is the program's matter, and so is where it must not go: whoever implements [`Fetch`] guards
+//! against requests into the operator's own network (OWASP: server-side request forgery). What comes back was written by
+//! a stranger: it is parsed, and never repeated to anybody.
+
+use async_trait::async_trait;
+use zeroize::Zeroizing;
+
+/// One request. Without content it is a GET, whose redirects are followed within bounds; with content it is a POST,
+/// whose redirects are not.
+#[derive(Clone)]
+pub struct Outgoing {
+    /// An absolute URL with `http` or `https`.
+    pub url: String,
+    /// The header `Accept`.
+    pub accept: &'static str,
+    /// Further headers; they may carry credentials, and do not follow a redirect to another origin.
+    pub headers: Vec<(String, Zeroizing<String>)>,
+    /// What is sent.
+    pub content: Option<Content>,
+}
+
+/// The body of a POST.
+#[derive(Clone)]
+pub struct Content {
+    /// The header `Content-Type`.
+    pub media_type: &'static str,
+    /// The body.
+    pub body: Zeroizing<Vec<u8>>,
+}
+
+/// What came back, whatever its status.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, whole.
+    pub body: Vec<u8>,
+}
+
+/// Why nothing came back. The texts are for the log: they name no address that was found and nothing that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFailed {
+    /// Not a URL that can be fetched.
+    #[error("the URL is not one with https or http, a host, and neither user name nor fragment")]
+    Url,
+    /// The guard does not let requests go there.
+    #[error(
+        "the URL leads to a private address; allow it with clients.http.private_ip_exception_urls if that is intended"
+    )]
+    Forbidden,
+    /// The name has no address, or nobody answers there, or the certificate is not trusted, or what came is not HTTP.
+    #[error("the server that the URL names could not be reached, or did not speak HTTP with a trusted certificate")]
+    Unreachable,
+    /// It took too long.
+    #[error("the answer took too long")]
+    TimedOut,
+    /// The answer is too long.
+    #[error("the answer is too long")]
+    TooLarge,
+    /// Too many redirects, or one that cannot be followed.
+    #[error("the answer was a redirect that cannot be followed")]
+    Redirected,
+}
+
+/// The way out.
+#[async_trait]
+pub trait Fetch: Send + Sync {
+    /// Sends the request and waits for the whole answer, within the bounds of size and time that the program sets.
+    async fn fetch(&self, request: Outgoing) -> Result<Answer, FetchFailed>;
+}
+
+impl Outgoing {
+    /// A GET of a JSON document.
+    #[must_use]
+    pub fn get(url: &str) -> Self {
+        Self {
+            url: url.to_owned(),
+            accept: "application/json",
+            headers: Vec::new(),
+            content: None,
+        }
+    }
+
+    /// A POST of a form.
+    #[must_use]
+    pub fn post_form(url: &str, pairs: &[(&str, &str)]) -> Self {
+        let form = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(pairs)
+            .finish();
+        Self::post(url, "application/x-www-form-urlencoded", form.into_bytes())
+    }
+
+    /// A POST of a body of this media type.
+    #[must_use]
+    pub fn post(url: &str, media_type: &'static str, body: Vec<u8>) -> Self {
+        let body = Zeroizing::new(body);
+        Self {
+            content: Some(Content { media_type, body }),
+            ..Self::get(url)
+        }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push((name.to_owned(), Zeroizing::new(value.to_owned())));
+        self
+    }
+}

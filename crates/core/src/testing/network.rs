@@ -1,0 +1,44 @@
+//! The others, in memory: what is published at which URL, and what was asked of them.
+
+use std::collections::HashMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+
+use crate::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
+
+/// Nothing is published until a test does so; every other URL is unreachable.
+#[derive(Default)]
+pub(crate) struct Network {
+    published: Mutex<HashMap<String, Answer>>,
+    asked: Mutex<Vec<Outgoing>>,
+}
+
+impl Network {
+    /// From now on this is the answer at `url`.
+    #[expect(dead_code, reason = "the use cases that fetch documents follow")]
+    pub(crate) fn publish(&self, url: &str, status: u16, body: &str) {
+        let answer = Answer {
+            status,
+            body: body.as_bytes().to_vec(),
+        };
+        let mut published = self.published.lock().expect("no test panicked with the lock");
+        published.insert(url.to_owned(), answer);
+    }
+
+    /// What was asked since the last call.
+    #[expect(dead_code, reason = "the use cases that fetch documents follow")]
+    pub(crate) fn asked(&self) -> Vec<Outgoing> {
+        std::mem::take(&mut *self.asked.lock().expect("no test panicked with the lock"))
+    }
+}
+
+#[async_trait]
+impl Fetch for Network {
+    async fn fetch(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
+        let published = self.published.lock().expect("no test panicked with the lock");
+        let answer = published.get(&request.url).cloned();
+        self.asked.lock().expect("no test panicked with the lock").push(request);
+        answer.ok_or(FetchFailed::Unreachable)
+    }
+}
