@@ -232,6 +232,22 @@ impl Store for Shelf {
         Err(unavailable())
     }
 
+    async fn is_used(&self, _: Digest) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn trust(&self, _: Id) -> Result<Option<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn trusts(&self, _: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn trusts_in(&self, _: &str, _: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
     async fn purge(&self, _: Timestamp, _: u32) -> Result<Purged, StoreError> {
         Err(unavailable())
     }
