@@ -156,7 +156,10 @@ faults! {
     CredentialsTwice => InvalidRequest, "RFC 6749 \u{a7}2.3", "The request carries the credentials of a client in more than one way. Send them once, either in the Authorization header or in the form.";
     BasicMalformed => InvalidRequest, "RFC 6749 \u{a7}2.3.1", "The Authorization header is not Basic with base64 of client id, colon and secret, each form-encoded before.";
     ClientSchemeUnsupported => InvalidClient, "RFC 6749 \u{a7}5.2", "The scheme of the Authorization header does not authenticate clients. Use Basic.";
-    ClientAssertion => InvalidClient, "RFC 7521 \u{a7}4.2.1", "Client assertions are not supported. Authenticate with the client secret.";
+    ClientAssertion => InvalidClient, "RFC 7523 \u{a7}3", "The client assertion is not accepted. It must be signed by the client's registered method, algorithm and key.";
+    ClientAssertionMissing => InvalidRequest, "RFC 7521 \u{a7}4.2", "The parameter client_assertion is missing. Send the assertion together with its type.";
+    ClientAssertionType => InvalidRequest, "RFC 7521 \u{a7}4.2", "The client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer.";
+    ClientAssertionUsed => InvalidClient, "RFC 7523 \u{a7}3", "The client assertion was used already. Make a new one, with a jti of its own, for each request.";
     ClientMethodUnregistered => InvalidClient, "RFC 7591 \u{a7}2", "The client used another authentication method than the registered one.";
     ClientMissing => InvalidClient, "RFC 6749 \u{a7}4.1.2.1", "The parameter client_id is missing or names no client.";
 

@@ -25,6 +25,8 @@ pub enum Purpose {
     SessionCookie,
     /// `page_token` of the client list.
     ClientPage,
+    /// A client secret in the database that the server itself must know.
+    SecretAtRest,
     /// A private key in the database.
     KeyAtRest,
     /// The content of a flow in the database.
@@ -44,6 +46,7 @@ impl Purpose {
             Self::ConsentVerifier => b"consent verifier",
             Self::SessionCookie => b"session cookie",
             Self::ClientPage => b"client page",
+            Self::SecretAtRest => b"client secret at rest",
             Self::KeyAtRest => b"key at rest",
             Self::FlowAtRest => b"flow at rest",
             Self::GrantAtRest => b"grant at rest",
@@ -53,7 +56,9 @@ impl Purpose {
 
     fn key(self, keys: &Keys) -> &LessSafeKey {
         match self {
-            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest => &keys.at_rest,
+            Self::SecretAtRest | Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest => {
+                &keys.at_rest
+            }
             _ => &keys.seal,
         }
     }

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 
 pub use self::response::TokenResponse;
 use crate::client::Client;
-use crate::client_auth::{Authenticated, Credentials, authenticate};
+use crate::client_auth::{Authenticated, Authentication, Credentials};
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
@@ -88,9 +88,10 @@ pub async fn run(world: &World<'_>, credentials: &Credentials<'_>) -> Result<Tok
     let name = credentials.params.get("grant_type").ok_or(Fault::GrantTypeMissing)?;
     let known = GRANTS.iter().find(|(known, _)| *known == name);
     let (_, parse) = known.ok_or(Fault::GrantTypeUnsupported)?;
+    let authentication = Authentication::of(credentials);
     let mut request = None;
     for freshness in TRIES {
-        let client = authenticate(world, credentials, freshness).await?;
+        let client = authentication.client(world, freshness).await?;
         if !client.client.has_grant_type(name) {
             if freshness == Freshness::Latest {
                 return Err(Fault::GrantTypeUnregistered.into());

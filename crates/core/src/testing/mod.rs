@@ -24,6 +24,7 @@ pub(crate) use self::store::MemoryStore;
 use crate::client::ParsedClients;
 use crate::context::{Cx, Policy, Prefixes, ScopeStrategy, Timestamp};
 use crate::fault::Failure;
+use crate::remote_keys::RemoteKeys;
 use crate::secrets::Secrets;
 use crate::token::testing::Counter;
 use crate::world::{IdTokenKeys, Slow, World};
@@ -47,6 +48,7 @@ pub(crate) struct Desk {
     pub(crate) keys: Keys,
     pub(crate) slow: Inline,
     pub(crate) network: Network,
+    remote_keys: RemoteKeys,
     clients: ParsedClients,
     entropy: Counter,
     time: AtomicI64,
@@ -61,6 +63,7 @@ impl Desk {
             keys: Keys::new(Alg::ES256),
             slow: Inline::default(),
             network: Network::default(),
+            remote_keys: RemoteKeys::new(10),
             clients: ParsedClients::new(100),
             entropy: Counter::default(),
             time: AtomicI64::new(START.0),
@@ -75,6 +78,7 @@ impl Desk {
             clients: &self.clients,
             slow: &self.slow,
             fetch: &self.network,
+            remote_keys: &self.remote_keys,
         }
     }
 

@@ -16,7 +16,6 @@ pub(crate) struct Network {
 
 impl Network {
     /// From now on this is the answer at `url`.
-    #[expect(dead_code, reason = "the use cases that fetch documents follow")]
     pub(crate) fn publish(&self, url: &str, status: u16, body: &str) {
         let answer = Answer {
             status,
@@ -27,7 +26,6 @@ impl Network {
     }
 
     /// What was asked since the last call.
-    #[expect(dead_code, reason = "the use cases that fetch documents follow")]
     pub(crate) fn asked(&self) -> Vec<Outgoing> {
         std::mem::take(&mut *self.asked.lock().expect("no test panicked with the lock"))
     }
