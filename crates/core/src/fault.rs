@@ -36,6 +36,8 @@ pub enum Code {
     InvalidToken,
     /// `login_required`
     LoginRequired,
+    /// `missing_required_parameter` (Hydra)
+    MissingRequiredParameter,
     /// `registration_not_supported`
     RegistrationNotSupported,
     /// `request_not_supported`
@@ -80,6 +82,7 @@ impl Code {
             Self::InvalidState => "invalid_state",
             Self::InvalidToken => "invalid_token",
             Self::LoginRequired => "login_required",
+            Self::MissingRequiredParameter => "missing_required_parameter",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
@@ -208,6 +211,11 @@ faults! {
     RefreshTokenInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token is unknown, was revoked, or was issued to another client. Start a new authorization.";
     RefreshTokenUsed => InvalidGrant, "RFC 9700 \u{a7}4.14.2", "The refresh token was used already. Use the newest one; if this one was stolen, start a new authorization.";
     RefreshTokenExpired => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token has expired. Start a new authorization.";
+    AssertionMissing => InvalidRequest, "RFC 7521 \u{a7}4.1", "The parameter assertion is missing. Send the JWT of a trusted issuer.";
+    AssertionInvalid => InvalidGrant, "RFC 7523 \u{a7}3.1", "The assertion is not accepted.";
+    AssertionUntrusted => InvalidGrant, "RFC 7523 \u{a7}3.1", "The assertion is not signed with a key that is trusted for its issuer and subject now.";
+    AssertionUsed => InvalidGrant, "RFC 7523 \u{a7}3", "The assertion was used already. Make a new one, with a jti of its own, for each request.";
+    ScopeUntrusted => InvalidScope, "RFC 7521 \u{a7}4.1", "A requested scope is beyond what the issuer of the assertion is trusted with.";
     ScopeTooWide => InvalidScope, "RFC 6749 \u{a7}6", "A requested scope was not granted. A refresh can narrow the scope but not widen it.";
 
     // Flow
@@ -219,6 +227,10 @@ faults! {
     SubjectAbsent => InvalidRequest, "-", "The member subject is missing. Name the person who logged in.";
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";
+
+    // Trusted issuers
+    TrustIncomplete => MissingRequiredParameter, "-", "A required member of the trust is missing.";
+    TrustInvalid => InvalidRequest, "-", "The trust cannot be made.";
 
     // Tokens that are presented
     TokenMissing => InvalidRequest, "RFC 7009 \u{a7}2.1", "The parameter token is missing. Send the token in the body.";

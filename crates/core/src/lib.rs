@@ -25,5 +25,6 @@ pub mod secrets;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;
+pub mod trust;
 pub mod userinfo;
 pub mod world;

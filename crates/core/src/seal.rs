@@ -25,6 +25,8 @@ pub enum Purpose {
     SessionCookie,
     /// `page_token` of the client list.
     ClientPage,
+    /// `page_token` of the list of trusted issuers.
+    TrustPage,
     /// A client secret in the database that the server itself must know.
     SecretAtRest,
     /// A private key in the database.
@@ -46,6 +48,7 @@ impl Purpose {
             Self::ConsentVerifier => b"consent verifier",
             Self::SessionCookie => b"session cookie",
             Self::ClientPage => b"client page",
+            Self::TrustPage => b"trust page",
             Self::SecretAtRest => b"client secret at rest",
             Self::KeyAtRest => b"key at rest",
             Self::FlowAtRest => b"flow at rest",

@@ -8,6 +8,7 @@ use axum::response::Response;
 use claviger_core::client::metadata::{LifespansRequest, Metadata};
 use claviger_core::client::patch::Patch;
 use claviger_core::client::registry::{self, RegistryError};
+use claviger_core::seal::Purpose;
 use http::header::{HeaderName, LINK, LOCATION};
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -46,10 +47,12 @@ async fn list(State(provider): State<Shared>, call: Call) -> Response {
 
 async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
     let world = provider.world();
-    let page = Page::parse(&world.cx, &call.query()?)?;
+    let page = Page::parse(&world.cx, Purpose::ClientPage, &call.query()?)?;
     let mut clients = registry::list(&world, &page.query()).await?;
     let total = world.store.count_clients().await?;
-    let links = page.links(&world.cx, call.uri.path(), &mut clients, total);
+    let links = page.links(&world.cx, call.uri.path(), &mut clients, total, |client| {
+        &client.client_id
+    });
     let mut response = reply::admin(StatusCode::OK, &clients);
     let headers = response.headers_mut();
     headers.insert(X_TOTAL_COUNT, HeaderValue::from(total));

@@ -8,6 +8,7 @@ pub mod metrics;
 mod paging;
 pub mod requests;
 pub mod tokens;
+pub mod trusts;
 pub mod version;
 
 use crate::edge::call::Unreadable;

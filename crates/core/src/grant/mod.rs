@@ -8,6 +8,7 @@
 
 mod authorization_code;
 mod client_credentials;
+mod jwt_bearer;
 pub mod lives;
 mod refresh_token;
 mod response;
@@ -26,10 +27,11 @@ use crate::port::{Change, Freshness, Outcome};
 use crate::world::World;
 
 /// Every grant type that works, in the order in which discovery lists them.
-const GRANTS: [(&str, Parse); 3] = [
+const GRANTS: [(&str, Parse); 4] = [
     ("authorization_code", authorization_code::parse),
     ("refresh_token", refresh_token::parse),
     ("client_credentials", client_credentials::parse),
+    ("urn:ietf:params:oauth:grant-type:jwt-bearer", jwt_bearer::parse),
 ];
 
 /// Reads the parameters of one grant type.
