@@ -4,7 +4,7 @@
 //! URIs), Back-Channel Logout §2.2. Every refusal names the member (D33), and no private key is taken or repeated (D32).
 //! Attacks: redirect URIs that run as a script or read differently in a browser than here.
 
-use claviger_jose::{Alg, Jwk, parse_jwk_set};
+use claviger_jose::{Alg, Jwk, VerifyingKey, parse_jwk_set};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -205,8 +205,16 @@ fn signing(metadata: &Metadata, auth_method: AuthMethod) -> Result<(), Failure> 
         (AuthMethod::PrivateKeyJwt, _) if metadata.jwks.is_empty() && metadata.jwks_uri.is_empty() => Err(refused(
             "The 'token_endpoint_auth_method' private_key_jwt needs the client's public keys: send 'jwks' or 'jwks_uri'.".to_owned(),
         )),
+        (AuthMethod::PrivateKeyJwt, _) if !metadata.jwks.is_empty() && !has_verifying_key(metadata) => Err(refused(
+            "The member 'jwks' has no key that verifies signatures, which private_key_jwt needs.".to_owned(),
+        )),
         _ => Ok(()),
     }
+}
+
+fn has_verifying_key(metadata: &Metadata) -> bool {
+    let keys = parse_jwk_set(Value::Object(metadata.jwks.clone())).unwrap_or_default();
+    keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok())
 }
 
 /// A public client cannot keep a secret and one with keys of its own has none, so one that was sent is dropped.

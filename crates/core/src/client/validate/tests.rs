@@ -134,6 +134,19 @@ mod rfc7591_3_2_2 {
     }
 
     #[test]
+    fn a_client_that_signs_has_a_key_to_verify_with() {
+        for jwks in [
+            json!({"keys": []}),
+            json!({"keys": [{"kty": "EC", "crv": "P-256", "use": "enc",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}),
+        ] {
+            let (_, told) = refusal(&json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}));
+            assert!(told.contains("jwks"), "{told}");
+        }
+    }
+
+    #[test]
     fn an_algorithm_belongs_to_the_method_that_signs() {
         let keys = "https://a.example/jwks";
         for (method, algorithm, is_fit) in [
