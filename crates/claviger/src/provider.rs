@@ -9,6 +9,7 @@ use claviger_core::client::ParsedClients;
 use claviger_core::context::{Cx, Entropy, Policy, Timestamp};
 use claviger_core::fault::Failure;
 use claviger_core::port::Store;
+use claviger_core::remote_keys::RemoteKeys;
 use claviger_core::secrets::Secrets;
 use claviger_core::world::{IdTokenKeys, Slow, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
@@ -25,6 +26,8 @@ use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
 const PARSED_CLIENTS: usize = 10_000;
+/// How many key sets of clients are kept.
+const REMOTE_KEY_SETS: usize = 1_000;
 
 /// The state of every handler.
 pub type Shared = Arc<Provider>;
@@ -50,6 +53,7 @@ pub struct Provider {
     clients: ParsedClients,
     slow: SlowThreads,
     fetch: GuardedClient,
+    remote_keys: RemoteKeys,
 }
 
 impl Provider {
@@ -68,6 +72,7 @@ impl Provider {
             clients: ParsedClients::new(PARSED_CLIENTS),
             slow: SlowThreads::new(),
             fetch: GuardedClient::new(&settings.outgoing),
+            remote_keys: RemoteKeys::new(REMOTE_KEY_SETS),
         }
     }
 
@@ -100,6 +105,7 @@ impl Provider {
             clients: &self.clients,
             slow: &self.slow,
             fetch: &self.fetch,
+            remote_keys: &self.remote_keys,
         }
     }
 }

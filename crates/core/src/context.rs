@@ -168,6 +168,12 @@ pub struct Policy {
     pub default_grant_allowed_scope: bool,
     /// How long a used refresh token answers with the same successor (RFC 9700 §4.14.2).
     pub rotation_grace: Duration,
+    /// How far off the end of an assertion may lie that is a grant (`oauth2.grant.jwt.max_ttl`).
+    pub assertion_longest: Duration,
+    /// Whether such an assertion may come without `jti`, and then more than once (`oauth2.grant.jwt.jti_optional`).
+    pub assertion_id_optional: bool,
+    /// Whether it may come without `iat` (`oauth2.grant.jwt.iat_optional`).
+    pub assertion_issue_optional: bool,
     /// JWS algorithm of ID tokens (`strategies.jwt.id_token_signing_alg`).
     pub id_token_alg: claviger_jose::Alg,
     /// Redirect URIs that may use `http` on any host (`dangerous-allow-insecure-redirect-urls`).

@@ -56,8 +56,11 @@ pub struct Metadata<'a> {
     /// Likewise; userinfo is not signed.
     userinfo_signed_response_alg: [&'static str; 1],
     token_endpoint_auth_methods_supported: Vec<&'static str>,
+    token_endpoint_auth_signing_alg_values_supported: [&'static str; Alg::ALL.len()],
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
+    revocation_endpoint_auth_signing_alg_values_supported: [&'static str; Alg::ALL.len()],
     introspection_endpoint_auth_methods_supported: Vec<&'static str>,
+    introspection_endpoint_auth_signing_alg_values_supported: [&'static str; Alg::ALL.len()],
     code_challenge_methods_supported: [&'static str; 1],
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
@@ -94,6 +97,9 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         userinfo_signing_alg_values_supported: ["none"],
         userinfo_signed_response_alg: ["none"],
         token_endpoint_auth_methods_supported: methods().map(AuthMethod::as_str).collect(),
+        token_endpoint_auth_signing_alg_values_supported: Alg::ALL.map(Alg::as_str),
+        revocation_endpoint_auth_signing_alg_values_supported: Alg::ALL.map(Alg::as_str),
+        introspection_endpoint_auth_signing_alg_values_supported: Alg::ALL.map(Alg::as_str),
         revocation_endpoint_auth_methods_supported: methods().map(AuthMethod::as_str).collect(),
         // A public client cannot prove who it is, and tokens are described to nobody else (RFC 7662 §2.1).
         introspection_endpoint_auth_methods_supported: methods()
@@ -194,7 +200,15 @@ mod rfc8414_2 {
         let methods = AuthMethod::ALL.map(AuthMethod::as_str);
         assert_eq!(document["token_endpoint_auth_methods_supported"], json!(methods));
         let proving = &document["introspection_endpoint_auth_methods_supported"];
-        assert_eq!(*proving, json!(["client_secret_post", "client_secret_basic"]));
+        assert_eq!(
+            *proving,
+            json!([
+                "client_secret_post",
+                "client_secret_basic",
+                "private_key_jwt",
+                "client_secret_jwt"
+            ])
+        );
     }
 
     #[test]

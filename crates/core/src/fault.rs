@@ -36,6 +36,8 @@ pub enum Code {
     InvalidToken,
     /// `login_required`
     LoginRequired,
+    /// `missing_required_parameter` (Hydra)
+    MissingRequiredParameter,
     /// `registration_not_supported`
     RegistrationNotSupported,
     /// `request_not_supported`
@@ -80,6 +82,7 @@ impl Code {
             Self::InvalidState => "invalid_state",
             Self::InvalidToken => "invalid_token",
             Self::LoginRequired => "login_required",
+            Self::MissingRequiredParameter => "missing_required_parameter",
             Self::RegistrationNotSupported => "registration_not_supported",
             Self::RequestNotSupported => "request_not_supported",
             Self::RequestUriNotSupported => "request_uri_not_supported",
@@ -156,7 +159,10 @@ faults! {
     CredentialsTwice => InvalidRequest, "RFC 6749 \u{a7}2.3", "The request carries the credentials of a client in more than one way. Send them once, either in the Authorization header or in the form.";
     BasicMalformed => InvalidRequest, "RFC 6749 \u{a7}2.3.1", "The Authorization header is not Basic with base64 of client id, colon and secret, each form-encoded before.";
     ClientSchemeUnsupported => InvalidClient, "RFC 6749 \u{a7}5.2", "The scheme of the Authorization header does not authenticate clients. Use Basic.";
-    ClientAssertion => InvalidClient, "RFC 7521 \u{a7}4.2.1", "Client assertions are not supported. Authenticate with the client secret.";
+    ClientAssertion => InvalidClient, "RFC 7523 \u{a7}3", "The client assertion is not accepted. It must be signed by the client's registered method, algorithm and key.";
+    ClientAssertionMissing => InvalidRequest, "RFC 7521 \u{a7}4.2", "The parameter client_assertion is missing. Send the assertion together with its type.";
+    ClientAssertionType => InvalidRequest, "RFC 7521 \u{a7}4.2", "The client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer.";
+    ClientAssertionUsed => InvalidClient, "RFC 7523 \u{a7}3", "The client assertion was used already. Make a new one, with a jti of its own, for each request.";
     ClientMethodUnregistered => InvalidClient, "RFC 7591 \u{a7}2", "The client used another authentication method than the registered one.";
     ClientMissing => InvalidClient, "RFC 6749 \u{a7}4.1.2.1", "The parameter client_id is missing or names no client.";
 
@@ -206,6 +212,11 @@ faults! {
     RefreshTokenInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token is unknown, was revoked, or was issued to another client. Start a new authorization.";
     RefreshTokenUsed => InvalidGrant, "RFC 9700 \u{a7}4.14.2", "The refresh token was used already. Use the newest one; if this one was stolen, start a new authorization.";
     RefreshTokenExpired => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token has expired. Start a new authorization.";
+    AssertionMissing => InvalidRequest, "RFC 7521 \u{a7}4.1", "The parameter assertion is missing. Send the JWT of a trusted issuer.";
+    AssertionInvalid => InvalidGrant, "RFC 7523 \u{a7}3.1", "The assertion is not accepted.";
+    AssertionUntrusted => InvalidGrant, "RFC 7523 \u{a7}3.1", "The assertion is not signed with a key that is trusted for its issuer and subject now.";
+    AssertionUsed => InvalidGrant, "RFC 7523 \u{a7}3", "The assertion was used already. Make a new one, with a jti of its own, for each request.";
+    ScopeUntrusted => InvalidScope, "RFC 7521 \u{a7}4.1", "A requested scope is beyond what the issuer of the assertion is trusted with.";
     ScopeTooWide => InvalidScope, "RFC 6749 \u{a7}6", "A requested scope was not granted. A refresh can narrow the scope but not widen it.";
 
     // Flow
@@ -223,6 +234,9 @@ faults! {
     LogoutClientUnknown => InvalidRequest, "RP-Initiated Logout \u{a7}2", "The client_id, or the audience of the id_token_hint, names no client.";
     LogoutClientMismatch => InvalidRequest, "RP-Initiated Logout \u{a7}2", "The id_token_hint was issued to another client than the one that client_id names.";
     LogoutUriUnregistered => InvalidRequest, "RP-Initiated Logout \u{a7}3", "The post_logout_redirect_uri is not registered for the client. It must equal a registered one to the letter.";
+    // Trusted issuers
+    TrustIncomplete => MissingRequiredParameter, "-", "A required member of the trust is missing.";
+    TrustInvalid => InvalidRequest, "-", "The trust cannot be made.";
 
     // Tokens that are presented
     TokenMissing => InvalidRequest, "RFC 7009 \u{a7}2.1", "The parameter token is missing. Send the token in the body.";

@@ -3,6 +3,7 @@
 //! No HTTP type, no SQL, no runtime, no clock and no dice live here. Time arrives as [`context::Cx::now`], randomness
 //! through [`context::Entropy`], facts through [`port::Store`]; what is decided leaves as a [`port::Change`].
 
+mod assertion;
 pub mod authorize;
 pub mod client;
 pub mod client_auth;
@@ -17,6 +18,7 @@ pub mod logout;
 pub mod outgoing;
 pub mod params;
 pub mod port;
+pub mod remote_keys;
 pub mod revoke;
 pub mod scope;
 pub mod seal;
@@ -25,5 +27,6 @@ pub mod sessions;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;
+pub mod trust;
 pub mod userinfo;
 pub mod world;

@@ -47,7 +47,8 @@ pub enum FetchFailed {
     Url,
     /// The guard does not let requests go there.
     #[error(
-        "the URL leads to a private address; allow it with clients.http.private_ip_exception_urls if that is intended"
+        "the URL leads to a private address, or to a document without TLS; allow it with \
+         clients.http.private_ip_exception_urls if that is intended"
     )]
     Forbidden,
     /// The name has no address, or nobody answers there, or the certificate is not trusted, or what came is not HTTP.

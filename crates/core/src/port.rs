@@ -7,6 +7,7 @@
 //! Text that could be presented as a credential never crosses this border: tokens arrive as [`Digest`]s, sessions and
 //! private keys as sealed bytes ([`crate::seal`]).
 
+mod assertion;
 mod sessions;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::assertion::{TrustQuery, TrustRecord, UsedAssertion};
 pub use self::sessions::{GrantQuery, NoticeRecord, Participant};
 use crate::context::{Id, Timestamp};
 
@@ -322,6 +324,20 @@ pub enum Change {
         /// The client.
         client: ClientProof,
     },
+    /// Insert a grant that an assertion made, and its access token. Predicates: the assertion is unused, the client still
+    /// has the version that was seen.
+    IssueGrant {
+        /// The grant.
+        grant: Arc<GrantRecord>,
+        /// The token.
+        access: AccessRecord,
+        /// The client.
+        client: ClientProof,
+        /// The assertion, if it is single use.
+        assertion: Option<UsedAssertion>,
+    },
+    /// Consume an assertion by which a client authenticated. Predicate: it is unused.
+    UseAssertion(UsedAssertion),
     /// Insert a flow that the login app answered, or replace it while its step still is
     /// [`FlowStep::LoginAnswered`] (accepting twice is safe). The store draws the version from the sealed bytes, so that
     /// two answers differ. Predicate: the flow is absent or at that step.
@@ -467,6 +483,10 @@ pub enum Change {
     },
     /// Remove a set. Applied also if it is gone already.
     DeleteKeySet(String),
+    /// Insert a trust. Predicate: no other one has its issuer, subject and `kid`.
+    CreateTrust(TrustRecord),
+    /// Remove a trust. Predicate: it exists.
+    DeleteTrust(Id),
 }
 
 /// Whether a change happened.
@@ -551,6 +571,14 @@ pub trait Store: Send + Sync + 'static {
     async fn refresh(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError>;
     /// All keys of a set, newest first.
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError>;
+    /// Whether the assertion with this digest was used.
+    async fn is_used(&self, assertion: Digest) -> Result<bool, StoreError>;
+    /// One trust.
+    async fn trust(&self, id: Id) -> Result<Option<TrustRecord>, StoreError>;
+    /// A page of trusts, by id ascending.
+    async fn trusts(&self, query: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError>;
+    /// The latest trusts in the assertions of `issuer` about `subject`, at most a hundred, expired ones among them.
+    async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError>;
     /// Applies one change whole, or says that it lost a race.
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
     /// Removes up to `limit` expired rows of each kind; one server at a time.

@@ -33,6 +33,10 @@ pub enum Purpose {
     LogoutVerifier,
     /// What became of a logout, in the database.
     LogoutAtRest,
+    /// `page_token` of the list of trusted issuers.
+    TrustPage,
+    /// A client secret in the database that the server itself must know.
+    SecretAtRest,
     /// A private key in the database.
     KeyAtRest,
     /// The content of a flow in the database.
@@ -56,6 +60,8 @@ impl Purpose {
             Self::LogoutChallenge => b"logout challenge",
             Self::LogoutVerifier => b"logout verifier",
             Self::LogoutAtRest => b"logout at rest",
+            Self::TrustPage => b"trust page",
+            Self::SecretAtRest => b"client secret at rest",
             Self::KeyAtRest => b"key at rest",
             Self::FlowAtRest => b"flow at rest",
             Self::GrantAtRest => b"grant at rest",
@@ -71,7 +77,12 @@ impl Purpose {
     fn is_at_rest(self) -> bool {
         matches!(
             self,
-            Self::KeyAtRest | Self::FlowAtRest | Self::GrantAtRest | Self::SessionAtRest | Self::LogoutAtRest
+            Self::SecretAtRest
+                | Self::KeyAtRest
+                | Self::FlowAtRest
+                | Self::GrantAtRest
+                | Self::SessionAtRest
+                | Self::LogoutAtRest
         )
     }
 }

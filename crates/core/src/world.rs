@@ -10,6 +10,7 @@ use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::outgoing::Fetch;
 use crate::port::{Freshness, Store};
+use crate::remote_keys::RemoteKeys;
 
 /// The keys that sign ID tokens, and those that verify one that comes back.
 #[async_trait]
@@ -45,6 +46,8 @@ pub struct World<'a> {
     pub slow: &'a dyn Slow,
     /// The way to what others publish.
     pub fetch: &'a dyn Fetch,
+    /// Key sets that were fetched before.
+    pub remote_keys: &'a RemoteKeys,
 }
 
 impl World<'_> {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, FlowStep, Freshness, GrantQuery,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, Digest, FlowRecord, FlowStep, Freshness, GrantQuery,
     GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, RefreshRecord, SchemaStatus,
-    SessionRecord, Store, StoreError,
+    SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use quick_cache::sync::Cache;
 
@@ -174,7 +174,7 @@ impl Touched {
     fn by(change: &Change) -> Self {
         let row = |id: &Id| [Some(*id), None];
         let (client, ids) = match change {
-            Change::Issue { client, .. } => (Some(client.id.clone()), [None, None]),
+            Change::Issue { client, .. } | Change::IssueGrant { client, .. } => (Some(client.id.clone()), [None, None]),
             Change::AnswerLogin { flow } => (None, row(&flow.id)),
             Change::Advance {
                 flow, issue, client, ..
@@ -193,7 +193,11 @@ impl Touched {
         };
         let proof = matches!(
             change,
-            Change::Issue { .. } | Change::Advance { .. } | Change::Redeem { .. } | Change::Rotate { .. }
+            Change::Issue { .. }
+                | Change::IssueGrant { .. }
+                | Change::Advance { .. }
+                | Change::Redeem { .. }
+                | Change::Rotate { .. }
         );
         Self {
             client,
@@ -319,6 +323,22 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
 
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {
         self.inner.keys(set).await
+    }
+
+    async fn is_used(&self, assertion: Digest) -> Result<bool, StoreError> {
+        self.inner.is_used(assertion).await
+    }
+
+    async fn trust(&self, id: Id) -> Result<Option<TrustRecord>, StoreError> {
+        self.inner.trust(id).await
+    }
+
+    async fn trusts(&self, query: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError> {
+        self.inner.trusts(query).await
+    }
+
+    async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        self.inner.trusts_in(issuer, subject).await
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {

@@ -9,6 +9,7 @@ mod paging;
 pub mod requests;
 pub mod sessions;
 pub mod tokens;
+pub mod trusts;
 pub mod version;
 
 use crate::edge::call::Unreadable;

@@ -41,6 +41,9 @@ pub fn policy(settings: &Settings) -> Policy {
         pkce_enforced_for_public_clients: settings.oauth2.pkce_enforced_for_public_clients,
         default_grant_allowed_scope: settings.oauth2.default_grant_allowed_scope,
         rotation_grace: settings.oauth2.rotation_grace_period,
+        assertion_longest: settings.oauth2.assertion_longest,
+        assertion_id_optional: settings.oauth2.assertion_id_optional,
+        assertion_issue_optional: settings.oauth2.assertion_issue_optional,
         id_token_alg: match settings.strategies.id_token_signing_alg {
             settings::SigningAlg::Rs256 => claviger_jose::Alg::RS256,
             settings::SigningAlg::Es256 => claviger_jose::Alg::ES256,

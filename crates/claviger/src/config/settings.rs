@@ -183,6 +183,12 @@ pub struct OAuth2 {
     pub pkce_enforced_for_public_clients: bool,
     pub default_grant_allowed_scope: bool,
     pub rotation_grace_period: Duration,
+    /// `oauth2.grant.jwt.max_ttl`.
+    pub assertion_longest: Duration,
+    /// `oauth2.grant.jwt.jti_optional`.
+    pub assertion_id_optional: bool,
+    /// `oauth2.grant.jwt.iat_optional`.
+    pub assertion_issue_optional: bool,
     pub access_token_prefix: String,
     pub refresh_token_prefix: String,
     pub code_prefix: String,
@@ -350,6 +356,9 @@ impl OAuth2 {
             pkce_enforced_for_public_clients: values.get("oauth2.pkce.enforced_for_public_clients")?,
             default_grant_allowed_scope: values.get("oauth2.client_credentials.default_grant_allowed_scope")?,
             rotation_grace_period,
+            assertion_longest: values.duration("oauth2.grant.jwt.max_ttl")?,
+            assertion_id_optional: values.get("oauth2.grant.jwt.jti_optional")?,
+            assertion_issue_optional: values.get("oauth2.grant.jwt.iat_optional")?,
             access_token_prefix: prefix("access")?,
             refresh_token_prefix: prefix("refresh")?,
             code_prefix: prefix("code")?,

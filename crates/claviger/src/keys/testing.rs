@@ -72,6 +72,9 @@ fn policy() -> Policy {
         pkce_enforced_for_public_clients: true,
         default_grant_allowed_scope: false,
         rotation_grace: Duration::ZERO,
+        assertion_longest: Duration::from_secs(3600),
+        assertion_id_optional: false,
+        assertion_issue_optional: false,
         id_token_alg: claviger_jose::Alg::RS256,
         insecure_redirect_uris: Vec::new(),
         dev: true,
@@ -247,6 +250,22 @@ impl Store for Shelf {
     }
 
     async fn refresh(&self, _: Id, _: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn is_used(&self, _: Digest) -> Result<bool, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn trust(&self, _: Id) -> Result<Option<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn trusts(&self, _: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn trusts_in(&self, _: &str, _: &str) -> Result<Vec<TrustRecord>, StoreError> {
         Err(unavailable())
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Attacks: requests into the operator's network (addresses are looked up once, judged, and the connection goes to the
 //! address that was judged, so that a name cannot change its mind; every redirect is judged anew), answers without end
-//! (size and time are bounded), and use as a scanner (whoever asked learns that it failed and no more; connections are
+//! (size and time are bounded), documents changed on the way (TLS), and use as a scanner (whoever asked learns that it failed and no more; connections are
 //! not kept, so one that was allowed for a URL serves no other).
 
 mod connection;
@@ -67,6 +67,7 @@ impl GuardedClient {
         let _place = self.room.acquire().await.map_err(|_| FetchFailed::Unreachable)?;
         let mut url = fetchable(&request.url)?;
         for _ in 0..=REDIRECTS {
+            self.require_tls(&url, &request)?;
             let reply = exchange(&self.guard, &self.tls, self.limits.longest, &url, &request).await?;
             let is_redirect = matches!(reply.status.as_u16(), 301 | 302 | 303 | 307 | 308);
             if !is_redirect || request.content.is_some() {
@@ -83,6 +84,16 @@ impl GuardedClient {
             url = next;
         }
         Err(FetchFailed::Redirected)
+    }
+
+    /// A document decides who somebody is, so that nobody on the way may change it: it is fetched over TLS, unless the
+    /// operator vouches for the way. Messages bring their own protection.
+    fn require_tls(&self, url: &Url, request: &Outgoing) -> Result<(), FetchFailed> {
+        let is_plain = url.scheme() == "http" && request.content.is_none();
+        if is_plain && !self.guard.is_excepted(url) {
+            return Err(FetchFailed::Forbidden);
+        }
+        Ok(())
     }
 }
 

@@ -101,10 +101,31 @@ async fn nothing_is_sent_to_an_address_of_this_machine() {
         "0x7f.1",
         "0.0.0.0",
     ] {
-        let outcome = get(&client, &format!("http://{host}:{port}/")).await;
-        assert_eq!(outcome, Err(FetchFailed::Forbidden), "{host}");
+        let url = format!("http://{host}:{port}/");
+        assert_eq!(get(&client, &url).await, Err(FetchFailed::Forbidden), "{host}");
+        let https = url.replacen("http:", "https:", 1);
+        assert_eq!(get(&client, &https).await, Err(FetchFailed::Forbidden), "{host}");
+        let message = client.fetch(Outgoing::post_form(&url, &[("a", "b")])).await;
+        assert!(matches!(message, Err(FetchFailed::Forbidden)), "{host}");
     }
     assert!(server.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_document_is_not_fetched_without_tls_unless_the_operator_says_so() {
+    // The address is one of documentation: nothing answers there, and nothing is asked.
+    let url = "http://192.0.2.1/jwks";
+    assert_eq!(get(&client(true, &[]), url).await, Err(FetchFailed::Forbidden));
+    let strict = client(true, &[]);
+    let parsed = fetchable(url).expect("a URL");
+    let message = Outgoing::post_form(url, &[("logout_token", "a")]);
+    assert_eq!(strict.require_tls(&parsed, &message), Ok(()));
+    assert_eq!(
+        strict.require_tls(&parsed, &Outgoing::get(url)),
+        Err(FetchFailed::Forbidden)
+    );
+    let trusted = client(true, &[url.to_owned()]);
+    assert_eq!(trusted.require_tls(&parsed, &Outgoing::get(url)), Ok(()));
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use axum::Router;
 use http::Method;
 
-use crate::admin::{clients, introspect, key_sets, metrics, requests, sessions, tokens, version};
+use crate::admin::{clients, introspect, key_sets, metrics, requests, sessions, tokens, trusts, version};
 use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
@@ -85,5 +85,6 @@ pub(super) fn admin(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::POST, "/admin/oauth2/introspect", introspect::post)
         .on(&Method::DELETE, "/admin/oauth2/tokens", tokens::delete)
         .on(&Method::POST, "/admin/oauth2/flush", tokens::flush);
-    sessions::routes(requests::routes(clients::routes(routes))).finish(provider.clone())
+    let routes = requests::routes(clients::routes(routes));
+    trusts::routes(sessions::routes(routes)).finish(provider.clone())
 }

@@ -31,13 +31,23 @@ pub enum AuthMethod {
     ClientSecretBasic,
     /// Credentials in the body (RFC 6749 §2.3.1).
     ClientSecretPost,
+    /// An assertion under the client's secret (OpenID Connect Core §9).
+    ClientSecretJwt,
+    /// An assertion under a key of the client's own (OpenID Connect Core §9).
+    PrivateKeyJwt,
     /// A public client (RFC 6749 §2.1).
     None,
 }
 
 impl AuthMethod {
     /// Every method that works, in the order in which discovery lists them.
-    pub const ALL: [Self; 3] = [Self::ClientSecretPost, Self::ClientSecretBasic, Self::None];
+    pub const ALL: [Self; 5] = [
+        Self::ClientSecretPost,
+        Self::ClientSecretBasic,
+        Self::PrivateKeyJwt,
+        Self::ClientSecretJwt,
+        Self::None,
+    ];
 
     /// The registered name.
     #[must_use]
@@ -45,8 +55,19 @@ impl AuthMethod {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::ClientSecretJwt => "client_secret_jwt",
+            Self::PrivateKeyJwt => "private_key_jwt",
             Self::None => "none",
         }
+    }
+
+    /// Whether the client has a secret.
+    #[must_use]
+    pub fn has_secret(self) -> bool {
+        matches!(
+            self,
+            Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt
+        )
     }
 }
 

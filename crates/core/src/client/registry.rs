@@ -8,10 +8,12 @@ use serde_json::{Map, Value};
 
 use super::metadata::{ClientSecret, LifespansRequest, Metadata};
 use super::patch::{Patch, PatchError};
-use super::validate::{Validated, client_id, validate};
+use super::validate::{Validated, client_id, key_octets, validate};
 use super::{AuthMethod, Client};
-use crate::client_auth::secret::{digest_generated, generate_secret, hash_chosen};
-use crate::context::Entropy;
+use crate::client_auth::secret::{
+    self, digest_generated, generate_secret, generate_signing_secret, hash_chosen, seal_signing,
+};
+use crate::context::{Cx, Entropy};
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, ClientQuery, ClientRecord, Freshness, Outcome, StoreError};
 use crate::world::World;
@@ -207,9 +209,12 @@ impl Hashed {
         chosen: ClientSecret,
         known: &[String],
     ) -> Result<Option<ClientSecret>, Failure> {
-        if client.auth_method == AuthMethod::None {
+        if !client.auth_method.has_secret() {
             client.secrets = Vec::new();
             return Ok(None);
+        }
+        if client.auth_method == AuthMethod::ClientSecretJwt {
+            return Ok(settle_signing(&world.cx, client, chosen, known));
         }
         if !chosen.is_empty() {
             client.secrets = vec![self.hash(world, &chosen).await?];
@@ -232,6 +237,28 @@ impl Hashed {
         self.0 = Some((secret.clone(), hash.clone()));
         Ok(hash)
     }
+}
+
+/// [`Hashed::settle`] for a client that signs with its secret: it is sealed, and one that is only known by its digest or
+/// too short for the algorithm makes room for a new one.
+fn settle_signing(cx: &Cx<'_>, client: &mut Client, chosen: ClientSecret, known: &[String]) -> Option<ClientSecret> {
+    let algorithm = client.display.get("token_endpoint_auth_signing_alg");
+    let octets = key_octets(algorithm.and_then(Value::as_str).unwrap_or_default());
+    let is_usable =
+        |stored: &&String| secret::open(cx.secrets, &client.id, stored).is_some_and(|secret| secret.len() >= octets);
+    if chosen.is_empty() {
+        client.secrets = known.iter().filter(is_usable).cloned().collect();
+        if !client.secrets.is_empty() {
+            return None;
+        }
+    }
+    let secret = if chosen.is_empty() {
+        ClientSecret::from(String::clone(&generate_signing_secret(cx.entropy, octets)))
+    } else {
+        chosen
+    };
+    client.secrets = vec![seal_signing(cx, &client.id, secret.expose())];
+    Some(secret)
 }
 
 /// A UUIDv4 (RFC 9562 §5.4).

@@ -4,7 +4,7 @@
 //! URIs), Back-Channel Logout §2.2. Every refusal names the member (D33), and no private key is taken or repeated (D32).
 //! Attacks: redirect URIs that run as a script or read differently in a browser than here.
 
-use claviger_jose::{Jwk, parse_jwk_set};
+use claviger_jose::{Alg, Jwk, VerifyingKey, parse_jwk_set};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -52,6 +52,7 @@ pub fn validate(mut metadata: Metadata, policy: &Policy) -> Result<Validated, Fa
     keys(&metadata)?;
     post_logout_redirect_uris(&metadata)?;
     let auth_method = auth_method(&metadata.token_endpoint_auth_method)?;
+    signing(&metadata, auth_method)?;
     let secret = chosen_secret(&mut metadata, auth_method)?;
     let scope = scope(&metadata.scope, policy)?;
     fill_defaults(&mut metadata);
@@ -180,15 +181,46 @@ fn auth_method(name: &str) -> Result<AuthMethod, Failure> {
     }
     let known = AuthMethod::ALL.into_iter().find(|method| method.as_str() == name);
     known.ok_or_else(|| {
-        let reason = "is not supported; use client_secret_basic, client_secret_post or none";
+        let reason =
+            "is not supported; use client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt or none";
         refused(told("token_endpoint_auth_method", name, reason))
     })
 }
 
-/// A public client cannot keep a secret, so one that was sent is dropped.
+/// OpenID Connect Dynamic Client Registration §2: a client that signs assertions needs an algorithm of its method, and
+/// one that signs with keys of its own must say which.
+fn signing(metadata: &Metadata, auth_method: AuthMethod) -> Result<(), Failure> {
+    let member = "token_endpoint_auth_signing_alg";
+    let name = &metadata.token_endpoint_auth_signing_alg;
+    let is_symmetric = Alg::parse(name).map(Alg::is_symmetric);
+    match (auth_method, is_symmetric) {
+        (AuthMethod::PrivateKeyJwt, Some(true)) => {
+            let reason = "is for shared keys; private_key_jwt needs another one, RS256 or ES256 for example";
+            Err(refused(told(member, name, reason)))
+        }
+        (AuthMethod::ClientSecretJwt, Some(false)) => {
+            let reason = "is not for shared keys; client_secret_jwt needs HS256, HS384 or HS512";
+            Err(refused(told(member, name, reason)))
+        }
+        (AuthMethod::PrivateKeyJwt, _) if metadata.jwks.is_empty() && metadata.jwks_uri.is_empty() => Err(refused(
+            "The 'token_endpoint_auth_method' private_key_jwt needs the client's public keys: send 'jwks' or 'jwks_uri'.".to_owned(),
+        )),
+        (AuthMethod::PrivateKeyJwt, _) if !metadata.jwks.is_empty() && !has_verifying_key(metadata) => Err(refused(
+            "The member 'jwks' has no key that verifies signatures, which private_key_jwt needs.".to_owned(),
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn has_verifying_key(metadata: &Metadata) -> bool {
+    let keys = parse_jwk_set(Value::Object(metadata.jwks.clone())).unwrap_or_default();
+    keys.iter().any(|key| VerifyingKey::from_jwk(key).is_ok())
+}
+
+/// A public client cannot keep a secret and one with keys of its own has none, so one that was sent is dropped.
 fn chosen_secret(metadata: &mut Metadata, auth_method: AuthMethod) -> Result<ClientSecret, Failure> {
     let secret = std::mem::take(&mut metadata.client_secret);
-    if secret.is_empty() || auth_method == AuthMethod::None {
+    if secret.is_empty() || !auth_method.has_secret() {
         return Ok(ClientSecret::default());
     }
     if secret.expose().chars().count() < SHORTEST_SECRET {
@@ -196,7 +228,26 @@ fn chosen_secret(metadata: &mut Metadata, auth_method: AuthMethod) -> Result<Cli
             "The member 'client_secret' must have at least {SHORTEST_SECRET} characters."
         )));
     }
+    let needed = if auth_method == AuthMethod::ClientSecretJwt {
+        key_octets(&metadata.token_endpoint_auth_signing_alg)
+    } else {
+        0
+    };
+    if secret.expose().len() < needed {
+        return Err(refused(format!(
+            "The member 'client_secret' must have at least {needed} octets to sign with. Leave it out to get one."
+        )));
+    }
     Ok(secret)
+}
+
+/// The fewest octets of a key for HMAC (RFC 7518 §3.2).
+pub(super) fn key_octets(algorithm: &str) -> usize {
+    match Alg::parse(algorithm) {
+        Some(Alg::HS384) => 48,
+        Some(Alg::HS512) => 64,
+        _ => 32,
+    }
 }
 
 fn scope(text: &str, policy: &Policy) -> Result<Vec<String>, Failure> {

@@ -2,30 +2,38 @@
 //!
 //! Implements RFC 6749 §10.1 and §10.10, RFC 9106 (Argon2id), RFC 8018 §5.2 (PBKDF2). A generated secret has 157 bits
 //! and rests as a salted digest, which costs a microsecond; one that a person chose rests as a slow hash. Hashes that
-//! Hydra made, bcrypt and PBKDF2, verify as they are.
+//! Hydra made, bcrypt and PBKDF2, verify as they are. A secret that signs (`client_secret_jwt`) is sealed instead, because
+//! the server must know it.
 
 use std::num::NonZeroU32;
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use argon2::{Algorithm, Argon2, Params as Cost, Version};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::{hmac, pbkdf2};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use zeroize::Zeroizing;
 
 use crate::client::Client;
-use crate::context::Entropy;
+use crate::context::{Cx, Entropy};
 use crate::fault::Failure;
 use crate::port::Digest;
+use crate::seal::{self, Purpose};
+use crate::secrets::Secrets;
 use crate::world::World;
 
 /// What Hydra draws secrets from.
 const ALPHABET: &[u8; 66] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.~";
 /// 26 characters of 66 have 157 bits.
 const LENGTH: usize = 26;
+/// 43 characters of them have 259 bits, enough for HMAC with SHA-256.
+const SIGNING_LENGTH: usize = 43;
 /// Before salt and digest of a generated secret.
 const GENERATED: &str = "$clv-hmac-sha256$";
+/// Before a sealed secret.
+const SEALED: &str = "$clv-sealed$";
 /// OWASP's recommendation with the least memory: KiB, passes, lanes.
 const COST: (u32, u32, u32) = (7168, 5, 1);
 
@@ -43,14 +51,24 @@ enum Check {
 /// A new secret of 26 characters.
 #[must_use]
 pub fn generate_secret(entropy: &dyn Entropy) -> Zeroizing<String> {
-    let mut secret = Zeroizing::new(String::with_capacity(LENGTH));
+    generate(entropy, LENGTH)
+}
+
+/// A new secret that signs with an algorithm whose keys have at least so many octets.
+#[must_use]
+pub fn generate_signing_secret(entropy: &dyn Entropy, octets: usize) -> Zeroizing<String> {
+    generate(entropy, SIGNING_LENGTH.max(octets))
+}
+
+fn generate(entropy: &dyn Entropy, length: usize) -> Zeroizing<String> {
+    let mut secret = Zeroizing::new(String::with_capacity(length));
     let mut random = Zeroizing::new([0; 2 * LENGTH]);
-    while secret.len() < LENGTH {
+    while secret.len() < length {
         entropy.fill(random.as_mut());
         // Bytes past the last whole multiple of the alphabet are left out, so that each character is equally likely.
         let even = random.iter().filter(|byte| usize::from(**byte) < ALPHABET.len() * 3);
         let drawn = even.filter_map(|byte| ALPHABET.get(usize::from(*byte) % ALPHABET.len()));
-        let missing = LENGTH - secret.len();
+        let missing = length - secret.len();
         secret.extend(drawn.take(missing).map(|byte| char::from(*byte)));
     }
     secret
@@ -62,6 +80,26 @@ pub fn digest_generated(entropy: &dyn Entropy, secret: &str) -> String {
     let Salted { salt, digest } = Salted::draw(entropy, secret);
     let [salt, digest] = [&salt[..], &digest.0].map(|bytes| STANDARD_NO_PAD.encode(bytes));
     format!("{GENERATED}{salt}${digest}")
+}
+
+/// What is stored of a secret that signs, for the client with this id.
+#[must_use]
+pub fn seal_signing(cx: &Cx<'_>, client: &str, secret: &str) -> String {
+    let sealed = seal::seal(
+        cx.secrets,
+        cx.entropy,
+        Purpose::SecretAtRest,
+        client.as_bytes(),
+        secret.as_bytes(),
+    );
+    format!("{SEALED}{}", STANDARD_NO_PAD.encode(sealed))
+}
+
+/// The secret itself, if it was sealed for this client.
+pub(crate) fn open(secrets: &Secrets, client: &str, stored: &str) -> Option<Zeroizing<String>> {
+    let sealed = STANDARD_NO_PAD.decode(stored.strip_prefix(SEALED)?).ok()?;
+    let opened = seal::open(secrets, Purpose::SecretAtRest, client.as_bytes(), &sealed).ok()?;
+    String::from_utf8(opened).ok().map(Zeroizing::new)
 }
 
 /// What is stored of a secret that a person chose.
@@ -86,7 +124,7 @@ pub(super) async fn proves(world: &World<'_>, client: Option<&Client>, presented
     let stored = client.map(|client| client.secrets.as_slice()).unwrap_or_default();
     let mut slow = Vec::new();
     for stored in stored {
-        match check(stored, presented) {
+        match check(&world.cx, client, stored, presented) {
             Check::Quick(true) => return Ok(true),
             Check::Quick(false) => {}
             Check::Slow => slow.push(stored.clone()),
@@ -100,7 +138,13 @@ pub(super) async fn proves(world: &World<'_>, client: Option<&Client>, presented
     Ok(is_right)
 }
 
-fn check(stored: &str, presented: &str) -> Check {
+fn check(cx: &Cx<'_>, client: Option<&Client>, stored: &str, presented: &str) -> Check {
+    if stored.starts_with(SEALED) {
+        let secret = client.and_then(|client| open(cx.secrets, &client.id, stored));
+        let is_right =
+            |secret: Zeroizing<String>| verify_slices_are_equal(secret.as_bytes(), presented.as_bytes()).is_ok();
+        return Check::Quick(secret.is_some_and(is_right));
+    }
     match stored.strip_prefix(GENERATED) {
         Some(salted) => Check::Quick(Salted::parse(salted).is_some_and(|salted| salted.is_of(presented))),
         None => Check::Slow,

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
-use super::{Credentials, Presented};
+use super::{Credentials, Presented, Shown};
 use crate::client::AuthMethod;
 use crate::fault::{Failure, Fault};
 use crate::params::decode;
@@ -25,7 +25,11 @@ pub(super) fn read(credentials: &Credentials<'_>) -> Result<Option<Presented>, F
     Ok(Some(Presented {
         method: AuthMethod::ClientSecretBasic,
         id,
-        secret: Some(secret).filter(|secret| !secret.is_empty()),
+        shown: if secret.is_empty() {
+            Shown::Nothing
+        } else {
+            Shown::Secret(secret)
+        },
     }))
 }
 

@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{Credentials, Presented};
+use super::{Credentials, Presented, Shown};
 use crate::client::AuthMethod;
 use crate::fault::Failure;
 
@@ -18,6 +18,6 @@ pub(super) fn read(credentials: &Credentials<'_>) -> Result<Option<Presented>, F
     Ok(params.get("client_secret").map(|secret| Presented {
         method: AuthMethod::ClientSecretPost,
         id: params.get("client_id").unwrap_or_default().to_owned(),
-        secret: Some(Zeroizing::new(secret.to_owned())),
+        shown: Shown::Secret(Zeroizing::new(secret.to_owned())),
     }))
 }

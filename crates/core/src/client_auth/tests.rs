@@ -1,5 +1,7 @@
 //! Client authentication as requests meet it.
 
+mod assertions;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -110,18 +112,6 @@ mod rfc6749_2_3 {
             assert_eq!(fault(outcome), Fault::ClientUnnamed, "{pairs:?}");
         }
         assert_eq!(fault(basic(&desk, &header("", "secret"))), Fault::ClientUnnamed);
-    }
-
-    #[test]
-    fn an_assertion_is_refused_by_its_name() {
-        let (desk, _) = registered(AuthMethod::None);
-        for assertion in ["", "a.b.c"] {
-            let pairs = [("client_id", "app"), ("client_assertion", assertion)];
-            assert_eq!(
-                fault(try_with(&desk, None, &pairs, Freshness::Latest)),
-                Fault::ClientAssertion
-            );
-        }
     }
 }
 

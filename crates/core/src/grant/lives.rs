@@ -46,6 +46,12 @@ impl Lives {
         seconds(client.lifespans.client_credentials_grant_access_token_lifespan).unwrap_or(policy.access_token_life)
     }
 
+    /// Access tokens for assertions.
+    #[must_use]
+    pub fn jwt_bearer(policy: &Policy, client: &Client) -> Duration {
+        seconds(client.lifespans.jwt_bearer_grant_access_token_lifespan).unwrap_or(policy.access_token_life)
+    }
+
     /// When a refresh token that is issued now expires.
     #[must_use]
     pub fn refresh_until(&self, now: Timestamp) -> Timestamp {

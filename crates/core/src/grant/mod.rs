@@ -8,6 +8,7 @@
 
 mod authorization_code;
 mod client_credentials;
+mod jwt_bearer;
 pub mod lives;
 mod refresh_token;
 mod response;
@@ -18,7 +19,7 @@ use async_trait::async_trait;
 
 pub use self::response::TokenResponse;
 use crate::client::Client;
-use crate::client_auth::{Authenticated, Credentials, authenticate};
+use crate::client_auth::{Authenticated, Authentication, Credentials};
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
@@ -26,10 +27,11 @@ use crate::port::{Change, Freshness, Outcome};
 use crate::world::World;
 
 /// Every grant type that works, in the order in which discovery lists them.
-const GRANTS: [(&str, Parse); 3] = [
+const GRANTS: [(&str, Parse); 4] = [
     ("authorization_code", authorization_code::parse),
     ("refresh_token", refresh_token::parse),
     ("client_credentials", client_credentials::parse),
+    ("urn:ietf:params:oauth:grant-type:jwt-bearer", jwt_bearer::parse),
 ];
 
 /// Reads the parameters of one grant type.
@@ -88,9 +90,10 @@ pub async fn run(world: &World<'_>, credentials: &Credentials<'_>) -> Result<Tok
     let name = credentials.params.get("grant_type").ok_or(Fault::GrantTypeMissing)?;
     let known = GRANTS.iter().find(|(known, _)| *known == name);
     let (_, parse) = known.ok_or(Fault::GrantTypeUnsupported)?;
+    let authentication = Authentication::of(credentials);
     let mut request = None;
     for freshness in TRIES {
-        let client = authenticate(world, credentials, freshness).await?;
+        let client = authentication.client(world, freshness).await?;
         if !client.client.has_grant_type(name) {
             if freshness == Freshness::Latest {
                 return Err(Fault::GrantTypeUnregistered.into());

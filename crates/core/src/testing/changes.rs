@@ -23,6 +23,8 @@ pub(crate) struct State {
     /// Grants whose tokens are dead.
     ended: BTreeSet<Id>,
     pub(crate) keys: Vec<KeyRecord>,
+    pub(crate) assertions: BTreeMap<[u8; 32], Timestamp>,
+    pub(crate) trusts: BTreeMap<Id, TrustRecord>,
     seeds: Vec<(String, String, String)>,
     serial: i64,
 }
@@ -55,6 +57,19 @@ impl State {
                 self.access.insert(access.id, access);
                 Ok(())
             }
+            Change::IssueGrant {
+                grant,
+                access,
+                client,
+                assertion,
+            } => {
+                self.prove(&client)?;
+                assertion.map_or(Ok(()), |assertion| self.use_assertion(assertion))?;
+                self.grants.insert(grant.id, GrantRecord::clone(&grant));
+                self.access.insert(access.id, access);
+                Ok(())
+            }
+            Change::UseAssertion(assertion) => self.use_assertion(assertion),
             Change::AnswerLogin { flow } => self.answer_login(flow),
             Change::Advance {
                 flow,
@@ -203,9 +218,20 @@ impl State {
             }
             Change::DeleteKey { set, kid } => self.drop_keys(|key| key.set == set && key.kid == kid),
             Change::DeleteKeySet(set) => self.drop_keys(|key| key.set == set),
+            Change::CreateTrust(trust) => {
+                let names = |trust: &TrustRecord| (trust.issuer.clone(), trust.subject.clone(), trust.kid.clone());
+                require(!self.trusts.values().any(|known| names(known) == names(&trust)))?;
+                self.trusts.insert(trust.id, trust);
+            }
+            Change::DeleteTrust(id) => drop(self.trusts.remove(&id).ok_or(Lost)?),
             other => panic!("{other:?} is no administration"),
         }
         Ok(())
+    }
+
+    fn use_assertion(&mut self, assertion: UsedAssertion) -> Result<(), Lost> {
+        let earlier = self.assertions.insert(assertion.digest.0, assertion.expires_at);
+        require(earlier.is_none())
     }
 
     fn drop_keys(&mut self, is_doomed: impl Fn(&KeyRecord) -> bool) {
@@ -350,6 +376,7 @@ impl State {
             + expire(&mut self.refreshes, now, limit, |(refresh, _)| refresh.expires_at)
             + expire(&mut self.grants, now, limit, |grant| grant.expires_at)
             + expire(&mut self.notices, now, limit, |notice| notice.expires_at)
+            + expire(&mut self.assertions, now, limit, |expires_at| *expires_at)
     }
 }
 
@@ -357,8 +384,13 @@ fn is_same(one: &KeyRecord, other: &KeyRecord) -> bool {
     (&one.set, &one.kid) == (&other.set, &other.kid)
 }
 
-fn expire<T>(rows: &mut BTreeMap<Id, T>, now: Timestamp, limit: usize, end: impl Fn(&T) -> Timestamp) -> u64 {
-    let expired: Vec<Id> = rows
+fn expire<K: Copy + Ord, T>(
+    rows: &mut BTreeMap<K, T>,
+    now: Timestamp,
+    limit: usize,
+    end: impl Fn(&T) -> Timestamp,
+) -> u64 {
+    let expired: Vec<K> = rows
         .iter()
         .filter(|(_, row)| end(row) <= now)
         .map(|(id, _)| *id)

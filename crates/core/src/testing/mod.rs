@@ -24,6 +24,7 @@ pub(crate) use self::store::MemoryStore;
 use crate::client::ParsedClients;
 use crate::context::{Cx, Policy, Prefixes, ScopeStrategy, Timestamp};
 use crate::fault::Failure;
+use crate::remote_keys::RemoteKeys;
 use crate::secrets::Secrets;
 use crate::token::testing::Counter;
 use crate::world::{IdTokenKeys, Slow, World};
@@ -47,6 +48,7 @@ pub(crate) struct Desk {
     pub(crate) keys: Keys,
     pub(crate) slow: Inline,
     pub(crate) network: Network,
+    remote_keys: RemoteKeys,
     clients: ParsedClients,
     entropy: Counter,
     time: AtomicI64,
@@ -61,6 +63,7 @@ impl Desk {
             keys: Keys::new(Alg::ES256),
             slow: Inline::default(),
             network: Network::default(),
+            remote_keys: RemoteKeys::new(10),
             clients: ParsedClients::new(100),
             entropy: Counter::default(),
             time: AtomicI64::new(START.0),
@@ -75,6 +78,7 @@ impl Desk {
             clients: &self.clients,
             slow: &self.slow,
             fetch: &self.network,
+            remote_keys: &self.remote_keys,
         }
     }
 
@@ -124,6 +128,9 @@ fn policy() -> Policy {
         pkce_enforced_for_public_clients: true,
         default_grant_allowed_scope: false,
         rotation_grace: Duration::from_secs(10),
+        assertion_longest: Duration::from_secs(720 * 3600),
+        assertion_id_optional: false,
+        assertion_issue_optional: false,
         id_token_alg: Alg::ES256,
         insecure_redirect_uris: Vec::new(),
         dev: false,

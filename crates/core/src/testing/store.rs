@@ -209,6 +209,42 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn is_used(&self, assertion: Digest) -> Result<bool, StoreError> {
+        self.read(Freshness::Latest, |state| state.assertions.contains_key(&assertion.0))
+    }
+
+    async fn trust(&self, id: Id) -> Result<Option<TrustRecord>, StoreError> {
+        self.read(Freshness::Latest, |state| state.trusts.get(&id).cloned())
+    }
+
+    async fn trusts(&self, query: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            let is_wanted = |trust: &&TrustRecord| {
+                query.issuer.as_ref().is_none_or(|issuer| *issuer == trust.issuer)
+                    && query.after.is_none_or(|after| trust.id > after)
+            };
+            let (offset, limit) = (query.offset as usize, query.limit as usize);
+            let trusts = state.trusts.values().filter(is_wanted);
+            trusts.skip(offset).take(limit).cloned().collect()
+        })
+    }
+
+    async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            let is_wanted = |trust: &&TrustRecord| {
+                trust.issuer == issuer && trust.subject.as_ref().is_none_or(|known| known == subject)
+            };
+            state
+                .trusts
+                .values()
+                .rev()
+                .filter(is_wanted)
+                .take(100)
+                .cloned()
+                .collect()
+        })
+    }
+
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         self.answers()?;
         self.writes.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, NoticeRecord,
-    Owner, RefreshRecord, SessionChange,
+    Owner, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -48,6 +48,13 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
     let all = statements;
     Some(match change {
         Change::Issue { .. } => return None,
+        Change::IssueGrant {
+            grant,
+            access,
+            client,
+            assertion,
+        } => predicate(&all.issue_grant, asserted(client, assertion.as_ref(), grant, access)),
+        Change::UseAssertion(used) => predicate(&all.use_assertion, values![&used.digest.0[..], used.expires_at.0]),
         Change::AnswerLogin { flow } => {
             let values = values![uuid(flow.id), answered_version(flow), &flow.sealed, flow.expires_at.0];
             predicate(&all.answer_login, values)
@@ -123,11 +130,13 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         | Change::PutKey(_)
         | Change::ReplaceKeySet { .. }
         | Change::DeleteKey { .. }
-        | Change::DeleteKeySet(_) => return administered(all, change),
+        | Change::DeleteKeySet(_)
+        | Change::CreateTrust(_)
+        | Change::DeleteTrust(_) => return administered(all, change),
     })
 }
 
-/// Changes to clients and keys.
+/// Changes to clients, keys and trusts.
 fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>> {
     Some(match change {
         Change::CreateClient(client) => predicate(&all.create_client, created(client)),
@@ -144,8 +153,49 @@ fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>>
         }
         Change::DeleteKey { set, kid } => always(&all.delete_key, values![set, kid]),
         Change::DeleteKeySet(set) => always(&all.delete_key_set, values![set]),
+        Change::CreateTrust(trust) => predicate(&all.create_trust, trusted(trust)),
+        Change::DeleteTrust(id) => predicate(&all.delete_trust, values![uuid(*id)]),
         _ => return None,
     })
+}
+
+/// The proof, the assertion, its grant and its token.
+fn asserted<'a>(
+    client: &'a ClientProof,
+    assertion: Option<&'a UsedAssertion>,
+    grant: &'a GrantRecord,
+    access: &'a AccessRecord,
+) -> Vec<Value<'a>> {
+    values![
+        &*client.id,
+        client.version,
+        assertion.map(|assertion| &assertion.digest.0[..]),
+        assertion.map(|assertion| assertion.expires_at.0),
+        uuid(grant.id),
+        &grant.subject,
+        join_scope(&grant.scope),
+        join_audience(&grant.audience),
+        &grant.sealed,
+        grant.created_at.0,
+        grant.expires_at.0,
+        uuid(access.id),
+        &access.digest.0[..],
+        access.issued_at.0,
+        access.expires_at.0,
+    ]
+}
+
+fn trusted(trust: &TrustRecord) -> Vec<Value<'_>> {
+    values![
+        uuid(trust.id),
+        &trust.issuer,
+        trust.subject.as_deref().unwrap_or_default(),
+        &trust.kid,
+        join_scope(&trust.scope),
+        &trust.key,
+        trust.created_at.0,
+        trust.expires_at.0,
+    ]
 }
 
 /// `$1` to `$5` of both ways to advance a flow.
@@ -331,6 +381,13 @@ pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
         Change::RevokeGrant(id) | Change::EndGrant(id) => row(7, id),
         Change::RevokeGrants { subject, .. } => (7, subject.as_bytes().to_vec()),
         Change::RescheduleNotice { id, .. } => row(8, id),
+        Change::UseAssertion(assertion)
+        | Change::IssueGrant {
+            assertion: Some(assertion),
+            ..
+        } => (9, assertion.digest.0.to_vec()),
+        Change::IssueGrant { grant, .. } => row(9, &grant.id),
+        Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
     }
 }
 

@@ -19,9 +19,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantQuery, GrantRecord,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, Digest, FlowRecord, Freshness, GrantQuery, GrantRecord,
     KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store,
-    StoreError,
+    StoreError, TrustQuery, TrustRecord,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
@@ -362,6 +362,37 @@ impl Store for Postgres {
         }
         let rows = self.rows(Kind::Keys, |all| &all.keys, &[&set]).await?;
         rows.iter().map(read::key).collect()
+    }
+
+    async fn is_used(&self, assertion: Digest) -> Result<bool, StoreError> {
+        let values: [&(dyn ToSql + Sync); 1] = [&&assertion.0[..]];
+        let rows = self.rows(Kind::Assertion, |all| &all.assertion, &values).await?;
+        Ok(!rows.is_empty())
+    }
+
+    async fn trust(&self, id: Id) -> Result<Option<TrustRecord>, StoreError> {
+        self.row(Kind::Trust, |all| &all.trust, &[&uuid(id)], read::trust).await
+    }
+
+    async fn trusts(&self, query: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError> {
+        if query.issuer.as_deref().is_some_and(has_nul) {
+            return Ok(Vec::new());
+        }
+        let after = uuid(query.after.unwrap_or(Id([0; 16])));
+        let (limit, offset) = (i64::from(query.limit), i64::from(query.offset));
+        let values: [&(dyn ToSql + Sync); 4] = [&query.issuer, &after, &limit, &offset];
+        let rows = self.rare(Kind::Trusts, statements::TRUSTS, &values).await?;
+        rows.iter().map(read::trust).collect()
+    }
+
+    async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        if has_nul(issuer) || has_nul(subject) {
+            return Ok(Vec::new());
+        }
+        let rows = self
+            .rows(Kind::Trust, |all| &all.trusts_in, &[&issuer, &subject])
+            .await?;
+        rows.iter().map(read::trust).collect()
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

@@ -6,6 +6,7 @@ use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessFacts, AccessRecord, ClientRecord, CodeFacts, CodeRecord, Digest, FlowRecord, FlowStep, GrantRecord,
     KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord, Rotated, SessionRecord, StoreError,
+    TrustRecord,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -170,6 +171,20 @@ pub(super) fn key(row: &Row) -> Read<KeyRecord> {
         kid: column(row, 1)?,
         sealed: column(row, 2)?,
         created_at: time(row, 3)?,
+    })
+}
+
+pub(super) fn trust(row: &Row) -> Read<TrustRecord> {
+    let subject: &str = column(row, 2)?;
+    Ok(TrustRecord {
+        id: id(row, 0)?,
+        issuer: column(row, 1)?,
+        subject: Some(subject).filter(|subject| !subject.is_empty()).map(str::to_owned),
+        kid: column(row, 3)?,
+        scope: split_scope(column(row, 4)?),
+        key: column(row, 5)?,
+        created_at: time(row, 6)?,
+        expires_at: time(row, 7)?,
     })
 }
 

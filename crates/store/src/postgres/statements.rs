@@ -38,6 +38,11 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+macro_rules! trust_columns {
+    () => {
+        "id, issuer, subject, kid, scope, key, created_at, expires_at"
+    };
+}
 /// The row of `$table` that names a grant, if it is unused and everything it relies on is as it was seen.
 macro_rules! unused {
     ($table:literal) => {
@@ -117,6 +122,13 @@ statements! {
     keys = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = $1
           ORDER BY created_at DESC, position DESC";
 
+    assertion = "SELECT 1 FROM claviger_assertion WHERE id = $1";
+    trust = concat!("SELECT ", trust_columns!(), " FROM claviger_trust WHERE id = $1");
+    trusts_in = concat!(
+        "SELECT ", trust_columns!(),
+        " FROM claviger_trust WHERE issuer = $1 AND subject IN ($2, '') ORDER BY id DESC LIMIT 100"
+    );
+
     migrations = APPLIED;
 
     issue = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at)
@@ -125,6 +137,21 @@ statements! {
                AS t(id, digest, scope, audience, issued_at, expires_at, client, version)
           JOIN claviger_client c ON c.id = t.client AND c.version = t.version
           RETURNING id";
+    use_assertion = "INSERT INTO claviger_assertion (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
+    issue_grant = "WITH owner AS (SELECT serial FROM claviger_client WHERE id = $1::text AND version = $2::bigint),
+          used AS (
+               INSERT INTO claviger_assertion (id, expires_at) SELECT $3::bytea, $4::bigint FROM owner
+               WHERE $3::bytea IS NOT NULL ON CONFLICT (id) DO NOTHING RETURNING 1),
+          proved AS (SELECT serial FROM owner WHERE $3::bytea IS NULL OR EXISTS (SELECT 1 FROM used)),
+          granted AS (
+               INSERT INTO claviger_grant (id, client_serial, subject, session_id, scope, audience, sealed,
+                                           remembered_until, created_at, expires_at)
+               SELECT $5::uuid, serial, $6::text, NULL, $7::text, $8::text, $9::bytea, NULL, $10::bigint, $11::bigint
+               FROM proved),
+          accessed AS (
+               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
+               SELECT $12::uuid, $13::bytea, $5::uuid, NULL, $14::bigint, $15::bigint FROM proved)
+          SELECT 1 FROM proved";
     answer_login = "INSERT INTO claviger_flow (id, step, version, sealed, expires_at) VALUES ($1, 1, $2, $3, $4)
           ON CONFLICT (id) DO UPDATE
           SET version = excluded.version, sealed = excluded.sealed, expires_at = excluded.expires_at
@@ -256,6 +283,9 @@ statements! {
           SET position = DEFAULT, seed = NULL, sealed = excluded.sealed, created_at = excluded.created_at";
     delete_key = "DELETE FROM claviger_key WHERE key_set = $1 AND kid = $2";
     delete_key_set = "DELETE FROM claviger_key WHERE key_set = $1";
+    create_trust = "INSERT INTO claviger_trust (id, issuer, subject, kid, scope, key, created_at, expires_at)
+          VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
+    delete_trust = "DELETE FROM claviger_trust WHERE id = $1";
 }
 
 /// What was applied to the schema.
@@ -288,6 +318,12 @@ pub(super) const GRANTS: &str = listed!(grant_columns!(), "AND g.id > $4 ORDER B
 
 pub(super) const COUNT_GRANTS: &str = listed!("count(*)", "");
 
+pub(super) const TRUSTS: &str = concat!(
+    "SELECT ",
+    trust_columns!(),
+    " FROM claviger_trust WHERE ($1::text IS NULL OR issuer = $1) AND id > $2 ORDER BY id LIMIT $3 OFFSET $4"
+);
+
 pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";
 
 /// One server at a time: the lock lasts as long as the statement.
@@ -306,8 +342,10 @@ pub(super) const PURGE: &str = concat!(
     expired!("grants", "claviger_grant"),
     ", ",
     expired!("notices", "claviger_logout_notice"),
+    ", ",
+    expired!("assertions", "claviger_assertion"),
     " SELECT (SELECT ok FROM lock),
              (SELECT count(*) FROM flows) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes)
              + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) + (SELECT count(*) FROM grants)
-             + (SELECT count(*) FROM notices)"
+             + (SELECT count(*) FROM notices) + (SELECT count(*) FROM assertions)"
 );

@@ -6,7 +6,7 @@
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, NoticeRecord,
-    Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord,
+    Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
@@ -16,6 +16,13 @@ use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
 pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome> {
     match change {
         Change::Issue { access, client } => issue(connection, access, client),
+        Change::IssueGrant {
+            grant,
+            access,
+            client,
+            assertion,
+        } => issue_grant(connection, grant, access, client, assertion.as_ref()),
+        Change::UseAssertion(assertion) => use_assertion(connection, assertion),
         Change::AnswerLogin { flow } => answer_login(connection, flow),
         Change::Advance {
             flow,
@@ -90,6 +97,8 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
         Change::ReplaceKeySet { set, keys } => replace_key_set(connection, set, keys),
         Change::DeleteKey { set, kid } => always(connection, statements::DELETE_KEY, [set, kid]),
         Change::DeleteKeySet(set) => always(connection, statements::DELETE_KEY_SET, [set]),
+        Change::CreateTrust(trust) => create_trust(connection, trust),
+        Change::DeleteTrust(id) => predicate(connection, statements::DELETE_TRUST, [id.0]),
     }
 }
 
@@ -137,6 +146,43 @@ fn issue(connection: &Connection, access: &AccessRecord, client: &ClientProof) -
         client.version,
     ];
     predicate(connection, statements::ISSUE, params)
+}
+
+fn issue_grant(
+    connection: &Connection,
+    grant: &GrantRecord,
+    access: &AccessRecord,
+    client: &ClientProof,
+    assertion: Option<&UsedAssertion>,
+) -> Result<Outcome> {
+    let proof = params![client.id, client.version];
+    let is_proved = connection.prepare_cached(statements::PROVE_CLIENT)?.exists(proof)?;
+    let used = assertion.map(|assertion| use_assertion(connection, assertion));
+    if !is_proved || used.transpose()? == Some(Outcome::LostRace) {
+        return Ok(Outcome::LostRace);
+    }
+    put_grant(connection, grant)?;
+    put_access(connection, access, grant.id.0)?;
+    Ok(Outcome::Applied)
+}
+
+fn use_assertion(connection: &Connection, assertion: &UsedAssertion) -> Result<Outcome> {
+    let params = params![assertion.digest.0, assertion.expires_at.0];
+    predicate(connection, statements::USE_ASSERTION, params)
+}
+
+fn create_trust(connection: &Connection, trust: &TrustRecord) -> Result<Outcome> {
+    let params = params![
+        trust.id.0,
+        trust.issuer,
+        trust.subject.as_deref().unwrap_or_default(),
+        trust.kid,
+        join_scope(&trust.scope),
+        trust.key,
+        trust.created_at.0,
+        trust.expires_at.0,
+    ];
+    predicate(connection, statements::CREATE_TRUST, params)
 }
 
 fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {

@@ -16,9 +16,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantQuery, GrantRecord,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, Digest, FlowRecord, Freshness, GrantQuery, GrantRecord,
     KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store,
-    StoreError,
+    StoreError, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -230,6 +230,28 @@ impl Store for Sqlite {
         let set = set.to_owned();
         self.read(Kind::Keys, move |connection| read::keys(connection, &set))
             .await
+    }
+
+    async fn is_used(&self, assertion: Digest) -> Result<bool, StoreError> {
+        let query = move |connection: &Connection| read::is_used(connection, &assertion);
+        self.read(Kind::Assertion, query).await
+    }
+
+    async fn trust(&self, id: Id) -> Result<Option<TrustRecord>, StoreError> {
+        self.read(Kind::Trust, move |connection| read::trust(connection, id))
+            .await
+    }
+
+    async fn trusts(&self, query: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError> {
+        let query = query.clone();
+        self.read(Kind::Trusts, move |connection| read::trusts(connection, &query))
+            .await
+    }
+
+    async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
+        let query = move |connection: &Connection| read::trusts_in(connection, &issuer, &subject);
+        self.read(Kind::Trust, query).await
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

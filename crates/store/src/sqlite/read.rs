@@ -6,7 +6,7 @@ use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessFacts, AccessRecord, ClientQuery, ClientRecord, CodeFacts, CodeRecord, Digest, FlowRecord, FlowStep,
     GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord, Rotated,
-    SessionRecord,
+    SessionRecord, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, Row, params};
 
@@ -256,6 +256,42 @@ pub(super) fn keys(connection: &Connection, set: &str) -> Result<Vec<KeyRecord>>
         .prepare_cached(statements::KEYS)?
         .query_map([set], read)?
         .collect()
+}
+
+pub(super) fn is_used(connection: &Connection, assertion: &Digest) -> Result<bool> {
+    Ok(one(connection, statements::ASSERTION, [assertion.0], |_| Ok(()))?.is_some())
+}
+
+pub(super) fn trust(connection: &Connection, id: Id) -> Result<Option<TrustRecord>> {
+    one(connection, statements::TRUST, [id.0], trust_row)
+}
+
+pub(super) fn trusts(connection: &Connection, query: &TrustQuery) -> Result<Vec<TrustRecord>> {
+    let after = query.after.map(|id| id.0).unwrap_or_default();
+    connection
+        .prepare_cached(statements::TRUSTS)?
+        .query_map(params![query.issuer, after, query.limit, query.offset], trust_row)?
+        .collect()
+}
+
+pub(super) fn trusts_in(connection: &Connection, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>> {
+    connection
+        .prepare_cached(statements::TRUSTS_IN)?
+        .query_map([issuer, subject], trust_row)?
+        .collect()
+}
+
+fn trust_row(row: &Row<'_>) -> Result<TrustRecord> {
+    Ok(TrustRecord {
+        id: Id(row.get(0)?),
+        issuer: row.get(1)?,
+        subject: Some(row.get(2)?).filter(|subject: &String| !subject.is_empty()),
+        kid: row.get(3)?,
+        scope: split_scope(&row.get::<_, String>(4)?),
+        key: row.get(5)?,
+        created_at: time(row, 6)?,
+        expires_at: time(row, 7)?,
+    })
 }
 
 /// The eleven columns of a grant from column `at` on, if there is one and its client is there.

@@ -20,6 +20,11 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+macro_rules! trust_columns {
+    () => {
+        "id, issuer, subject, kid, scope, key, created_at, expires_at"
+    };
+}
 macro_rules! purge {
     ($table:literal) => {
         concat!(
@@ -119,8 +124,30 @@ statements! {
     KEYS = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = ?1
           ORDER BY created_at DESC, position DESC";
 
+    ASSERTION = "SELECT 1 FROM claviger_assertion WHERE id = ?1";
+
+    TRUST = concat!("SELECT ", trust_columns!(), " FROM claviger_trust WHERE id = ?1");
+
+    TRUSTS = concat!(
+        "SELECT ",
+        trust_columns!(),
+        " FROM claviger_trust
+          WHERE (?1 IS NULL OR issuer = ?1) AND id > ?2
+          ORDER BY id LIMIT ?3 OFFSET ?4"
+    );
+
+    TRUSTS_IN = concat!(
+        "SELECT ",
+        trust_columns!(),
+        " FROM claviger_trust WHERE issuer = ?1 AND subject IN (?2, '') ORDER BY id DESC LIMIT 100"
+    );
+
     ISSUE = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at)
           SELECT ?1, ?2, serial, ?3, ?4, ?5, ?6 FROM claviger_client WHERE id = ?7 AND version = ?8";
+
+    USE_ASSERTION = "INSERT INTO claviger_assertion (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
+
+    PROVE_CLIENT = "SELECT 1 FROM claviger_client WHERE id = ?1 AND version = ?2";
 
     ANSWER_LOGIN = "INSERT INTO claviger_flow (id, step, version, sealed, expires_at) VALUES (?1, 1, ?2, ?3, ?4)
           ON CONFLICT (id) DO UPDATE SET version = excluded.version, sealed = excluded.sealed, expires_at = excluded.expires_at
@@ -229,10 +256,15 @@ statements! {
     DELETE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2";
 
     DELETE_KEY_SET = "DELETE FROM claviger_key WHERE key_set = ?1";
+
+    CREATE_TRUST = "INSERT INTO claviger_trust (id, issuer, subject, kid, scope, key, created_at, expires_at)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
+
+    DELETE_TRUST = "DELETE FROM claviger_trust WHERE id = ?1";
 }
 
 /// One for each table whose rows expire.
-pub(super) const PURGE: [&str; 7] = [
+pub(super) const PURGE: [&str; 8] = [
     purge!("claviger_flow"),
     purge!("claviger_session"),
     purge!("claviger_code"),
@@ -240,6 +272,7 @@ pub(super) const PURGE: [&str; 7] = [
     purge!("claviger_refresh"),
     purge!("claviger_grant"),
     purge!("claviger_logout_notice"),
+    purge!("claviger_assertion"),
 ];
 
 #[cfg(test)]

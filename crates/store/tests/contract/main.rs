@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod assertions;
 mod batches;
 mod clients;
 mod cluster;
@@ -131,7 +132,18 @@ contract! {
         a_put_key_is_inserted_or_replaced,
         a_replaced_set_holds_exactly_the_new_keys_in_their_order,
         keys_and_sets_are_removed;
+    assertions:
+        an_assertion_is_used_once,
+        a_grant_of_an_assertion_is_read_back_with_its_token,
+        a_used_assertion_and_an_outdated_client_give_nothing,
+        a_trust_is_read_back_and_removed,
+        a_key_is_trusted_once_per_issuer_and_subject,
+        trusts_are_found_by_issuer_and_subject,
+        pages_of_trusts_are_in_order_and_filtered_by_issuer,
+        used_assertions_are_forgotten_when_they_have_expired;
     races:
+        of_64_tasks_on_two_servers_one_uses_the_assertion,
+        of_64_tasks_on_two_servers_one_gets_the_grant_of_the_assertion,
         of_64_tasks_one_redeems_the_code,
         of_64_tasks_on_two_servers_one_redeems_the_code,
         of_64_tasks_on_two_servers_one_rotates_the_refresh_token,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use claviger_core::port::*;
 use tokio::sync::Barrier;
 
+use crate::assertions::{asserted, assertion};
 use crate::records::*;
 use crate::scene::{Scene, answered, lost, redeem, rotate};
 
@@ -144,6 +145,31 @@ pub(crate) async fn answers_and_advances_of_one_flow_never_mix(scene: &Scene) {
             ),
             _ => panic!("{advances} advances of one version were applied"),
         }
+    }
+}
+
+pub(crate) async fn of_64_tasks_on_two_servers_one_uses_the_assertion(scene: &Scene) {
+    let (stores, _second) = scene.stores().await;
+    for _ in 0..5 {
+        let used = assertion();
+        let winners = race(&stores, vec![Change::UseAssertion(used); TASKS]).await;
+        assert_eq!(winners.len(), 1, "{winners:?}");
+    }
+}
+
+pub(crate) async fn of_64_tasks_on_two_servers_one_gets_the_grant_of_the_assertion(scene: &Scene) {
+    let (stores, _second) = scene.stores().await;
+    let client = scene.client("app").await;
+    let used = assertion();
+    let changes: Vec<_> = (0..TASKS).map(|_| asserted(&client, Some(used))).collect();
+    let winners = race(&stores, changes.clone()).await;
+    assert_eq!(winners.len(), 1, "{winners:?}");
+    for (position, change) in changes.iter().enumerate() {
+        let Change::IssueGrant { access, .. } = change else {
+            continue;
+        };
+        let found = scene.store().access(access.id).await.unwrap();
+        assert_eq!(found.is_some(), winners.contains(&position));
     }
 }
 

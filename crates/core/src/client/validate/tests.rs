@@ -134,6 +134,44 @@ mod rfc7591_3_2_2 {
     }
 
     #[test]
+    fn a_client_that_signs_has_a_key_to_verify_with() {
+        for jwks in [
+            json!({"keys": []}),
+            json!({"keys": [{"kty": "EC", "crv": "P-256", "use": "enc",
+            "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+            "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}),
+        ] {
+            let (_, told) = refusal(&json!({"token_endpoint_auth_method": "private_key_jwt", "jwks": jwks}));
+            assert!(told.contains("jwks"), "{told}");
+        }
+    }
+
+    #[test]
+    fn an_algorithm_belongs_to_the_method_that_signs() {
+        let keys = "https://a.example/jwks";
+        for (method, algorithm, is_fit) in [
+            ("private_key_jwt", "", true),
+            ("private_key_jwt", "PS512", true),
+            ("private_key_jwt", "EdDSA", true),
+            ("private_key_jwt", "HS256", false),
+            ("client_secret_jwt", "", true),
+            ("client_secret_jwt", "HS512", true),
+            ("client_secret_jwt", "RS256", false),
+            ("client_secret_basic", "HS256", true),
+        ] {
+            let members = json!({"jwks_uri": keys, "token_endpoint_auth_method": method,
+                "token_endpoint_auth_signing_alg": algorithm});
+            if is_fit {
+                assert!(checked(members).is_ok(), "{method} {algorithm}");
+            } else {
+                let (fault, told) = refusal(&members);
+                assert_eq!(fault, Fault::ClientMetadataInvalid);
+                assert!(told.contains("token_endpoint_auth_signing_alg"), "{told}");
+            }
+        }
+    }
+
+    #[test]
     fn what_makes_sense_is_accepted() {
         for members in [
             json!({"allowed_cors_origins": ["https://*.a.example", "http://localhost:3000/"]}),

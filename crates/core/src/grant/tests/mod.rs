@@ -4,6 +4,7 @@ mod client_credentials;
 mod codes;
 mod facts;
 mod id_tokens;
+mod jwt_bearer;
 mod lifespans;
 mod pkce;
 mod refresh;

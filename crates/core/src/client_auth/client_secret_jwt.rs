@@ -1,0 +1,36 @@
+//! `client_secret_jwt`: an assertion with a MAC under the client's secret.
+//!
+//! Implements OpenID Connect Core §9 and §10.1 (the key is the secret's UTF-8) and RFC 7523 §2.2. The server must know the
+//! secret itself, so for these clients it is sealed in the database and not a digest. Attacks: guessing the secret from
+//! an assertion (generated ones have 256 bits, chosen ones at least as many octets as the hash: RFC 7518 §3.2).
+
+use claviger_jose::{Verified, VerifyingKey, verify_jws};
+
+use super::assertion::{self, Assertion};
+use super::{Credentials, Presented, Shown, secret};
+use crate::client::{AuthMethod, Client};
+use crate::fault::Failure;
+use crate::world::World;
+
+/// A `client_assertion` with an algorithm of shared keys.
+pub(super) fn read(credentials: &Credentials<'_>) -> Result<Option<Presented>, Failure> {
+    let assertion = assertion::read(credentials, true)?;
+    Ok(assertion.map(|assertion| Presented {
+        method: AuthMethod::ClientSecretJwt,
+        id: assertion.id.clone(),
+        shown: Shown::Assertion(assertion),
+    }))
+}
+
+/// The assertion, if its MAC is under one of the client's secrets.
+pub(super) fn verify(world: &World<'_>, client: &Client, assertion: &Assertion) -> Option<Verified> {
+    let alg = assertion::algorithm(client);
+    let secrets = client.secrets.iter();
+    let opened = secrets.filter_map(|stored| secret::open(world.cx.secrets, &client.id, stored));
+    let keys: Vec<_> = opened
+        .filter_map(|secret| VerifyingKey::from_secret(alg, secret.as_bytes()).ok())
+        .collect();
+    // There is no choice of keys to make, whatever `kid` says.
+    keys.iter()
+        .find_map(|key| verify_jws(&assertion.text, std::slice::from_ref(key), &[alg]).ok())
+}

@@ -1,0 +1,110 @@
+//! Key sets that clients publish (`jwks_uri`), fetched and kept for a while.
+//!
+//! RFC 7517 §5, OpenID Connect Core §10.1.1 (rotation: an unknown `kid` is a reason to look again). Attacks: using the
+//! server to flood the one that publishes (one fetch per URL and half minute and server, whatever is sent), filling
+//! memory (the number of sets is bounded, and the size of each by the client that fetches).
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use claviger_jose::{Jwk, VerifyingKey, parse_object};
+use quick_cache::sync::Cache;
+use serde_json::Value;
+
+use crate::context::Timestamp;
+use crate::outgoing::{FetchFailed, Outgoing};
+use crate::world::World;
+
+/// How long a set is used without looking again, in seconds.
+const FRESH: u64 = 300;
+/// How long a set is used while it cannot be fetched again, in seconds.
+const USABLE: u64 = 24 * 3600;
+/// At most one fetch of a URL in so many seconds.
+const PAUSE: i64 = 30;
+/// Most keys of a set; the rest is not looked at.
+const MOST_KEYS: usize = 64;
+
+/// A set as it was fetched.
+pub(crate) struct KeySet {
+    /// Those of its keys that verify signatures.
+    pub(crate) keys: Vec<VerifyingKey>,
+    fetched_at: Timestamp,
+}
+
+type Fetched = Result<Arc<KeySet>, FetchFailed>;
+
+/// The sets that this server knows.
+pub struct RemoteKeys {
+    sets: Cache<String, Arc<KeySet>>,
+    /// What the one fetch of a URL in a stretch of time came to. Who asks meanwhile waits for it.
+    fetches: Cache<String, Fetched>,
+}
+
+impl RemoteKeys {
+    /// Room for `most` sets.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        Self {
+            sets: Cache::new(most),
+            fetches: Cache::new(most),
+        }
+    }
+
+    /// The set at `url`, from memory if it is fresh, or cannot be fetched and is not too old.
+    pub(crate) async fn known(&self, world: &World<'_>, url: &str) -> Fetched {
+        let known = self.sets.get(url);
+        let age = |known: &Arc<KeySet>| world.cx.now.seconds_since(known.fetched_at);
+        if let Some(known) = known.clone().filter(|known| age(known) < FRESH) {
+            return Ok(known);
+        }
+        let fetched = self.fetch(world, url).await;
+        fetched.or_else(|why| known.filter(|known| age(known) < USABLE).ok_or(why))
+    }
+
+    /// The set at `url` as it is now; none if it was looked at just before `known` did not help.
+    pub(crate) async fn newer(
+        &self,
+        world: &World<'_>,
+        url: &str,
+        known: &Arc<KeySet>,
+    ) -> Result<Option<Arc<KeySet>>, FetchFailed> {
+        let fetched = self.fetch(world, url).await?;
+        Ok(Some(fetched).filter(|fetched| !Arc::ptr_eq(fetched, known)))
+    }
+
+    async fn fetch(&self, world: &World<'_>, url: &str) -> Fetched {
+        let stretch = format!("{} {url}", world.cx.now.0.div_euclid(PAUSE));
+        let fetching = async {
+            let fetched = read(world, url).await;
+            if let Ok(set) = &fetched {
+                self.sets.insert(url.to_owned(), Arc::clone(set));
+            }
+            Ok::<_, Infallible>(fetched)
+        };
+        match self.fetches.get_or_insert_async(stretch.as_str(), fetching).await {
+            Ok(fetched) => fetched,
+            Err(never) => match never {},
+        }
+    }
+}
+
+async fn read(world: &World<'_>, url: &str) -> Fetched {
+    let answer = world.fetch.fetch(Outgoing::get(url)).await?;
+    if answer.status != 200 {
+        return Err(FetchFailed::Unreachable);
+    }
+    let document = parse_object(&answer.body).map_err(|_| FetchFailed::Unreachable)?;
+    let Some(Value::Array(keys)) = document.get("keys") else {
+        return Err(FetchFailed::Unreachable);
+    };
+    // Keys of kinds to come, and those for encryption, stand beside the others (RFC 7517 §5).
+    let keys = keys
+        .iter()
+        .take(MOST_KEYS)
+        .filter_map(|key| Jwk::parse(key.clone()).ok());
+    let keys = keys.filter(|key| !key.is_symmetric());
+    Ok(Arc::new(KeySet {
+        keys: keys.filter_map(|key| VerifyingKey::from_jwk(&key).ok()).collect(),
+        fetched_at: world.cx.now,
+    }))
+}

@@ -1,0 +1,496 @@
+//! Assertions, as clients and trusted issuers make them: RFC 7521, RFC 7523, OpenID Connect Core §9.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use aws_lc_rs::hmac;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use claviger_e2e::flow::text;
+use claviger_e2e::{Answer, Database, Http, Request, Server, ServerOptions, dump};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+const ISSUERS: &str = "/admin/trust/grants/jwt-bearer/issuers";
+
+/// A P-256 key of somebody outside.
+struct Key {
+    pair: EcdsaKeyPair,
+    kid: String,
+}
+
+impl Key {
+    fn new(kid: &str) -> Self {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key can be made");
+        let kid = kid.to_owned();
+        Self { pair, kid }
+    }
+
+    fn public(&self) -> Value {
+        let point = self.pair.public_key().as_ref();
+        let (x, y) = point[1..].split_at(32);
+        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.kid,
+            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
+    }
+
+    fn set(&self) -> Value {
+        json!({"keys": [self.public()]})
+    }
+
+    fn sign(&self, claims: &Value) -> String {
+        let header = json!({"alg": "ES256", "typ": "JWT", "kid": self.kid});
+        let signed = format!("{}.{}", encode(&header), encode(claims));
+        let signature = self
+            .pair
+            .sign(&SystemRandom::new(), signed.as_bytes())
+            .expect("it signs");
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    }
+}
+
+fn sign_with_secret(secret: &str, claims: &Value) -> String {
+    let signed = format!("{}.{}", encode(&json!({"alg": "HS256"})), encode(claims));
+    let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), signed.as_bytes());
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
+}
+
+fn encode(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+fn now() -> i64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
+    i64::try_from(elapsed.as_secs()).expect("it is long before the end of time")
+}
+
+/// The claims of `who` about `subject`, for the issuer, with a `jti` of their own.
+async fn claims(server: &Server, who: &str, subject: &str) -> Value {
+    static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+    let id = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let issuer = discovery(server).await["issuer"].clone();
+    json!({"iss": who, "sub": subject, "aud": issuer, "iat": now(), "exp": now() + 60, "jti": id.to_string()})
+}
+
+async fn discovery(server: &Server) -> Value {
+    let url = server.public("/.well-known/openid-configuration");
+    Http::new().get(&url).await.json()
+}
+
+/// A request with an assertion in place of a secret.
+async fn authenticated(server: &Server, path: &str, assertion: &str, form: &[(&str, &str)]) -> Answer {
+    let credentials = [
+        ("client_assertion_type", ASSERTION_TYPE),
+        ("client_assertion", assertion),
+    ];
+    let form = [&credentials, form].concat();
+    Http::new().send(Request::post(&server.public(path)).form(&form)).await
+}
+
+async fn for_itself(server: &Server, assertion: &str) -> Answer {
+    let form = [("grant_type", "client_credentials")];
+    authenticated(server, "/oauth2/token", assertion, &form).await
+}
+
+fn assert_refused(answer: &Answer) {
+    assert_eq!(
+        (answer.status, answer.error().as_str()),
+        (401, "invalid_client"),
+        "{}",
+        answer.text()
+    );
+}
+
+/// Publishes a key set on loopback, and notes how often it was asked for.
+struct Publisher {
+    address: SocketAddr,
+    document: Arc<Mutex<String>>,
+    asked: Arc<Mutex<usize>>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Publisher {
+    async fn of(set: &Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let document = Arc::new(Mutex::new(set.to_string()));
+        let asked = Arc::new(Mutex::new(0));
+        let (shown, count) = (document.clone(), asked.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _ = stream.read(&mut request).await;
+                *count.lock().expect("no panic") += 1;
+                let body = shown.lock().expect("no panic").clone();
+                let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
+                let _ = stream.write_all((head + &body).as_bytes()).await;
+            }
+        });
+        Self {
+            address,
+            document,
+            asked,
+            task,
+        }
+    }
+
+    fn url(&self) -> String {
+        format!("http://{}/jwks", self.address)
+    }
+
+    fn publish(&self, set: &Value) {
+        *self.document.lock().expect("no panic") = set.to_string();
+    }
+
+    fn asked(&self) -> usize {
+        *self.asked.lock().expect("no panic")
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn signing_client(id: &str, keys: (&str, Value)) -> Value {
+    let mut client = json!({"client_id": id, "grant_types": ["client_credentials"], "scope": "read",
+        "token_endpoint_auth_method": "private_key_jwt", "token_endpoint_auth_signing_alg": "ES256"});
+    client[keys.0] = keys.1;
+    client
+}
+
+/// Every rule holds on every database.
+async fn servers() -> Vec<(Database, Server)> {
+    let mut servers = Vec::new();
+    for database in [Database::postgres(), Database::sqlite()] {
+        let server = Server::on(&database).await;
+        servers.push((database, server));
+    }
+    servers
+}
+
+/// A server with one setting about outgoing requests.
+async fn fetching(database: &Database, name: &str, value: &str) -> Server {
+    claviger_e2e::server::migrate(database);
+    ServerOptions::new(database).with(name, value).start().await
+}
+
+#[tokio::test]
+async fn a_client_signs_with_a_key_of_its_own_and_has_no_secret() {
+    for (_database, server) in servers().await {
+        let key = Key::new("k");
+        let created = server.create_client(&signing_client("app", ("jwks", key.set()))).await;
+        assert!(created.get("client_secret").is_none(), "{created}");
+        let answer = for_itself(&server, &key.sign(&claims(&server, "app", "app").await)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let token = text(&answer.json(), "access_token");
+        assert_eq!(server.introspect(&token).await["client_id"], "app");
+
+        let assertion = key.sign(&claims(&server, "app", "app").await);
+        let told = authenticated(&server, "/oauth2/introspect", &assertion, &[("token", &token)]).await;
+        assert_eq!(told.json()["active"], true, "{}", told.text());
+        let assertion = key.sign(&claims(&server, "app", "app").await);
+        let revoked = authenticated(&server, "/oauth2/revoke", &assertion, &[("token", &token)]).await;
+        assert_eq!(revoked.status, 200, "{}", revoked.text());
+        assert!(!server.is_active(&token).await);
+    }
+}
+
+#[tokio::test]
+async fn of_64_uses_of_one_assertion_at_two_servers_one_succeeds() {
+    let database = Database::postgres();
+    let first = Server::on(&database).await;
+    // The same issuer at another address, as behind a load balancer.
+    let issuer = text(&discovery(&first).await, "issuer");
+    let second = ServerOptions::new(&database)
+        .with("URLS_SELF_ISSUER", &issuer)
+        .start()
+        .await;
+    let key = Key::new("k");
+    first.create_client(&signing_client("app", ("jwks", key.set()))).await;
+    let assertion = key.sign(&claims(&first, "app", "app").await);
+    let mut tasks = tokio::task::JoinSet::new();
+    for server in [&first, &second].into_iter().cycle().take(64) {
+        let url = server.public("/oauth2/token");
+        let assertion = assertion.clone();
+        tasks.spawn(async move {
+            let form = [
+                ("grant_type", "client_credentials"),
+                ("client_assertion_type", ASSERTION_TYPE),
+                ("client_assertion", &assertion),
+            ];
+            Http::new().send(Request::post(&url).form(&form)).await
+        });
+    }
+    let answers = tasks.join_all().await;
+    let (granted, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!((granted.len(), refused.len()), (1, 63));
+    refused.into_iter().for_each(assert_refused);
+}
+
+/// D6, D37 and RFC 8725: what is wrong is refused as the client's failure, with a challenge, and never as ours.
+#[tokio::test]
+async fn d6_d37_assertions_out_of_line_are_refused() {
+    let (_database, server) = servers().await.pop().expect("a server");
+    let key = Key::new("k");
+    server.create_client(&signing_client("app", ("jwks", key.set()))).await;
+    let right = claims(&server, "app", "app").await;
+    for (member, value) in [
+        ("exp", json!(now() - 10)),
+        ("exp", json!(now() + 1_000_000)),
+        ("nbf", json!(now() + 1000)),
+        ("iat", json!(now() + 1000)),
+        ("iss", json!("other")),
+        ("sub", json!("other")),
+        ("jti", json!("")),
+        ("aud", json!("https://other.example/")),
+        ("aud", json!([right["aud"], "https://other.example/"])),
+    ] {
+        let mut wrong = right.clone();
+        wrong[member] = value;
+        assert_refused(&for_itself(&server, &key.sign(&wrong)).await);
+    }
+    let forged = Key::new("k").sign(&right);
+    let unsigned = format!("{}.{}.", encode(&json!({"alg": "none"})), encode(&right));
+    let shared = sign_with_secret(&key.public().to_string(), &right);
+    for wrong in [&forged, &unsigned, &shared] {
+        assert_refused(&for_itself(&server, wrong).await);
+    }
+    let mut to_token_endpoint = right.clone();
+    to_token_endpoint["aud"] = discovery(&server).await["token_endpoint"].clone();
+    assert_eq!(for_itself(&server, &key.sign(&to_token_endpoint)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_generated_secret_signs_and_rests_sealed() {
+    for (database, server) in servers().await {
+        let created = server
+            .create_client(&json!({"client_id": "app", "grant_types": ["client_credentials"],
+                "token_endpoint_auth_method": "client_secret_jwt"}))
+            .await;
+        let secret = text(&created, "client_secret");
+        assert_eq!(secret.len(), 43);
+        let assertion = sign_with_secret(&secret, &claims(&server, "app", "app").await);
+        assert_eq!(for_itself(&server, &assertion).await.status, 200);
+        assert_refused(&for_itself(&server, &assertion).await);
+        let wrong = sign_with_secret("wrong", &claims(&server, "app", "app").await);
+        assert_refused(&for_itself(&server, &wrong).await);
+        assert!(!dump::text(&database).contains(&secret));
+    }
+}
+
+#[tokio::test]
+async fn published_keys_are_fetched_kept_and_looked_up_again() {
+    let database = Database::sqlite();
+    let (old, new) = (Key::new("old"), Key::new("new"));
+    let publisher = Publisher::of(&old.set()).await;
+    let server = fetching(&database, "CLIENTS_HTTP_PRIVATE_IP_EXCEPTION_URLS", &publisher.url()).await;
+    let client = signing_client("app", ("jwks_uri", json!(publisher.url())));
+    server.create_client(&client).await;
+    let mut assertions = Vec::new();
+    for _ in 0..16 {
+        assertions.push(old.sign(&claims(&server, "app", "app").await));
+    }
+    let answers = futures_util::future::join_all(assertions.iter().map(|assertion| for_itself(&server, assertion)));
+    for answer in answers.await {
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(publisher.asked(), 1);
+    publisher.publish(&new.set());
+    for _ in 0..20 {
+        let unknown = Key::new("unknown").sign(&claims(&server, "app", "app").await);
+        assert_refused(&for_itself(&server, &unknown).await);
+    }
+    assert!(publisher.asked() <= 3, "the server was used to flood the publisher");
+}
+
+#[tokio::test]
+async fn keys_at_a_private_address_are_not_fetched() {
+    let database = Database::sqlite();
+    let key = Key::new("k");
+    let publisher = Publisher::of(&key.set()).await;
+    let server = fetching(&database, "CLIENTS_HTTP_DISALLOW_PRIVATE_IP_RANGES", "true").await;
+    let client = signing_client("app", ("jwks_uri", json!(publisher.url())));
+    server.create_client(&client).await;
+    assert_refused(&for_itself(&server, &key.sign(&claims(&server, "app", "app").await)).await);
+    assert_eq!(publisher.asked(), 0);
+}
+
+#[tokio::test]
+async fn discovery_lists_the_methods_and_the_grant() {
+    let (_database, server) = servers().await.pop().expect("a server");
+    let document = discovery(&server).await;
+    let lists = |member: &str, value: &str| {
+        let list = document[member]
+            .as_array()
+            .unwrap_or_else(|| panic!("{member} is a list"));
+        list.iter().any(|entry| entry == value)
+    };
+    for endpoint in ["token", "revocation", "introspection"] {
+        for method in ["private_key_jwt", "client_secret_jwt"] {
+            assert!(lists(&format!("{endpoint}_endpoint_auth_methods_supported"), method));
+        }
+        for algorithm in ["ES256", "HS256", "EdDSA"] {
+            assert!(lists(
+                &format!("{endpoint}_endpoint_auth_signing_alg_values_supported"),
+                algorithm
+            ));
+        }
+        assert!(!lists(
+            &format!("{endpoint}_endpoint_auth_signing_alg_values_supported"),
+            "none"
+        ));
+    }
+    assert!(lists("grant_types_supported", JWT_BEARER));
+}
+
+/// A client for the grant, and a trust in `key`.
+async fn trusting(server: &Server, key: &Key, subject: &str, expires_at: &str) -> Value {
+    server
+        .create_client(
+            &json!({"client_id": "app", "client_secret": "some-secret", "scope": "read write",
+            "token_endpoint_auth_method": "client_secret_post", "grant_types": [JWT_BEARER]}),
+        )
+        .await;
+    let trust = json!({"issuer": "https://idp.example", "subject": subject, "allow_any_subject": subject.is_empty(),
+        "scope": ["read", "admin"], "jwk": key.public(), "expires_at": expires_at});
+    let answer = Http::new()
+        .send(Request::post(&server.admin(ISSUERS)).json(&trust))
+        .await;
+    assert_eq!(answer.status, 201, "{}", answer.text());
+    answer.json()
+}
+
+async fn granted(server: &Server, assertion: &str, scope: &str) -> Answer {
+    let form = [
+        ("grant_type", JWT_BEARER),
+        ("assertion", assertion),
+        ("scope", scope),
+        ("client_id", "app"),
+        ("client_secret", "some-secret"),
+    ];
+    let request = Request::post(&server.public("/oauth2/token")).form(&form);
+    Http::new().send(request).await
+}
+
+#[tokio::test]
+async fn an_assertion_of_a_trusted_issuer_becomes_a_token_of_its_subject() {
+    for (_database, server) in servers().await {
+        let key = Key::new("k");
+        let trust = trusting(&server, &key, "carol", "2090-01-01T00:00:00Z").await;
+        let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
+        let answer = granted(&server, &assertion, "read").await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(answer.json().get("refresh_token").is_none());
+        let token = text(&answer.json(), "access_token");
+        let told = server.introspect(&token).await;
+        assert_eq!(
+            (&told["sub"], &told["scope"], &told["client_id"]),
+            (&json!("carol"), &json!("read"), &json!("app"))
+        );
+
+        let again = granted(&server, &assertion, "read").await;
+        assert_eq!((again.status, again.error().as_str()), (400, "invalid_grant"));
+        // The one is not the client's, the other not the trust's.
+        for scope in ["admin", "write"] {
+            let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
+            let wide = granted(&server, &assertion, scope).await;
+            assert_eq!((wide.status, wide.error().as_str()), (400, "invalid_scope"), "{scope}");
+        }
+        let stranger = key.sign(&claims(&server, "https://idp.example", "dave").await);
+        assert_eq!(granted(&server, &stranger, "read").await.error(), "invalid_grant");
+
+        let url = server.admin(&format!("{ISSUERS}/{}", text(&trust, "id")));
+        assert_eq!(Http::new().send(Request::delete(&url)).await.status, 204);
+        let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
+        assert_eq!(granted(&server, &assertion, "read").await.error(), "invalid_grant");
+    }
+}
+
+#[tokio::test]
+async fn d8_an_expired_trust_is_none() {
+    let (_database, server) = servers().await.pop().expect("a server");
+    let key = Key::new("k");
+    trusting(&server, &key, "", "2001-01-01T00:00:00Z").await;
+    let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
+    let answer = granted(&server, &assertion, "read").await;
+    assert_eq!((answer.status, answer.error().as_str()), (400, "invalid_grant"));
+}
+
+#[tokio::test]
+async fn of_32_uses_of_one_grant_one_succeeds() {
+    for (_database, server) in servers().await {
+        let key = Key::new("k");
+        trusting(&server, &key, "", "2090-01-01T00:00:00Z").await;
+        let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
+        let mut tasks = tokio::task::JoinSet::new();
+        for _ in 0..32 {
+            let (url, assertion) = (server.public("/oauth2/token"), assertion.clone());
+            tasks.spawn(async move {
+                let form = [
+                    ("grant_type", JWT_BEARER),
+                    ("assertion", &assertion),
+                    ("client_id", "app"),
+                    ("client_secret", "some-secret"),
+                ];
+                Http::new().send(Request::post(&url).form(&form)).await
+            });
+        }
+        let answers = tasks.join_all().await;
+        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
+        let refused = answers.iter().filter(|answer| answer.status != 200);
+        for answer in refused {
+            assert_eq!(
+                (answer.status, answer.error().as_str()),
+                (400, "invalid_grant"),
+                "{}",
+                answer.text()
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn trusts_are_listed_shown_and_removed_in_hydras_shapes() {
+    for (_database, server) in servers().await {
+        let key = Key::new("k");
+        let trust = trusting(&server, &key, "carol", "2090-01-01T00:00:00Z").await;
+        let id = text(&trust, "id");
+        assert_eq!(trust["public_key"], json!({"set": "https://idp.example", "kid": "k"}));
+        assert_eq!(trust["allow_any_subject"], false);
+        // Paths without /admin are those of version 1.
+        for path in [ISSUERS, ISSUERS.trim_start_matches("/admin")] {
+            let shown = Http::new().get(&server.admin(&format!("{path}/{id}"))).await;
+            assert_eq!((shown.status, shown.json()), (200, trust.clone()));
+            let list = Http::new().get(&server.admin(path)).await;
+            assert_eq!(list.json(), json!([trust]));
+            let none = Http::new().get(&server.admin(&format!("{path}?issuer=none"))).await;
+            assert_eq!((none.status, none.json()), (200, json!([])));
+        }
+        for (path, status) in [("nope", 400), ("58264539-579b-4ad1-b0db-6fa3d7c0d5a5", 404)] {
+            let url = server.admin(&format!("{ISSUERS}/{path}"));
+            assert_eq!(Http::new().get(&url).await.status, status);
+            assert_eq!(Http::new().send(Request::delete(&url)).await.status, status);
+        }
+        let mut body = json!({"issuer": "https://idp.example", "subject": "carol", "jwk": key.public(),
+            "expires_at": "2090-01-01T00:00:00Z"});
+        let twice = Http::new()
+            .send(Request::post(&server.admin(ISSUERS)).json(&body))
+            .await;
+        assert_eq!(twice.status, 409);
+        body["allow_any_subject"] = json!(true);
+        let both = Http::new()
+            .send(Request::post(&server.admin(ISSUERS)).json(&body))
+            .await;
+        assert_eq!(
+            (both.status, both.error().as_str()),
+            (400, "missing_required_parameter")
+        );
+    }
+}
