@@ -291,6 +291,66 @@ pub struct Rotated {
     pub access: Option<AccessRecord>,
 }
 
+/// A device that waits for a person (RFC 8628 §3.2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceRecord {
+    /// The lookup part of the device code.
+    pub id: Id,
+    /// Digest of the whole device code.
+    pub digest: Digest,
+    /// Keyed digest of the user code, which alone could be guessed from a plain one.
+    pub user_code: Digest,
+    /// The client that runs on the device.
+    pub client_id: Arc<str>,
+    /// Requested scopes.
+    pub scope: Vec<String>,
+    /// Requested audiences.
+    pub audience: Vec<String>,
+    /// Least time between two polls, in seconds.
+    pub interval: i64,
+    /// End of life of both codes.
+    pub ends_at: Timestamp,
+    /// From then on the row may be removed: long enough after the end that the device hears of it.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i16)]
+pub enum DeviceState {
+    /// Nobody has answered yet.
+    Pending = 0,
+    /// A person granted something.
+    Approved = 1,
+    /// A person refused.
+    Denied = 2,
+    /// The device has its tokens.
+    Used = 3,
+}
+
+impl DeviceState {
+    /// Reads the number that the database holds.
+    #[must_use]
+    pub fn from_number(number: i16) -> Option<Self> {
+        [Self::Pending, Self::Approved, Self::Denied, Self::Used]
+            .into_iter()
+            .find(|state| *state as i16 == number)
+    }
+}
+
+/// A device with what it leads to. One whose client is gone is not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeviceFacts {
+    /// The device.
+    pub device: DeviceRecord,
+    /// What became of it.
+    pub state: DeviceState,
+    /// When it polled last.
+    pub polled_at: Option<Timestamp>,
+    /// What a person granted, unless revoked.
+    pub grant: Option<Arc<GrantRecord>>,
+}
+
 /// A signing key as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRecord {
@@ -373,6 +433,51 @@ pub enum Change {
         client: ClientProof,
         /// The end of life that the grant shall have at least.
         keep_grant: Timestamp,
+    },
+    /// Insert a device that waits for a person. Predicates: its user code is free, and the client still has the version
+    /// that was seen.
+    BeginDevice {
+        /// The device.
+        device: DeviceRecord,
+        /// The client.
+        client: ClientProof,
+    },
+    /// Note that a device polled; its interval only grows. Applied also if it is gone.
+    PollDevice {
+        /// The device.
+        device: Id,
+        /// Now.
+        at: Timestamp,
+        /// Least time until the next poll, in seconds.
+        interval: i64,
+    },
+    /// A person refuses the device. Predicate: nobody has answered yet.
+    DenyDevice(Id),
+    /// Move a flow to its end with a grant for a device, as [`Change::Advance`] does with a code. Predicates: the flow has
+    /// the version `seen`, and nobody has answered for the device yet.
+    ApproveDevice {
+        /// The device.
+        device: Id,
+        /// The flow as it shall be; its version is `seen + 1`.
+        flow: FlowRecord,
+        /// The version that was seen.
+        seen: i64,
+        /// What happens to the browser's session.
+        session: Option<SessionChange>,
+        /// The grant, with the same effect on earlier remembered ones.
+        grant: Arc<GrantRecord>,
+    },
+    /// Give an approved device its tokens. Predicates: it is approved and has none yet, its grant exists, the client still
+    /// has the version that was seen.
+    RedeemDevice {
+        /// The device.
+        device: Id,
+        /// The access token.
+        access: AccessRecord,
+        /// The refresh token, if one is issued.
+        refresh: Option<RefreshRecord>,
+        /// The client.
+        client: ClientProof,
     },
     /// Remove a grant, and with it every token of it. Applied also if it is gone already.
     RevokeGrant(Id),
@@ -489,6 +594,10 @@ pub trait Store: Send + Sync + 'static {
     async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError>;
     /// One refresh token.
     async fn refresh(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError>;
+    /// One device. Always reads the database.
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError>;
+    /// The device with this digest of its user code. Always reads the database.
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError>;
     /// All keys of a set, newest first.
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError>;
     /// Applies one change whole, or says that it lost a race.

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, FlowStep, Freshness, GrantRecord, KeyRecord,
-    Outcome, Purged, RefreshFacts, RefreshRecord, SchemaStatus, SessionRecord, Store, StoreError,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, FlowStep, Freshness,
+    GrantRecord, KeyRecord, Outcome, Purged, RefreshFacts, RefreshRecord, SchemaStatus, SessionRecord, Store,
+    StoreError,
 };
 use quick_cache::sync::Cache;
 
@@ -172,6 +173,10 @@ impl Touched {
             Change::Advance { flow, issue, .. } => (None, [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)]),
             Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
             Change::BurnCode { code, .. } => (None, row(code)),
+            Change::BeginDevice { client, .. } | Change::RedeemDevice { client, .. } => {
+                (Some(client.id.clone()), [None, None])
+            }
+            Change::ApproveDevice { flow, .. } => (None, row(&flow.id)),
             Change::Rotate { old, client, .. } => (Some(client.id.clone()), row(old)),
             Change::CreateClient(client) | Change::UpdateClient(client) => {
                 (Some(client.id.as_str().into()), [None, None])
@@ -181,7 +186,11 @@ impl Touched {
         };
         let proof = matches!(
             change,
-            Change::Issue { .. } | Change::Redeem { .. } | Change::Rotate { .. }
+            Change::Issue { .. }
+                | Change::Redeem { .. }
+                | Change::Rotate { .. }
+                | Change::BeginDevice { .. }
+                | Change::RedeemDevice { .. }
         );
         Self {
             client,
@@ -282,6 +291,14 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
 
     async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError> {
         self.inner.access(id).await
+    }
+
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        self.inner.device(id).await
+    }
+
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError> {
+        self.inner.device_by_user_code(user_code).await
     }
 
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {

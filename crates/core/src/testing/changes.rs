@@ -19,15 +19,16 @@ pub(crate) struct State {
     pub(crate) codes: BTreeMap<Id, (CodeRecord, Option<Timestamp>)>,
     pub(crate) access: BTreeMap<Id, AccessRecord>,
     pub(crate) refreshes: BTreeMap<Id, (RefreshRecord, Option<(Timestamp, Id)>)>,
+    pub(crate) devices: BTreeMap<Id, DeviceFacts>,
     pub(crate) keys: Vec<KeyRecord>,
     seeds: Vec<(String, String, String)>,
     serial: i64,
 }
 
 /// A predicate that failed. The caller undoes what was done before it.
-struct Lost;
+pub(super) struct Lost;
 
-fn require(holds: bool) -> Result<(), Lost> {
+pub(super) fn require(holds: bool) -> Result<(), Lost> {
     if holds { Ok(()) } else { Err(Lost) }
 }
 
@@ -73,6 +74,11 @@ impl State {
                 Ok(())
             }
             Change::BurnCode { code, at } => self.use_code(code, at).map(drop),
+            Change::BeginDevice { .. }
+            | Change::PollDevice { .. }
+            | Change::DenyDevice(_)
+            | Change::ApproveDevice { .. }
+            | Change::RedeemDevice { .. } => self.change_device(change),
             Change::Rotate {
                 old,
                 at,
@@ -162,7 +168,7 @@ impl State {
         self.keys.retain(|key| !is_doomed(key));
     }
 
-    fn prove(&self, client: &ClientProof) -> Result<(), Lost> {
+    pub(super) fn prove(&self, client: &ClientProof) -> Result<(), Lost> {
         let known = self.clients.get(&*client.id).ok_or(Lost)?;
         require(known.version == client.version)
     }
@@ -183,7 +189,7 @@ impl State {
         Ok(())
     }
 
-    fn advance(
+    pub(super) fn advance(
         &mut self,
         flow: FlowRecord,
         seen: i64,
@@ -213,6 +219,10 @@ impl State {
     /// Also how a test sets the scene for a redemption.
     pub(crate) fn put_grant(&mut self, grant: GrantRecord, code: CodeRecord) {
         self.codes.insert(code.id, (code, None));
+        self.put_granted(grant);
+    }
+
+    pub(super) fn put_granted(&mut self, grant: GrantRecord) {
         if !self.clients.contains_key(&*grant.client_id) {
             return;
         }
@@ -264,6 +274,7 @@ impl State {
             + expire(&mut self.access, now, limit, |access| access.expires_at)
             + expire(&mut self.refreshes, now, limit, |(refresh, _)| refresh.expires_at)
             + expire(&mut self.grants, now, limit, |grant| grant.expires_at)
+            + expire(&mut self.devices, now, limit, |facts| facts.device.expires_at)
     }
 }
 

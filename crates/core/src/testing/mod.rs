@@ -3,6 +3,7 @@
 //! Nothing in it waits, so a test needs no runtime: [`now`] finishes any future of this crate.
 
 mod changes;
+mod devices;
 mod issued;
 mod scene;
 mod store;

@@ -9,6 +9,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::devices;
 use super::statements::Statements;
 use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
 
@@ -26,8 +27,9 @@ pub(super) struct Step<'a> {
 macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as Value<'_>),*] };
 }
+pub(super) use values;
 
-fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -35,7 +37,7 @@ fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
     }
 }
 
-fn always<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn always<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -89,6 +91,11 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             values.extend(values![keep_grant.0]);
             predicate(&all.rotate, values)
         }
+        Change::BeginDevice { .. }
+        | Change::PollDevice { .. }
+        | Change::DenyDevice(_)
+        | Change::ApproveDevice { .. }
+        | Change::RedeemDevice { .. } => return devices::step(all, change),
         Change::BurnCode { code, at } => predicate(&all.burn_code, values![uuid(*code), at.0]),
         Change::RevokeGrant(id) => always(&all.revoke_grant, values![uuid(*id)]),
         Change::RevokeAccess(id) => always(&all.revoke_access, values![uuid(*id)]),
@@ -130,12 +137,12 @@ fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>>
 }
 
 /// `$1` to `$5` of both ways to advance a flow.
-fn moved(flow: &FlowRecord, seen: i64) -> Vec<Value<'_>> {
+pub(super) fn moved(flow: &FlowRecord, seen: i64) -> Vec<Value<'_>> {
     values![uuid(flow.id), flow.step as i16, seen, &flow.sealed, flow.expires_at.0]
 }
 
 /// `$6` to `$14`.
-fn session_values(change: Option<&SessionChange>) -> Vec<Value<'_>> {
+pub(super) fn session_values(change: Option<&SessionChange>) -> Vec<Value<'_>> {
     let put = match change {
         Some(SessionChange::Put(session)) => Some(session),
         _ => None,
@@ -162,7 +169,7 @@ fn session_values(change: Option<&SessionChange>) -> Vec<Value<'_>> {
 }
 
 /// `$15` to `$24`.
-fn grant_values(grant: Option<&GrantRecord>) -> Vec<Value<'_>> {
+pub(super) fn grant_values(grant: Option<&GrantRecord>) -> Vec<Value<'_>> {
     values![
         grant.map(|grant| uuid(grant.id)),
         grant.map(|grant| &*grant.client_id),
@@ -196,15 +203,18 @@ fn exchange<'a>(
     access: &'a AccessRecord,
     refresh: Option<&'a RefreshRecord>,
 ) -> Vec<Value<'a>> {
+    let mut values = values![uuid(used), at.0, &*client.id, client.version];
+    values.extend(pair(access, refresh));
+    values
+}
+
+/// The nine values of an access token of a grant and the refresh token that may come with it.
+pub(super) fn pair<'a>(access: &'a AccessRecord, refresh: Option<&'a RefreshRecord>) -> Vec<Value<'a>> {
     let narrowed = match &access.owner {
         Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
         Owner::Client { scope, .. } => Some(join_scope(scope)),
     };
     values![
-        uuid(used),
-        at.0,
-        &*client.id,
-        client.version,
         uuid(access.id),
         &access.digest.0[..],
         narrowed,
@@ -262,6 +272,11 @@ pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
         Change::Issue { access, .. } => row(6, &access.id),
         Change::RevokeAccess(id) => row(6, id),
         Change::RevokeGrant(id) => row(7, id),
+        Change::BeginDevice { device, .. } => row(8, &device.id),
+        Change::PollDevice { device, .. }
+        | Change::DenyDevice(device)
+        | Change::ApproveDevice { device, .. }
+        | Change::RedeemDevice { device, .. } => row(8, device),
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod apply;
 mod connect;
+mod devices;
 mod lane;
 mod line;
 mod migrate;
@@ -19,8 +20,8 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, FlowRecord, Freshness, GrantRecord, KeyRecord, Outcome,
-    Owner, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store, StoreError,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantRecord,
+    KeyRecord, Outcome, Owner, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store, StoreError,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
@@ -304,6 +305,17 @@ impl Store for Postgres {
             .row(Kind::Refresh, |all| &all.refresh, &[&uuid(id)], read::refresh)
             .await?;
         Ok(refresh.map(Arc::new))
+    }
+
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        self.row(Kind::Device, |all| &all.device, &[&uuid(id)], read::device)
+            .await
+    }
+
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError> {
+        let values: [&(dyn ToSql + Sync); 1] = [&&user_code.0[..]];
+        self.row(Kind::Device, |all| &all.device_by_user_code, &values, read::device)
+            .await
     }
 
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {
