@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use claviger_core::client::ParsedClients;
 use claviger_core::context::{Cx, Entropy, Policy, Timestamp};
+use claviger_core::device::guesses::Guesses;
 use claviger_core::fault::Failure;
 use claviger_core::port::Store;
 use claviger_core::secrets::Secrets;
@@ -44,6 +45,7 @@ pub struct Provider {
     /// The discovery document.
     pub discovery: Prepared,
     clients: ParsedClients,
+    guesses: Guesses,
     slow: SlowThreads,
 }
 
@@ -60,6 +62,7 @@ impl Provider {
             metrics: Metrics::new(VERSION),
             discovery: Prepared::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
+            guesses: Guesses::default(),
             slow: SlowThreads::new(),
         }
     }
@@ -91,6 +94,7 @@ impl Provider {
             store: &*self.store,
             keys: &self.ring,
             clients: &self.clients,
+            guesses: &self.guesses,
             slow: &self.slow,
         }
     }

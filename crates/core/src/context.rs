@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::device::user_code::UserCodeForm;
 use crate::secrets::Secrets;
 
 /// Seconds since 1970-01-01T00:00:00Z, the `NumericDate` of RFC 7519 §2 without a fraction.
@@ -154,6 +155,8 @@ pub struct Policy {
     pub id_token_life: Duration,
     /// `ttl.auth_code`.
     pub code_life: Duration,
+    /// How devices are authorized.
+    pub device: DevicePolicy,
     /// `strategies.scope`.
     pub scope_strategy: ScopeStrategy,
     /// Whether everybody must use PKCE (`oauth2.pkce.enforced`).
@@ -182,6 +185,21 @@ pub struct Policy {
     pub expose_internal_errors: bool,
 }
 
+/// How devices are authorized (RFC 8628).
+#[derive(Clone, Debug)]
+pub struct DevicePolicy {
+    /// Where people enter a user code (`urls.device.verification`).
+    pub verification_url: String,
+    /// Where people go after they allowed a device (`urls.device.success`).
+    pub success_url: String,
+    /// Life of a device code and its user code (`ttl.device_user_code`).
+    pub code_life: Duration,
+    /// Least time between two polls (`oauth2.device_authorization.token_polling_interval`).
+    pub interval: Duration,
+    /// What user codes look like (`oauth2.device_authorization.user_code`).
+    pub user_code: UserCodeForm,
+}
+
 /// Text before each kind of token, so that scanners of leaked secrets recognize them.
 #[derive(Clone, Debug)]
 pub struct Prefixes {
@@ -191,6 +209,8 @@ pub struct Prefixes {
     pub refresh: String,
     /// Before authorization codes.
     pub code: String,
+    /// Before device codes.
+    pub device: String,
 }
 
 impl Default for Prefixes {
@@ -199,6 +219,7 @@ impl Default for Prefixes {
             access: "clv_at_".into(),
             refresh: "clv_rt_".into(),
             code: "clv_ac_".into(),
+            device: "clv_dc_".into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Discovery metadata, derived from the tables of the code: what is listed works, and what works is listed (D31).
 //!
-//! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9207 §3 and, for the members that clients of Hydra
+//! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 8628 §4, RFC 9207 §3 and, for the members that clients of Hydra
 //! require, their shape.
 
 use claviger_jose::Alg;
@@ -14,6 +14,7 @@ use crate::grant;
 /// Paths behind the public URL.
 const AUTHORIZATION: &str = "/oauth2/auth";
 const TOKEN: &str = "/oauth2/token";
+const DEVICE_AUTHORIZATION: &str = "/oauth2/device/auth";
 const JWKS: &str = "/.well-known/jwks.json";
 const USERINFO: &str = "/userinfo";
 const REVOCATION: &str = "/oauth2/revoke";
@@ -31,6 +32,7 @@ pub struct Metadata<'a> {
     issuer: &'a str,
     authorization_endpoint: String,
     token_endpoint: String,
+    device_authorization_endpoint: String,
     jwks_uri: String,
     userinfo_endpoint: String,
     revocation_endpoint: String,
@@ -66,6 +68,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         issuer: &policy.issuer,
         authorization_endpoint: at(AUTHORIZATION),
         token_endpoint: at(TOKEN),
+        device_authorization_endpoint: at(DEVICE_AUTHORIZATION),
         jwks_uri: at(JWKS),
         userinfo_endpoint: at(USERINFO),
         revocation_endpoint: at(REVOCATION),
@@ -148,7 +151,7 @@ mod rfc8414_2 {
             .iter()
             .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
             .collect();
-        assert_eq!(endpoints.len(), 6);
+        assert_eq!(endpoints.len(), 7);
         for (name, url) in endpoints {
             let url = url.as_str().expect("a URL");
             assert!(url.starts_with("https://public.example/x/"), "{name}: {url}");
@@ -168,7 +171,6 @@ mod rfc8414_2 {
         for name in [
             "end_session_endpoint",
             "registration_endpoint",
-            "device_authorization_endpoint",
             "backchannel_logout_supported",
         ] {
             assert!(document.get(name).is_none(), "{name}");

@@ -6,14 +6,21 @@
 use crate::params::ParamsError;
 use crate::port::StoreError;
 
-/// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2 and, where
+/// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8628
+/// §3.5 and, where
 /// clients of Hydra know no other, Hydra's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// `access_denied`
     AccessDenied,
+    /// `access_denied` as an answer of the token endpoint (RFC 8628 §3.5)
+    AuthorizationDenied,
+    /// `authorization_pending`
+    AuthorizationPending,
     /// `consent_required`
     ConsentRequired,
+    /// `expired_token`
+    ExpiredToken,
     /// `insufficient_entropy` (Hydra)
     InsufficientEntropy,
     /// `insufficient_scope`
@@ -48,6 +55,8 @@ pub enum Code {
     RequestUnauthorized,
     /// `server_error`
     ServerError,
+    /// `slow_down`
+    SlowDown,
     /// `temporarily_unavailable`
     TemporarilyUnavailable,
     /// `unauthorized_client`
@@ -67,8 +76,10 @@ impl Code {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::AccessDenied => "access_denied",
+            Self::AccessDenied | Self::AuthorizationDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
             Self::ConsentRequired => "consent_required",
+            Self::ExpiredToken => "expired_token",
             Self::InsufficientEntropy => "insufficient_entropy",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidClient => "invalid_client",
@@ -86,6 +97,7 @@ impl Code {
             Self::RequestForbidden => "request_forbidden",
             Self::RequestUnauthorized => "request_unauthorized",
             Self::ServerError => "server_error",
+            Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -205,6 +217,13 @@ faults! {
     RefreshTokenInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token is unknown, was revoked, or was issued to another client. Start a new authorization.";
     RefreshTokenUsed => InvalidGrant, "RFC 9700 \u{a7}4.14.2", "The refresh token was used already. Use the newest one; if this one was stolen, start a new authorization.";
     RefreshTokenExpired => InvalidGrant, "RFC 6749 \u{a7}5.2", "The refresh token has expired. Start a new authorization.";
+    DeviceCodeMissing => InvalidRequest, "RFC 8628 \u{a7}3.4", "The parameter device_code is missing. Send the code from the device authorization response.";
+    DeviceCodeInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The device code is unknown, its grant was revoked, or it was issued to another client. Start a new device authorization.";
+    DeviceCodeUsed => InvalidGrant, "RFC 6749 \u{a7}5.2", "The device code was used already. Use the tokens that it gave, or start a new device authorization.";
+    DeviceCodeExpired => ExpiredToken, "RFC 8628 \u{a7}3.5", "The device code has expired. Start a new device authorization.";
+    DeviceDenied => AuthorizationDenied, "RFC 8628 \u{a7}3.5", "The device was not allowed.";
+    DevicePending => AuthorizationPending, "RFC 8628 \u{a7}3.5", "Nobody has answered for the device yet. Ask again after the interval.";
+    DeviceTooFast => SlowDown, "RFC 8628 \u{a7}3.5", "The device asks too often. From now on, wait five seconds longer between two requests.";
     ScopeTooWide => InvalidScope, "RFC 6749 \u{a7}6", "A requested scope was not granted. A refresh can narrow the scope but not widen it.";
 
     // Flow
@@ -213,6 +232,10 @@ faults! {
     ChallengeExpired => RequestUnauthorized, "-", "The request has expired. Start again from the application.";
     VerifierInvalid => AccessDenied, "-", "The verifier is unknown or was used already. Start again from the application.";
     BrowserMismatch => RequestForbidden, "RFC 9700 \u{a7}4.7", "The browser does not hold the cookie of this request. Allow cookies and start again from the application, in the browser in which you began.";
+    UserCodeAbsent => InvalidRequest, "RFC 8628 \u{a7}3.3", "The member user_code is missing. Send the code that the person entered.";
+    UserCodeUnknown => InvalidRequest, "RFC 8628 \u{a7}3.3", "The code is wrong, has expired or was used already. Compare it with the one that the device shows, or start again at the device.";
+    UserCodeGuessed => AccessDenied, "RFC 8628 \u{a7}5.1", "Too many wrong codes were entered. Start again from the address that the device shows.";
+    UserCodesGuessed => TemporarilyUnavailable, "RFC 8628 \u{a7}5.1", "Too many people enter wrong codes right now. Try again in a minute.";
     SubjectAbsent => InvalidRequest, "-", "The member subject is missing. Name the person who logged in.";
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";

@@ -46,6 +46,7 @@ pub(crate) struct Keys {
     pub(crate) successor: hmac::Key,
     pub(crate) client_secret: hmac::Key,
     pub(crate) browser_mark: hmac::Key,
+    pub(crate) user_code: hmac::Key,
 }
 
 impl Secrets {
@@ -119,6 +120,7 @@ impl Keys {
             successor: mac("refresh successor")?,
             client_secret: mac("client secret")?,
             browser_mark: mac("browser mark")?,
+            user_code: mac("user code")?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `/admin/oauth2/auth/requests/…`: what the login and consent apps read, accept and reject.
+//! `/admin/oauth2/auth/requests/…`: what the login, consent and device apps read, accept and reject.
 //!
 //! The shapes are those of Hydra's admin API; what happens is in [`claviger_core::flow`]. A challenge that was used or has
 //! expired answers 410 with the absolute URL at which the browser goes on.
@@ -10,9 +10,10 @@ use claviger_core::client::metadata::Metadata;
 use claviger_core::fault::Fault;
 use claviger_core::flow::Unanswerable;
 use claviger_core::flow::consent::{self, ConsentAcceptance, ConsentRequest};
+use claviger_core::flow::device;
 use claviger_core::flow::login::{self, LoginAcceptance, LoginRequest, Rejection};
 use http::{Method, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::edge::call::Call;
@@ -31,12 +32,19 @@ pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
         .on(&Method::GET, "/admin/oauth2/auth/requests/consent", read_consent)
         .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent)
         .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/device/accept", accept_device)
 }
 
 /// Where the browser goes on.
 #[derive(Serialize)]
 struct Onward {
     redirect_to: String,
+}
+
+/// The code that a person entered.
+#[derive(Deserialize)]
+struct DeviceAcceptance {
+    user_code: Option<String>,
 }
 
 /// A login request as the login app reads it.
@@ -141,7 +149,19 @@ async fn reject_consent(State(provider): State<Shared>, mut call: Call) -> Respo
     )
 }
 
-/// Why a login or consent request is not answered with success.
+async fn accept_device(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let challenge = challenge(&call, "device_challenge")?;
+            let body: DeviceAcceptance = call.json().await.map_err(Problem::from)?;
+            let code = body.user_code.unwrap_or_default();
+            Ok(onward(device::accept(&provider.world(), &challenge, &code).await?))
+        }
+        .await,
+    )
+}
+
+/// Why a login, consent or device request is not answered with success.
 enum Refused {
     /// The browser goes on elsewhere.
     Gone(String),

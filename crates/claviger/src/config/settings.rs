@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::device::user_code::UserCodeForm;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -104,6 +105,8 @@ pub struct Cookies {
     pub login_csrf: String,
     /// Name of the cookie that ties a consent to its browser.
     pub consent_csrf: String,
+    /// Name of the cookie that ties a device verification to its browser.
+    pub device_csrf: String,
     /// Path attribute of the login session's cookie.
     pub session_path: String,
 }
@@ -135,6 +138,10 @@ pub struct Urls {
     pub error: Option<String>,
     /// Where people go after a logout.
     pub post_logout_redirect: Option<String>,
+    /// Page for user codes.
+    pub device_verification: Option<String>,
+    /// Page after a device was allowed.
+    pub device_success: Option<String>,
 }
 
 /// `ttl`. All at least one second.
@@ -148,6 +155,7 @@ pub struct Ttl {
     pub refresh_token: Option<Duration>,
     pub id_token: Duration,
     pub auth_code: Duration,
+    pub device_user_code: Duration,
 }
 
 /// `strategies`.
@@ -186,6 +194,15 @@ pub struct OAuth2 {
     pub access_token_prefix: String,
     pub refresh_token_prefix: String,
     pub code_prefix: String,
+    pub device: Device,
+}
+
+/// `oauth2.device_authorization`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// At least one second.
+    pub interval: Duration,
+    pub user_code: UserCodeForm,
 }
 
 /// `oidc` and `webfinger.oidc_discovery`.
@@ -295,6 +312,7 @@ impl Cookies {
             session: name("session")?,
             login_csrf: name("login_csrf")?,
             consent_csrf: name("consent_csrf")?,
+            device_csrf: name("device_csrf")?,
             session_path: values.get("serve.cookies.paths.session")?,
         })
     }
@@ -314,16 +332,22 @@ impl Urls {
             logout: values.get("urls.logout")?,
             error: values.get("urls.error")?,
             post_logout_redirect: values.get("urls.post_logout_redirect")?,
+            device_verification: values.get("urls.device.verification")?,
+            device_success: values.get("urls.device.success")?,
         })
+    }
+}
+
+fn at_least_a_second(values: &Values, path: &str) -> Result<Duration, ConfigError> {
+    match values.duration(path)? {
+        life if life < Duration::from_secs(1) => Err(values.invalid(path, "must be at least 1s")),
+        life => Ok(life),
     }
 }
 
 impl Ttl {
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        let life = |path: &str| match values.duration(path)? {
-            life if life < Duration::from_secs(1) => Err(values.invalid(path, "must be at least 1s")),
-            life => Ok(life),
-        };
+        let life = |path: &str| at_least_a_second(values, path);
         let never = values.duration_or_never("ttl.refresh_token")?.is_none();
         Ok(Self {
             login_consent_request: life("ttl.login_consent_request")?,
@@ -332,6 +356,7 @@ impl Ttl {
             refresh_token: if never { None } else { Some(life("ttl.refresh_token")?) },
             id_token: life("ttl.id_token")?,
             auth_code: life("ttl.auth_code")?,
+            device_user_code: life("ttl.device_user_code")?,
         })
     }
 }
@@ -353,6 +378,33 @@ impl OAuth2 {
             access_token_prefix: prefix("access")?,
             refresh_token_prefix: prefix("refresh")?,
             code_prefix: prefix("code")?,
+            device: Device::from_values(values)?,
+        })
+    }
+}
+
+impl Device {
+    fn from_values(values: &Values) -> Result<Self, ConfigError> {
+        let (preset, length, characters) = (
+            "oauth2.device_authorization.user_code.entropy_preset",
+            "oauth2.device_authorization.user_code.length",
+            "oauth2.device_authorization.user_code.character_set",
+        );
+        let mut form = match values.get::<String>(preset)?.as_str() {
+            "low" => UserCodeForm::low(),
+            "medium" => UserCodeForm::medium(),
+            _ => UserCodeForm::high(),
+        };
+        if let Some(length) = values.get(length)? {
+            form = form.with_length(length);
+        }
+        if let Some(text) = values.get::<Option<String>>(characters)? {
+            let made = form.with_characters(&text);
+            form = made.map_err(|error| values.invalid(characters, error.to_string()))?;
+        }
+        Ok(Self {
+            interval: at_least_a_second(values, "oauth2.device_authorization.token_polling_interval")?,
+            user_code: form,
         })
     }
 }

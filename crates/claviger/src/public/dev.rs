@@ -141,7 +141,7 @@ pub async fn give_consent(State(provider): State<Shared>, mut call: Call) -> Res
 }
 
 /// Why a sample page cannot be shown.
-enum Stop {
+pub(super) enum Stop {
     Gone(String),
     Problem(Problem),
 }
@@ -162,7 +162,7 @@ impl From<Unanswerable> for Stop {
     }
 }
 
-fn answered(provider: &Shared, call: &Call, result: Result<Response, Stop>) -> Response {
+pub(super) fn answered(provider: &Shared, call: &Call, result: Result<Response, Stop>) -> Response {
     match result {
         Ok(response) => response,
         Err(Stop::Gone(redirect_to)) => reply::see_other(&redirect_to),

@@ -4,6 +4,8 @@ pub mod authorize;
 mod client;
 mod cookies;
 pub mod dev;
+pub mod dev_device;
+pub mod device;
 pub mod discovery;
 pub mod fallback;
 pub mod introspect;

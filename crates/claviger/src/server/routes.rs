@@ -10,7 +10,9 @@ use crate::admin::{clients, introspect, key_sets, metrics, requests, tokens, ver
 use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
-use crate::public::{authorize, dev, discovery, fallback, introspect as introspection, jwks, revoke, token, userinfo};
+use crate::public::{
+    authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, revoke, token, userinfo,
+};
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
@@ -29,12 +31,15 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::GET, "/oauth2/auth", authorize::authorization)
         .on(&Method::POST, "/oauth2/auth", authorize::authorization)
         .on(&Method::POST, "/oauth2/token", token::post)
+        .on(&Method::POST, "/oauth2/device/auth", device::begin)
+        .on(&Method::GET, "/oauth2/device/verify", device::verify)
         .on(&Method::POST, "/oauth2/introspect", introspection::post)
         .on(&Method::POST, "/oauth2/revoke", revoke::post)
         .on(&Method::GET, "/userinfo", userinfo::get)
         .on(&Method::POST, "/userinfo", userinfo::post)
         .on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
         .on(&Method::GET, "/oauth2/fallbacks/logout/callback", fallback::logout_done)
+        .on(&Method::GET, "/oauth2/fallbacks/device/done", fallback::device_done)
         .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error);
     let routes = if provider.policy.dev {
         routes
@@ -42,10 +47,13 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
             .on(&Method::POST, "/oauth2/fallbacks/login", dev::log_in)
             .on(&Method::GET, "/oauth2/fallbacks/consent", dev::consent)
             .on(&Method::POST, "/oauth2/fallbacks/consent", dev::give_consent)
+            .on(&Method::GET, "/oauth2/fallbacks/device", dev_device::show)
+            .on(&Method::POST, "/oauth2/fallbacks/device", dev_device::enter)
     } else {
         routes
             .on(&Method::GET, "/oauth2/fallbacks/login", fallback::login)
             .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
+            .on(&Method::GET, "/oauth2/fallbacks/device", fallback::device)
     };
     routes.finish(provider.clone())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
-use super::{Browser, CookieChange, Destination, Reply, Stage};
+use super::{Browser, CookieChange, Reply, Stage};
 use crate::fault::{Failure, Fault};
 use crate::flow::consent::ConsentAnswer;
 use crate::flow::handle::open_verifier;
@@ -39,9 +39,9 @@ async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) 
     let state = FlowState::open(cx, &record)?;
     let params = state.params()?;
     if is_expired(cx, record.id) {
-        return Ok(Some(Reply::url(request_url(world, &params))));
+        return Ok(Some(Reply::url(request_url(world, &params, state.device()))));
     }
-    let request = AuthorizationRequest::read(world, params, Freshness::ProvedByWrite).await?;
+    let request = AuthorizationRequest::read(world, params, state.device(), Freshness::ProvedByWrite).await?;
     let (Some(LoginAnswer::Accepted(login)), Some(consent), FlowStep::ConsentAnswered) =
         (&state.login, &state.consent, record.step)
     else {
@@ -53,8 +53,10 @@ async fn attempt(world: &World<'_>, record: Arc<FlowRecord>, browser: &Browser) 
     let accepted = match consent {
         ConsentAnswer::Accepted(accepted) => accepted,
         ConsentAnswer::Rejected(rejection) => {
-            let answer = request.path.reject(rejection, "consent_request_denied");
-            return Ok(Some(Reply::to(Destination::Client(answer), unmark(&record))));
+            let rejected = request
+                .end
+                .reject(world, rejection, "consent_request_denied", unmark(&record));
+            return rejected.await.map(Some);
         }
     };
     let granted = Granted {

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::handle::{ConsentHandle, seal_verifier};
 use super::login::{LoginAccepted, LoginAnswer, Rejection};
 use super::state::{FlowState, is_expired, removal};
-use super::{Unanswerable, request_url, with_parameter};
+use super::{Unanswerable, request_url, start_url, with_parameter};
 use crate::authorize::OidcContext;
 use crate::client::Client;
 use crate::fault::{Failure, Fault};
@@ -108,12 +108,12 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
     let params = asked.state.params()?;
     if is_expired(&world.cx, asked.record.id) {
         return Err(Unanswerable::Gone {
-            redirect_to: request_url(world, &params),
+            redirect_to: request_url(world, &params, asked.state.device()),
         });
     }
     if asked.record.step == FlowStep::ConsentAnswered {
         return Err(Unanswerable::Gone {
-            redirect_to: onward(world, &asked.record),
+            redirect_to: onward(world, &asked),
         });
     }
     let login = accepted_login(&asked.state)?;
@@ -126,7 +126,7 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
         subject: login.subject.clone(),
         oidc_context: OidcContext::of(&params),
         client: client(world, &asked.state).await?,
-        request_url: request_url(world, &params),
+        request_url: request_url(world, &params, asked.state.device()),
         session_id: known.map_or(asked.record.id, |known| known.id).to_string(),
         acr: login.acr.clone().unwrap_or_default(),
         amr: login.amr.clone().unwrap_or_default(),
@@ -164,13 +164,13 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             asked => asked?,
         };
         if is_expired(&world.cx, asked.record.id) {
-            return Ok(request_url(world, &asked.state.params()?));
+            return Ok(request_url(world, &asked.state.params()?, asked.state.device()));
         }
         if let ConsentAnswer::Accepted(accepted) = &answer {
             let client = client(world, &asked.state).await?;
             may_grant(world, &client, accepted)?;
         }
-        let state = asked.state.consented(answer.clone(), asked.handle.asked);
+        let state = asked.state.clone().consented(answer.clone(), asked.handle.asked);
         let change = Change::Advance {
             flow: FlowRecord {
                 id: asked.record.id,
@@ -184,7 +184,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             issue: None,
         };
         if world.store.apply(change).await? == Outcome::Applied {
-            return Ok(onward(world, &asked.record));
+            return Ok(onward(world, &asked));
         }
     }
     Err(Failure::from(Fault::Unavailable).into())
@@ -205,7 +205,7 @@ async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result
         return Ok(Asked { handle, record, state });
     }
     Err(Unanswerable::Gone {
-        redirect_to: request_url(world, &state.params()?),
+        redirect_to: request_url(world, &state.params()?, state.device()),
     })
 }
 
@@ -251,8 +251,7 @@ fn distinct(words: Vec<String>) -> Vec<String> {
     seen
 }
 
-fn onward(world: &World<'_>, record: &FlowRecord) -> String {
-    let verifier = seal_verifier(&world.cx, Purpose::ConsentVerifier, record.id);
-    let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
-    with_parameter(&start, "consent_verifier", &verifier)
+fn onward(world: &World<'_>, asked: &Asked) -> String {
+    let verifier = seal_verifier(&world.cx, Purpose::ConsentVerifier, asked.record.id);
+    with_parameter(&start_url(world, asked.state.device()), "consent_verifier", &verifier)
 }

@@ -15,15 +15,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::lives::Lives;
-use super::response::Given;
-use super::{Attempt, Grant, TokenResponse, is_offline};
+use super::pair::Pair;
+use super::{Attempt, Grant};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
-use crate::port::{AccessRecord, Change, CodeFacts, Freshness, GrantRecord, Owner, RefreshRecord};
-use crate::token::opaque::{Fresh, Kind, Presented};
+use crate::port::{Change, CodeFacts, Freshness, GrantRecord};
+use crate::token::opaque::{Kind, Presented};
 use crate::world::World;
 
 struct Request {
@@ -143,42 +143,15 @@ async fn redeem(
     grant: &GrantRecord,
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
-    let lives = Lives::authorization_code(cx.policy, client);
-    let generate = |kind, id| Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, kind, id);
-    let access = generate(Kind::Access, cx.new_id());
-    let has_refresh = is_offline(&grant.scope) && client.has_grant_type("refresh_token");
-    let refresh = has_refresh.then(|| generate(Kind::Refresh, access.id));
+    let pair = Pair::generate(cx, client, grant, Lives::authorization_code(cx.policy, client));
     let change = Change::Redeem {
         code: facts.code.id,
         at: cx.now,
-        access: AccessRecord {
-            id: access.id,
-            digest: access.digest,
-            owner: Owner::Grant {
-                id: grant.id,
-                scope: None,
-            },
-            issued_at: cx.now,
-            expires_at: cx.now.plus(lives.access),
-        },
-        refresh: refresh.as_ref().map(|refresh| RefreshRecord {
-            id: refresh.id,
-            digest: refresh.digest,
-            grant: grant.id,
-            issued_at: cx.now,
-            expires_at: lives.refresh_until(cx.now),
-        }),
+        access: pair.access_record(),
+        refresh: pair.refresh_record(),
         client: client.proof(),
     };
-    let given = Given {
-        grant,
-        scope: &grant.scope,
-        access: access.text,
-        access_expires_at: cx.now.plus(lives.access),
-        refresh: refresh.map(|refresh| refresh.text),
-        id_token_life: lives.id,
-    };
     // The answer is complete before the code is consumed.
-    let response = TokenResponse::of_grant(world, given).await?;
+    let response = pair.response(world).await?;
     Ok(Attempt::of(world.store.apply(change).await?, response))
 }

@@ -21,7 +21,9 @@ use claviger_jose::{Alg, Jwk, RsaSize, SigningKey, VerifyingKey};
 pub(crate) use self::scene::{VERIFIER, challenge, form};
 pub(crate) use self::store::MemoryStore;
 use crate::client::ParsedClients;
-use crate::context::{Cx, Policy, Prefixes, ScopeStrategy, Timestamp};
+use crate::context::{Cx, DevicePolicy, Policy, Prefixes, ScopeStrategy, Timestamp};
+use crate::device::guesses::Guesses;
+use crate::device::user_code::UserCodeForm;
 use crate::fault::Failure;
 use crate::secrets::Secrets;
 use crate::token::testing::Counter;
@@ -46,6 +48,7 @@ pub(crate) struct Desk {
     pub(crate) keys: Keys,
     pub(crate) slow: Inline,
     clients: ParsedClients,
+    guesses: Guesses,
     entropy: Counter,
     time: AtomicI64,
 }
@@ -59,6 +62,7 @@ impl Desk {
             keys: Keys::new(Alg::ES256),
             slow: Inline::default(),
             clients: ParsedClients::new(100),
+            guesses: Guesses::default(),
             entropy: Counter::default(),
             time: AtomicI64::new(START.0),
         }
@@ -70,6 +74,7 @@ impl Desk {
             store: &self.store,
             keys: &self.keys,
             clients: &self.clients,
+            guesses: &self.guesses,
             slow: &self.slow,
         }
     }
@@ -107,6 +112,13 @@ fn policy() -> Policy {
         refresh_token_life: Some(Duration::from_secs(720 * 3600)),
         id_token_life: Duration::from_secs(1800),
         code_life: Duration::from_secs(600),
+        device: DevicePolicy {
+            verification_url: url("/device"),
+            success_url: url("/device/done"),
+            code_life: Duration::from_secs(600),
+            interval: Duration::from_secs(5),
+            user_code: UserCodeForm::high(),
+        },
         scope_strategy: ScopeStrategy::Wildcard,
         pkce_enforced: false,
         pkce_enforced_for_public_clients: true,

@@ -31,6 +31,8 @@ pub enum Kind {
     Refresh,
     /// Authorization code (RFC 6749 §1.3.1).
     Code,
+    /// Device code (RFC 8628 §3.2).
+    Device,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::Access => b"access",
             Self::Refresh => b"refresh",
             Self::Code => b"code",
+            Self::Device => b"device",
         }
     }
 
@@ -47,6 +50,7 @@ impl Kind {
             Self::Access => &prefixes.access,
             Self::Refresh => &prefixes.refresh,
             Self::Code => &prefixes.code,
+            Self::Device => &prefixes.device,
         }
     }
 }
