@@ -182,3 +182,14 @@ async fn the_crate_manages_keys_and_reads_health() {
         Some("ok".to_owned())
     );
 }
+
+#[tokio::test]
+async fn the_crate_reads_discovery() {
+    let database = Database::sqlite();
+    let server = Server::on(&database).await;
+    let public = configuration(&server.public(""));
+    let document = oidc_api::discover_oidc_configuration(&public).await.unwrap();
+    assert_eq!(document.issuer, server.public("/"));
+    let device = server.public("/oauth2/device/auth");
+    assert_eq!(document.device_authorization_endpoint, device);
+}

@@ -145,7 +145,7 @@ impl Scene {
     }
 
     /// The person enters the code and comes to the login app.
-    fn to_login(&mut self, code: &str) -> String {
+    fn reach_login(&mut self, code: &str) -> String {
         let challenge = self.page();
         let onward = self.enter(&challenge, code).expect("the code is right");
         let url = self.visit(&onward).expect("the browser is the same");
@@ -161,8 +161,8 @@ impl Scene {
         self.visit(&onward)
     }
 
-    fn to_consent(&mut self, code: &str) -> String {
-        let challenge = self.to_login(code);
+    fn reach_consent(&mut self, code: &str) -> String {
+        let challenge = self.reach_login(code);
         let url = self.log_in(&challenge, LoginAcceptance::default());
         parameter(&url.expect("the login counts"), "consent_challenge")
     }
@@ -177,7 +177,7 @@ impl Scene {
     }
 
     fn approve(&mut self, code: &str) {
-        let challenge = self.to_consent(code);
+        let challenge = self.reach_consent(code);
         let url = self.allow(&challenge, ConsentAcceptance::default());
         assert_eq!(url.as_deref(), Ok("https://op.example/device/done?client_id=tv"));
     }
@@ -380,7 +380,7 @@ mod rfc8628_3_3 {
     fn of_two_people_with_one_code_the_first_answer_counts() {
         let mut scene = Scene::new();
         let codes = scene.codes();
-        let (first, second) = (scene.to_consent(&codes.user), scene.to_consent(&codes.user));
+        let (first, second) = (scene.reach_consent(&codes.user), scene.reach_consent(&codes.user));
         assert!(scene.allow(&first, ConsentAcceptance::default()).is_ok());
         let late = scene.allow(&second, ConsentAcceptance::default());
         assert_eq!(late, Err(Fault::UserCodeUnknown));
@@ -392,7 +392,7 @@ mod rfc8628_3_3 {
     fn the_apps_are_told_of_the_devices_request() {
         let mut scene = Scene::new();
         let codes = scene.codes();
-        let challenge = scene.to_login(&codes.user);
+        let challenge = scene.reach_login(&codes.user);
         let request = now(login::read(&scene.desk.world(), &challenge)).expect("the challenge is good");
         assert_eq!(request.request_url, format!("{VERIFY}?client_id=tv"));
         assert_eq!(
@@ -405,7 +405,7 @@ mod rfc8628_3_3 {
     fn a_remembered_login_and_consent_skip_both_pages() {
         let mut scene = Scene::new();
         let first = scene.codes();
-        let challenge = scene.to_login(&first.user);
+        let challenge = scene.reach_login(&first.user);
         let remember = LoginAcceptance {
             remember: Some(true),
             ..LoginAcceptance::default()
@@ -419,7 +419,7 @@ mod rfc8628_3_3 {
             .allow(&parameter(&url, "consent_challenge"), consent)
             .expect("the consent counts");
         let second = scene.codes();
-        let challenge = scene.to_login(&second.user);
+        let challenge = scene.reach_login(&second.user);
         assert!(now(login::read(&scene.desk.world(), &challenge)).expect("good").skip);
         let url = scene
             .log_in(&challenge, LoginAcceptance::default())
@@ -432,14 +432,14 @@ mod rfc8628_3_3 {
     fn another_person_than_the_sessions_logs_in_without_a_second_code() {
         let mut scene = Scene::new();
         let first = scene.codes();
-        let challenge = scene.to_login(&first.user);
+        let challenge = scene.reach_login(&first.user);
         let remember = LoginAcceptance {
             remember: Some(true),
             ..LoginAcceptance::default()
         };
         scene.log_in(&challenge, remember).expect("the login counts");
         let second = scene.codes();
-        let challenge = scene.to_login(&second.user);
+        let challenge = scene.reach_login(&second.user);
         let bob = LoginAcceptance {
             subject: Some("bob".to_owned()),
             ..LoginAcceptance::default()
@@ -457,7 +457,7 @@ mod rfc8628_3_3 {
     fn a_trusted_client_needs_no_consent_page() {
         let mut scene = Scene::with(|client| client.skip_consent = true);
         let codes = scene.codes();
-        let challenge = scene.to_login(&codes.user);
+        let challenge = scene.reach_login(&codes.user);
         let url = scene.log_in(&challenge, LoginAcceptance::default());
         assert_eq!(url.as_deref(), Ok("https://op.example/device/done?client_id=tv"));
         assert!(scene.poll(&codes.device).is_ok());
@@ -467,7 +467,7 @@ mod rfc8628_3_3 {
     fn a_client_that_lost_the_grant_type_meanwhile_gets_nothing() {
         let mut scene = Scene::new();
         let codes = scene.codes();
-        let challenge = scene.to_consent(&codes.user);
+        let challenge = scene.reach_consent(&codes.user);
         scene.desk.register(&scene.desk.draft("tv"));
         let late = scene.allow(&challenge, ConsentAcceptance::default());
         assert_eq!(late, Err(Fault::GrantTypeUnregistered));
@@ -520,7 +520,7 @@ mod rfc8628_3_5 {
     fn d7_a_refused_login_reaches_the_device() {
         let mut scene = Scene::new();
         let codes = scene.codes();
-        let challenge = scene.to_login(&codes.user);
+        let challenge = scene.reach_login(&codes.user);
         let onward = now(login::reject(&scene.desk.world(), &challenge, denied())).expect("the answer counts");
         assert_eq!(scene.visit(&onward), Err(Fault::DeviceDenied));
         assert_eq!(scene.poll(&codes.device), Err(Fault::DeviceDenied));
@@ -530,7 +530,7 @@ mod rfc8628_3_5 {
     fn d7_a_refused_consent_reaches_the_device() {
         let mut scene = Scene::new();
         let codes = scene.codes();
-        let challenge = scene.to_consent(&codes.user);
+        let challenge = scene.reach_consent(&codes.user);
         let onward = now(consent::reject(&scene.desk.world(), &challenge, denied())).expect("the answer counts");
         assert_eq!(scene.visit(&onward), Err(Fault::DeviceDenied));
         assert_eq!(scene.poll(&codes.device), Err(Fault::DeviceDenied));
