@@ -175,7 +175,9 @@ pub struct Policy {
     pub dev: bool,
     /// Text before every token, by kind.
     pub prefixes: Prefixes,
-    /// Scopes of clients registered without any.
+    /// Whether strangers may register clients (`oidc.dynamic_client_registration.enabled`).
+    pub dynamic_registration: bool,
+    /// Scopes of clients registered without any, and all that strangers may ask for.
     pub default_client_scope: Vec<String>,
     /// Extra entries of `claims_supported`.
     pub supported_claims: Vec<String>,
@@ -211,6 +213,8 @@ pub struct Prefixes {
     pub code: String,
     /// Before device codes.
     pub device: String,
+    /// Before registration access tokens.
+    pub registration: String,
 }
 
 impl Default for Prefixes {
@@ -220,6 +224,7 @@ impl Default for Prefixes {
             refresh: "clv_rt_".into(),
             code: "clv_ac_".into(),
             device: "clv_dc_".into(),
+            registration: "clv_ra_".into(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Discovery metadata, derived from the tables of the code: what is listed works, and what works is listed (D31).
 //!
-//! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 8628 §4, RFC 9207 §3 and, for the members that clients of Hydra
+//! Implements OpenID Connect Discovery 1.0 §3, RFC 7591 §3, RFC 8414 §2, RFC 8628 §4, RFC 9207 §3 and, for the members that clients of Hydra
 //! require, their shape.
 
 use claviger_jose::Alg;
@@ -15,6 +15,7 @@ use crate::grant;
 const AUTHORIZATION: &str = "/oauth2/auth";
 const TOKEN: &str = "/oauth2/token";
 const DEVICE_AUTHORIZATION: &str = "/oauth2/device/auth";
+const REGISTRATION: &str = "/oauth2/register";
 const JWKS: &str = "/.well-known/jwks.json";
 const USERINFO: &str = "/userinfo";
 const REVOCATION: &str = "/oauth2/revoke";
@@ -33,6 +34,8 @@ pub struct Metadata<'a> {
     authorization_endpoint: String,
     token_endpoint: String,
     device_authorization_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     jwks_uri: String,
     userinfo_endpoint: String,
     revocation_endpoint: String,
@@ -69,6 +72,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         authorization_endpoint: at(AUTHORIZATION),
         token_endpoint: at(TOKEN),
         device_authorization_endpoint: at(DEVICE_AUTHORIZATION),
+        registration_endpoint: policy.dynamic_registration.then(|| at(REGISTRATION)),
         jwks_uri: at(JWKS),
         userinfo_endpoint: at(USERINFO),
         revocation_endpoint: at(REVOCATION),
@@ -189,6 +193,14 @@ mod rfc8414_2 {
         assert_eq!(document["token_endpoint_auth_methods_supported"], json!(methods));
         let proving = &document["introspection_endpoint_auth_methods_supported"];
         assert_eq!(*proving, json!(["client_secret_post", "client_secret_basic"]));
+    }
+
+    #[test]
+    fn d31_registration_is_listed_where_it_is_enabled() {
+        let mut policy = Desk::new().policy;
+        policy.dynamic_registration = true;
+        let document = document(&policy, &[Alg::ES256]);
+        assert_eq!(document["registration_endpoint"], "https://op.example/oauth2/register");
     }
 
     #[test]

@@ -176,6 +176,8 @@ faults! {
     ClientMetadataInvalid => InvalidClientMetadata, "RFC 7591 \u{a7}3.2.2", "The client's metadata cannot be accepted.";
     RedirectUriInvalid => InvalidRedirectUri, "RFC 7591 \u{a7}3.2.2", "A redirect URI of the client cannot be accepted.";
 
+    RegistrationTokenInvalid => InvalidToken, "RFC 7592 \u{a7}2", "The registration access token does not belong to a client at this address. Send the newest one in the header Authorization, after the word Bearer.";
+
     // Authorization request
     RedirectUriMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter redirect_uri is missing. Send one of the redirect URIs registered for the client.";
     RedirectUriUnregistered => InvalidRequest, "RFC 6749 \u{a7}3.1.2.4", "The redirect_uri is not registered for the client. It must equal a registered one to the letter.";

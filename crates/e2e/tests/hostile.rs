@@ -8,13 +8,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Every endpoint, with whether it is public.
-const ENDPOINTS: [(&str, Method, bool); 28] = [
+const ENDPOINTS: [(&str, Method, bool); 30] = [
     ("/oauth2/auth", Method::GET, true),
     ("/oauth2/auth", Method::POST, true),
     ("/oauth2/token", Method::POST, true),
     ("/oauth2/revoke", Method::POST, true),
     ("/oauth2/device/auth", Method::POST, true),
     ("/oauth2/device/verify", Method::GET, true),
+    ("/oauth2/register", Method::POST, true),
+    ("/oauth2/register/some-client", Method::PUT, true),
     ("/userinfo", Method::GET, true),
     ("/userinfo", Method::POST, true),
     ("/.well-known/openid-configuration", Method::GET, true),

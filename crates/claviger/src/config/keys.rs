@@ -290,8 +290,8 @@ pub static SECTIONS: &[Section] = &[
     Section { title: "OpenID Connect, discovery", keys: &[
         key("oidc.subject_identifiers.supported_types", SomeOf(&["public", "pairwise"]), "public", "Kinds of subject identifiers; `pairwise` needs a salt.").hot().not_yet(),
         key("oidc.subject_identifiers.pairwise.salt", Secret, "", "Salt of pairwise identifiers, at least 8 characters, never to be changed.").not_yet(),
-        key("oidc.dynamic_client_registration.enabled", Bool, "false", "Let strangers register clients at /oauth2/register.").hot().not_yet(),
-        key("oidc.dynamic_client_registration.default_scope", Texts, "offline_access,offline,openid", "Scopes of clients that are registered without any.").hot(),
+        key("oidc.dynamic_client_registration.enabled", Bool, "false", "Let anybody register clients at /oauth2/register, within limits.").hot(),
+        key("oidc.dynamic_client_registration.default_scope", Texts, "offline_access,offline,openid", "Scopes of clients that are registered without any, and all that strangers may register for.").hot(),
         key("webfinger.jwks.broadcast_keys", Texts, "hydra.openid.id-token", "Key sets at /.well-known/jwks.json.").hot().not_yet(),
         key("webfinger.oidc_discovery.jwks_url", Url, "", "Advertised in place of our own JWKS URL.").hot().not_yet(),
         key("webfinger.oidc_discovery.token_url", Url, "", "Advertised in place of our own token URL.").hot().not_yet(),

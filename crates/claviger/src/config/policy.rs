@@ -53,6 +53,7 @@ pub fn policy(settings: &Settings) -> Policy {
         insecure_redirect_uris: settings.insecure_redirect_urls.clone(),
         dev: settings.dev,
         prefixes: prefixes(&settings.oauth2),
+        dynamic_registration: settings.oidc.dynamic_registration,
         default_client_scope: settings.oidc.default_scope.clone(),
         supported_claims: settings.oidc.supported_claims.clone(),
         supported_scopes: settings.oidc.supported_scope.clone(),
@@ -198,6 +199,9 @@ mod tests {
             is_on("OAUTH2_PKCE_ENFORCED_FOR_PUBLIC_CLIENTS"),
             ([false, true, false], false, false)
         );
+        let registration = "OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED";
+        assert!(policy_of(&[(registration, "true")]).dynamic_registration);
+        assert!(!policy_of(&[]).dynamic_registration);
         let scope = "OAUTH2_CLIENT_CREDENTIALS_DEFAULT_GRANT_ALLOWED_SCOPE";
         assert_eq!(is_on(scope), ([false, false, true], false, false));
         assert_eq!(is_on("DEV"), ([false; 3], true, false));

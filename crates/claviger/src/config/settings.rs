@@ -208,6 +208,8 @@ pub struct Device {
 /// `oidc` and `webfinger.oidc_discovery`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oidc {
+    /// Whether strangers may register clients.
+    pub dynamic_registration: bool,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
     /// Extra entries of `claims_supported`.
@@ -268,6 +270,7 @@ impl Settings {
             },
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
+                dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,

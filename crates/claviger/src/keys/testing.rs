@@ -82,6 +82,7 @@ fn policy() -> Policy {
         insecure_redirect_uris: Vec::new(),
         dev: true,
         prefixes: Prefixes::default(),
+        dynamic_registration: false,
         default_client_scope: Vec::new(),
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),

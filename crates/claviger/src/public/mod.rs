@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod fallback;
 pub mod introspect;
 pub mod jwks;
+pub mod register;
 pub mod revoke;
 pub mod token;
 pub mod userinfo;

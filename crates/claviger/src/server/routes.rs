@@ -11,7 +11,8 @@ use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
 use crate::public::{
-    authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, revoke, token, userinfo,
+    authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, register, revoke,
+    token, userinfo,
 };
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
@@ -55,7 +56,7 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
             .on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
             .on(&Method::GET, "/oauth2/fallbacks/device", fallback::device)
     };
-    routes.finish(provider.clone())
+    register::routes(routes).finish(provider.clone())
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.

@@ -128,9 +128,7 @@ fn nonce(request: &Subject<'_>) -> Result<(), Failure> {
 /// RFC 7636 §4.3 with S256 only (RFC 9700 §2.1.1). A method without a challenge means nothing.
 fn pkce(request: &Subject<'_>) -> Result<(), Failure> {
     let Some(challenge) = request.params.get("code_challenge") else {
-        let policy = request.policy;
-        let required = policy.pkce_enforced || policy.pkce_enforced_for_public_clients && request.client.is_public();
-        return if required {
+        return if request.client.must_use_pkce(request.policy) {
             Err(Fault::ChallengeRequired.into())
         } else {
             Ok(())

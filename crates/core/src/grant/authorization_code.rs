@@ -94,7 +94,8 @@ impl Request {
             return Err(Fault::RedirectUriMismatch.into());
         }
         match (code.challenge.as_deref(), self.verifier.as_deref()) {
-            (None, None) if must_use_pkce(cx, client) => Err(Fault::ChallengeRequired.into()),
+            // Judged at the authorization request already; here again for codes from before the setting changed.
+            (None, None) if client.must_use_pkce(cx.policy) => Err(Fault::ChallengeRequired.into()),
             (None, None) => Ok(Decision::Redeem(grant)),
             (None, Some(_)) => Err(Fault::VerifierUnexpected.into()),
             (Some(_), None) => Err(Fault::VerifierMissing.into()),
@@ -118,11 +119,6 @@ impl Request {
             (requested, sent) => requested == sent,
         }
     }
-}
-
-/// Judged at the authorization request already; here again for codes from before the setting changed.
-fn must_use_pkce(cx: &Cx<'_>, client: &Client) -> bool {
-    cx.policy.pkce_enforced || (client.is_public() && cx.policy.pkce_enforced_for_public_clients)
 }
 
 /// `BASE64URL-ENCODE(SHA256(ASCII(code_verifier))) == code_challenge` (RFC 7636 §4.6), for a verifier of 43 to 128

@@ -33,6 +33,8 @@ pub enum Kind {
     Code,
     /// Device code (RFC 8628 §3.2).
     Device,
+    /// Registration access token (RFC 7592 §1.2).
+    Registration,
 }
 
 impl Kind {
@@ -42,6 +44,7 @@ impl Kind {
             Self::Refresh => b"refresh",
             Self::Code => b"code",
             Self::Device => b"device",
+            Self::Registration => b"registration",
         }
     }
 
@@ -51,6 +54,7 @@ impl Kind {
             Self::Refresh => &prefixes.refresh,
             Self::Code => &prefixes.code,
             Self::Device => &prefixes.device,
+            Self::Registration => &prefixes.registration,
         }
     }
 }
