@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use claviger_e2e::client::parameter;
 use claviger_e2e::flow::{SUBJECT, challenge, text};
+use claviger_e2e::process::Process;
 use claviger_e2e::server::migrate;
-use claviger_e2e::{Answer, Database, Http, Request, Server, ServerOptions, dump};
+use claviger_e2e::{Answer, Database, Http, Request, Server, ServerOptions, binary, dump};
 use serde_json::{Value, json};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -227,4 +228,63 @@ async fn a_code_expires_and_the_device_is_told() {
         }
     }
     panic!("the code never expired");
+}
+
+#[tokio::test]
+async fn the_command_line_is_a_device() {
+    let database = Database::sqlite();
+    migrate(&database);
+    let options = ServerOptions::new(&database).with("OAUTH2_DEVICE_AUTHORIZATION_TOKEN_POLLING_INTERVAL", "1s");
+    let server = options.start().await;
+    let client = json!({
+        "client_id": "tv", "client_secret": "secret-of-the-tv", "scope": "openid offline",
+        "grant_types": [GRANT, "refresh_token"],
+    });
+    server.create_client(&client).await;
+    let mut command = binary::command();
+    command.args(["perform", "device-code", "--client-id", "tv", "--format", "json"]);
+    command.args(["--client-secret", "secret-of-the-tv", "-e", &server.public("")]);
+    let mut process = Process::start("perform device-code", &mut command);
+    let printed = process.wait_for_output("user_code=");
+    let address = printed
+        .split_whitespace()
+        .find(|word| word.contains("user_code="))
+        .unwrap();
+    let mut device = Device {
+        codes: json!({ "verification_uri_complete": address }),
+        browser: Http::new(),
+        server,
+    };
+    device.approve().await;
+    let printed = process.wait_for_output("access_token");
+    assert!(printed.contains("Successfully signed in!"), "{printed}");
+    assert!(process.wait().success());
+}
+
+#[tokio::test]
+async fn the_sample_page_of_development_mode_takes_the_code() {
+    let database = Database::sqlite();
+    migrate(&database);
+    let server = ServerOptions::new(&database).with("DEV", "true").start().await;
+    let client = json!({ "client_id": "tv", "token_endpoint_auth_method": "none", "grant_types": [GRANT] });
+    server.create_client(&client).await;
+    let request = Request::post(&server.public("/oauth2/device/auth")).form(&[("client_id", "tv")]);
+    let codes = Http::new().send(request).await.json();
+    let code = text(&codes, "user_code");
+    let mut browser = Http::new();
+    let page = browser.get(&text(&codes, "verification_uri_complete")).await.location();
+    let shown = browser.get(page.as_str()).await;
+    assert_eq!(shown.status, 200);
+    assert!(shown.text().contains(&format!("value=\"{code}\"")), "{}", shown.text());
+    let challenge = parameter(&page, "device_challenge").unwrap();
+    let url = server.public("/oauth2/fallbacks/device");
+    let wrong = [("device_challenge", challenge.as_str()), ("user_code", "AAAA-AAAA")];
+    let answer = browser.send(Request::post(&url).form(&wrong)).await;
+    assert_eq!(answer.status, 200);
+    assert!(answer.text().contains("role=\"alert\""), "{}", answer.text());
+    let typed = code.replace('-', "").to_lowercase();
+    let right = [("device_challenge", challenge.as_str()), ("user_code", typed.as_str())];
+    let onward = browser.send(Request::post(&url).form(&right)).await.location();
+    let login = browser.get(onward.as_str()).await.location();
+    assert!(parameter(&login, "login_challenge").is_some(), "{login}");
 }
