@@ -6,7 +6,7 @@ use claviger_e2e::client::parameter;
 use claviger_e2e::flow::{SUBJECT, challenge, text};
 use claviger_e2e::process::Process;
 use claviger_e2e::server::migrate;
-use claviger_e2e::{Answer, Database, Http, Request, Server, ServerOptions, binary, dump};
+use claviger_e2e::{Answer, Browser, Database, Http, ReferenceApp, Request, Server, ServerOptions, binary, dump};
 use serde_json::{Value, json};
 
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
@@ -21,7 +21,10 @@ struct Device {
 impl Device {
     /// A device that was given its codes.
     async fn on(database: &Database) -> Self {
-        let server = Server::on(database).await;
+        Self::of(Server::on(database).await).await
+    }
+
+    async fn of(server: Server) -> Self {
         let client = json!({
             "client_id": "tv", "token_endpoint_auth_method": "none", "scope": "openid offline",
             "grant_types": [GRANT, "refresh_token"],
@@ -287,4 +290,34 @@ async fn the_sample_page_of_development_mode_takes_the_code() {
     let onward = browser.send(Request::post(&url).form(&right)).await.location();
     let login = browser.get(onward.as_str()).await.location();
     assert!(parameter(&login, "login_challenge").is_some(), "{login}");
+}
+
+#[tokio::test]
+async fn the_pages_of_the_reference_app_work_for_a_device() {
+    let database = Database::sqlite();
+    migrate(&database);
+    let mut app = ReferenceApp::reserve();
+    let server = ServerOptions::new(&database)
+        .with_app(&app.url())
+        .with("URLS_DEVICE_VERIFICATION", &format!("{}/device/verify", app.url()))
+        .with("URLS_DEVICE_SUCCESS", &format!("{}/device/success", app.url()))
+        .start()
+        .await;
+    app.start(&server);
+    let device = Device::of(server).await;
+    let browser = Browser::start().await;
+    browser.open(&text(&device.codes, "verification_uri_complete")).await;
+    browser.wait_for(&format!("{}/device/verify", app.url())).await;
+    browser.click("#verify").await;
+    browser.wait_for(&format!("{}/login", app.url())).await;
+    browser.fill("#email", SUBJECT).await;
+    browser.fill("#password", "foobar").await;
+    browser.click("#accept").await;
+    browser.wait_for(&format!("{}/consent", app.url())).await;
+    browser.click("input[name=grant_scope][value=openid]").await;
+    browser.click("#accept").await;
+    browser.wait_for(&format!("{}/device/success", app.url())).await;
+    let answer = device.poll().await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.json()["scope"], "openid");
 }
