@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use claviger_core::device::user_code::UserCodeForm;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::device::Device;
 use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
 use super::keys::Standing;
@@ -197,14 +197,6 @@ pub struct OAuth2 {
     pub device: Device,
 }
 
-/// `oauth2.device_authorization`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Device {
-    /// At least one second.
-    pub interval: Duration,
-    pub user_code: UserCodeForm,
-}
-
 /// `oidc` and `webfinger.oidc_discovery`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oidc {
@@ -341,16 +333,9 @@ impl Urls {
     }
 }
 
-fn at_least_a_second(values: &Values, path: &str) -> Result<Duration, ConfigError> {
-    match values.duration(path)? {
-        life if life < Duration::from_secs(1) => Err(values.invalid(path, "must be at least 1s")),
-        life => Ok(life),
-    }
-}
-
 impl Ttl {
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        let life = |path: &str| at_least_a_second(values, path);
+        let life = |path: &str| values.at_least_a_second(path);
         let never = values.duration_or_never("ttl.refresh_token")?.is_none();
         Ok(Self {
             login_consent_request: life("ttl.login_consent_request")?,
@@ -382,32 +367,6 @@ impl OAuth2 {
             refresh_token_prefix: prefix("refresh")?,
             code_prefix: prefix("code")?,
             device: Device::from_values(values)?,
-        })
-    }
-}
-
-impl Device {
-    fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        let (preset, length, characters) = (
-            "oauth2.device_authorization.user_code.entropy_preset",
-            "oauth2.device_authorization.user_code.length",
-            "oauth2.device_authorization.user_code.character_set",
-        );
-        let mut form = match values.get::<String>(preset)?.as_str() {
-            "low" => UserCodeForm::low(),
-            "medium" => UserCodeForm::medium(),
-            _ => UserCodeForm::high(),
-        };
-        if let Some(length) = values.get(length)? {
-            form = form.with_length(length);
-        }
-        if let Some(text) = values.get::<Option<String>>(characters)? {
-            let made = form.with_characters(&text);
-            form = made.map_err(|error| values.invalid(characters, error.to_string()))?;
-        }
-        Ok(Self {
-            interval: at_least_a_second(values, "oauth2.device_authorization.token_polling_interval")?,
-            user_code: form,
         })
     }
 }
