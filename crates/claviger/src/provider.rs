@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use async_trait::async_trait;
 use claviger_core::client::ParsedClients;
 use claviger_core::context::{Cx, Entropy, Policy, Timestamp};
+use claviger_core::device::guesses::Guesses;
 use claviger_core::fault::Failure;
 use claviger_core::port::Store;
 use claviger_core::remote_keys::RemoteKeys;
@@ -51,6 +52,7 @@ pub struct Provider {
     /// News of logouts that wait to be sent.
     pub notices: Arc<Notices>,
     clients: ParsedClients,
+    guesses: Guesses,
     slow: SlowThreads,
     fetch: GuardedClient,
     remote_keys: RemoteKeys,
@@ -70,6 +72,7 @@ impl Provider {
             discovery: Prepared::default(),
             notices: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
+            guesses: Guesses::default(),
             slow: SlowThreads::new(),
             fetch: GuardedClient::new(&settings.outgoing),
             remote_keys: RemoteKeys::new(REMOTE_KEY_SETS),
@@ -103,6 +106,7 @@ impl Provider {
             store: &*self.store,
             keys: &self.ring,
             clients: &self.clients,
+            guesses: &self.guesses,
             slow: &self.slow,
             fetch: &self.fetch,
             remote_keys: &self.remote_keys,

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::device::user_code::UserCodeForm;
 use crate::secrets::Secrets;
 
 /// Seconds since 1970-01-01T00:00:00Z, the `NumericDate` of RFC 7519 §2 without a fraction.
@@ -158,6 +159,8 @@ pub struct Policy {
     pub id_token_life: Duration,
     /// `ttl.auth_code`.
     pub code_life: Duration,
+    /// How devices are authorized.
+    pub device: DevicePolicy,
     /// `strategies.scope`.
     pub scope_strategy: ScopeStrategy,
     /// Whether everybody must use PKCE (`oauth2.pkce.enforced`).
@@ -182,7 +185,9 @@ pub struct Policy {
     pub dev: bool,
     /// Text before every token, by kind.
     pub prefixes: Prefixes,
-    /// Scopes of clients registered without any.
+    /// Whether strangers may register clients (`oidc.dynamic_client_registration.enabled`).
+    pub dynamic_registration: bool,
+    /// Scopes of clients registered without any, and all that strangers may ask for.
     pub default_client_scope: Vec<String>,
     /// Extra entries of `claims_supported`.
     pub supported_claims: Vec<String>,
@@ -190,6 +195,21 @@ pub struct Policy {
     pub supported_scopes: Vec<String>,
     /// Whether descriptions may carry internal detail (`oauth2.expose_internal_errors`).
     pub expose_internal_errors: bool,
+}
+
+/// How devices are authorized (RFC 8628).
+#[derive(Clone, Debug)]
+pub struct DevicePolicy {
+    /// Where people enter a user code (`urls.device.verification`).
+    pub verification_url: String,
+    /// Where people go after they allowed a device (`urls.device.success`).
+    pub success_url: String,
+    /// Life of a device code and its user code (`ttl.device_user_code`).
+    pub code_life: Duration,
+    /// Least time between two polls (`oauth2.device_authorization.token_polling_interval`).
+    pub interval: Duration,
+    /// What user codes look like (`oauth2.device_authorization.user_code`).
+    pub user_code: UserCodeForm,
 }
 
 /// Text before each kind of token, so that scanners of leaked secrets recognize them.
@@ -201,6 +221,10 @@ pub struct Prefixes {
     pub refresh: String,
     /// Before authorization codes.
     pub code: String,
+    /// Before device codes.
+    pub device: String,
+    /// Before registration access tokens.
+    pub registration: String,
 }
 
 impl Default for Prefixes {
@@ -209,6 +233,8 @@ impl Default for Prefixes {
             access: "clv_at_".into(),
             refresh: "clv_rt_".into(),
             code: "clv_ac_".into(),
+            device: "clv_dc_".into(),
+            registration: "clv_ra_".into(),
         }
     }
 }

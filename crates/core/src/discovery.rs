@@ -1,7 +1,7 @@
 //! Discovery metadata, derived from the tables of the code: what is listed works, and what works is listed (D31).
 //!
-//! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9207 §3, RP-Initiated Logout §2.1, Front-Channel Logout §3,
-//! Back-Channel Logout §2.1 and, for the members that clients of Hydra
+//! Implements OpenID Connect Discovery 1.0 §3, RFC 7591 §3, RFC 8414 §2, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1,
+//! Front-Channel Logout §3, Back-Channel Logout §2.1 and, for the members that clients of Hydra
 //! require, their shape.
 
 use claviger_jose::Alg;
@@ -16,6 +16,8 @@ use crate::logout;
 /// Paths behind the public URL.
 const AUTHORIZATION: &str = "/oauth2/auth";
 const TOKEN: &str = "/oauth2/token";
+const DEVICE_AUTHORIZATION: &str = "/oauth2/device/auth";
+const REGISTRATION: &str = "/oauth2/register";
 const JWKS: &str = "/.well-known/jwks.json";
 const USERINFO: &str = "/userinfo";
 const REVOCATION: &str = "/oauth2/revoke";
@@ -34,6 +36,9 @@ pub struct Metadata<'a> {
     issuer: &'a str,
     authorization_endpoint: String,
     token_endpoint: String,
+    device_authorization_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     jwks_uri: String,
     userinfo_endpoint: String,
     revocation_endpoint: String,
@@ -77,6 +82,8 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         issuer: &policy.issuer,
         authorization_endpoint: at(AUTHORIZATION),
         token_endpoint: at(TOKEN),
+        device_authorization_endpoint: at(DEVICE_AUTHORIZATION),
+        registration_endpoint: policy.dynamic_registration.then(|| at(REGISTRATION)),
         jwks_uri: at(JWKS),
         userinfo_endpoint: at(USERINFO),
         revocation_endpoint: at(REVOCATION),
@@ -167,7 +174,7 @@ mod rfc8414_2 {
             .iter()
             .filter(|(name, _)| name.ends_with("_endpoint") || *name == "jwks_uri")
             .collect();
-        assert_eq!(endpoints.len(), 7);
+        assert_eq!(endpoints.len(), 8);
         for (name, url) in endpoints {
             let url = url.as_str().expect("a URL");
             assert!(url.starts_with("https://public.example/x/"), "{name}: {url}");
@@ -184,9 +191,7 @@ mod rfc8414_2 {
         for name in ["claims", "request", "request_uri"] {
             assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
         }
-        for name in ["registration_endpoint", "device_authorization_endpoint"] {
-            assert!(document.get(name).is_none(), "{name}");
-        }
+        assert!(document.get("registration_endpoint").is_none());
     }
 
     #[test]
@@ -209,6 +214,14 @@ mod rfc8414_2 {
                 "client_secret_jwt"
             ])
         );
+    }
+
+    #[test]
+    fn d31_registration_is_listed_where_it_is_enabled() {
+        let mut policy = Desk::new().policy;
+        policy.dynamic_registration = true;
+        let document = document(&policy, &[Alg::ES256]);
+        assert_eq!(document["registration_endpoint"], "https://op.example/oauth2/register");
     }
 
     #[test]

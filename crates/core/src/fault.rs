@@ -6,14 +6,21 @@
 use crate::params::ParamsError;
 use crate::port::StoreError;
 
-/// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2 and, where
+/// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8628
+/// §3.5 and, where
 /// clients of Hydra know no other, Hydra's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// `access_denied`
     AccessDenied,
+    /// `access_denied` as an answer of the token endpoint (RFC 8628 §3.5)
+    AuthorizationDenied,
+    /// `authorization_pending`
+    AuthorizationPending,
     /// `consent_required`
     ConsentRequired,
+    /// `expired_token`
+    ExpiredToken,
     /// `insufficient_entropy` (Hydra)
     InsufficientEntropy,
     /// `insufficient_scope`
@@ -50,6 +57,8 @@ pub enum Code {
     RequestUnauthorized,
     /// `server_error`
     ServerError,
+    /// `slow_down`
+    SlowDown,
     /// `temporarily_unavailable`
     TemporarilyUnavailable,
     /// `unauthorized_client`
@@ -69,8 +78,10 @@ impl Code {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::AccessDenied => "access_denied",
+            Self::AccessDenied | Self::AuthorizationDenied => "access_denied",
+            Self::AuthorizationPending => "authorization_pending",
             Self::ConsentRequired => "consent_required",
+            Self::ExpiredToken => "expired_token",
             Self::InsufficientEntropy => "insufficient_entropy",
             Self::InsufficientScope => "insufficient_scope",
             Self::InvalidClient => "invalid_client",
@@ -89,6 +100,7 @@ impl Code {
             Self::RequestForbidden => "request_forbidden",
             Self::RequestUnauthorized => "request_unauthorized",
             Self::ServerError => "server_error",
+            Self::SlowDown => "slow_down",
             Self::TemporarilyUnavailable => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
@@ -170,6 +182,8 @@ faults! {
     ClientMetadataInvalid => InvalidClientMetadata, "RFC 7591 \u{a7}3.2.2", "The client's metadata cannot be accepted.";
     RedirectUriInvalid => InvalidRedirectUri, "RFC 7591 \u{a7}3.2.2", "A redirect URI of the client cannot be accepted.";
 
+    RegistrationTokenInvalid => InvalidToken, "RFC 7592 \u{a7}2", "The registration access token does not belong to a client at this address. Send the newest one in the header Authorization, after the word Bearer.";
+
     // Authorization request
     RequestTooLong => InvalidRequest, "RFC 9700 \u{a7}4.15", "The authorization request is longer than 16 KB. Send shorter parameters.";
     RedirectUriMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter redirect_uri is missing. Send one of the redirect URIs registered for the client.";
@@ -217,6 +231,13 @@ faults! {
     AssertionUntrusted => InvalidGrant, "RFC 7523 \u{a7}3.1", "The assertion is not signed with a key that is trusted for its issuer and subject now.";
     AssertionUsed => InvalidGrant, "RFC 7523 \u{a7}3", "The assertion was used already. Make a new one, with a jti of its own, for each request.";
     ScopeUntrusted => InvalidScope, "RFC 7521 \u{a7}4.1", "A requested scope is beyond what the issuer of the assertion is trusted with.";
+    DeviceCodeMissing => InvalidRequest, "RFC 8628 \u{a7}3.4", "The parameter device_code is missing. Send the code from the device authorization response.";
+    DeviceCodeInvalid => InvalidGrant, "RFC 6749 \u{a7}5.2", "The device code is unknown, its grant was revoked, or it was issued to another client. Start a new device authorization.";
+    DeviceCodeUsed => InvalidGrant, "RFC 6749 \u{a7}5.2", "The device code was used already. Use the tokens that it gave, or start a new device authorization.";
+    DeviceCodeExpired => ExpiredToken, "RFC 8628 \u{a7}3.5", "The device code has expired. Start a new device authorization.";
+    DeviceDenied => AuthorizationDenied, "RFC 8628 \u{a7}3.5", "The device was not allowed.";
+    DevicePending => AuthorizationPending, "RFC 8628 \u{a7}3.5", "Nobody has answered for the device yet. Ask again after the interval.";
+    DeviceTooFast => SlowDown, "RFC 8628 \u{a7}3.5", "The device asks too often. From now on, wait five seconds longer between two requests.";
     ScopeTooWide => InvalidScope, "RFC 6749 \u{a7}6", "A requested scope was not granted. A refresh can narrow the scope but not widen it.";
 
     // Flow
@@ -225,6 +246,10 @@ faults! {
     ChallengeExpired => RequestUnauthorized, "-", "The request has expired. Start again from the application.";
     VerifierInvalid => AccessDenied, "-", "The verifier is unknown or was used already. Start again from the application.";
     BrowserMismatch => RequestForbidden, "RFC 9700 \u{a7}4.7", "The browser does not hold the cookie of this request. Allow cookies and start again from the application, in the browser in which you began.";
+    UserCodeAbsent => InvalidRequest, "RFC 8628 \u{a7}3.3", "The member user_code is missing. Send the code that the person entered.";
+    UserCodeUnknown => InvalidRequest, "RFC 8628 \u{a7}3.3", "The code is wrong, has expired or was used already. Compare it with the one that the device shows, or start again at the device.";
+    UserCodeGuessed => AccessDenied, "RFC 8628 \u{a7}5.1", "Too many wrong codes were entered. Start again from the address that the device shows.";
+    UserCodesGuessed => TemporarilyUnavailable, "RFC 8628 \u{a7}5.1", "Too many people enter wrong codes right now. Try again in a minute.";
     SubjectAbsent => InvalidRequest, "-", "The member subject is missing. Name the person who logged in.";
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";

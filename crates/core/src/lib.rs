@@ -9,6 +9,7 @@ pub mod client;
 pub mod client_auth;
 pub mod consented;
 pub mod context;
+pub mod device;
 pub mod discovery;
 pub mod fault;
 pub mod flow;

@@ -8,6 +8,7 @@
 //! private keys as sealed bytes ([`crate::seal`]).
 
 mod assertion;
+mod device;
 mod sessions;
 
 use std::fmt;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 pub use self::assertion::{TrustQuery, TrustRecord, UsedAssertion};
+pub use self::device::{DeviceFacts, DeviceRecord, DeviceState};
 pub use self::sessions::{GrantQuery, NoticeRecord, Participant};
 use crate::context::{Id, Timestamp};
 
@@ -400,6 +402,53 @@ pub enum Change {
         /// What the grant seals, sealed under the newest secret, if it was under an older one.
         resealed: Option<Vec<u8>>,
     },
+    /// Insert a device that waits for a person. Predicates: its user code is free, and the client still has the version
+    /// that was seen.
+    BeginDevice {
+        /// The device.
+        device: DeviceRecord,
+        /// The client.
+        client: ClientProof,
+    },
+    /// Note that a device polled; its interval only grows. Applied also if it is gone.
+    PollDevice {
+        /// The device.
+        device: Id,
+        /// Now.
+        at: Timestamp,
+        /// Least time until the next poll, in seconds.
+        interval: i64,
+    },
+    /// A person refuses the device. Predicate: nobody has answered yet.
+    DenyDevice(Id),
+    /// Move a flow to its end with a grant for a device, as [`Change::Advance`] does with a code. Predicates: the flow has
+    /// the version `seen`, nobody has answered for the device yet, and the client still has the version that was seen.
+    ApproveDevice {
+        /// The device.
+        device: Id,
+        /// The flow as it shall be; its version is `seen + 1`.
+        flow: FlowRecord,
+        /// The version that was seen.
+        seen: i64,
+        /// What happens to the browser's session.
+        session: Option<SessionChange>,
+        /// The grant, with the same effect on earlier remembered ones.
+        grant: Arc<GrantRecord>,
+        /// The client.
+        client: ClientProof,
+    },
+    /// Give an approved device its tokens. Predicates: it is approved and has none yet, its grant exists, the client still
+    /// has the version that was seen.
+    RedeemDevice {
+        /// The device.
+        device: Id,
+        /// The access token.
+        access: AccessRecord,
+        /// The refresh token, if one is issued.
+        refresh: Option<RefreshRecord>,
+        /// The client.
+        client: ClientProof,
+    },
     /// Remove a grant, and with it every token of it. Applied also if it is gone already.
     RevokeGrant(Id),
     /// End every token of a grant and its code. The grant itself stays for as long as it is remembered. Applied also if it
@@ -569,6 +618,10 @@ pub trait Store: Send + Sync + 'static {
     async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError>;
     /// One refresh token.
     async fn refresh(&self, id: Id, freshness: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError>;
+    /// One device. Always reads the database.
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError>;
+    /// The device with this digest of its user code. Always reads the database.
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError>;
     /// All keys of a set, newest first.
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError>;
     /// Whether the assertion with this digest was used.

@@ -21,6 +21,10 @@ pub enum Purpose {
     ConsentChallenge,
     /// `consent_verifier`.
     ConsentVerifier,
+    /// `device_challenge`.
+    DeviceChallenge,
+    /// `device_verifier`.
+    DeviceVerifier,
     /// The cookie that names a browser's login session.
     SessionCookie,
     /// `page_token` of the client list.
@@ -54,6 +58,8 @@ impl Purpose {
             Self::LoginVerifier => b"login verifier",
             Self::ConsentChallenge => b"consent challenge",
             Self::ConsentVerifier => b"consent verifier",
+            Self::DeviceChallenge => b"device challenge",
+            Self::DeviceVerifier => b"device verifier",
             Self::SessionCookie => b"session cookie",
             Self::ClientPage => b"client page",
             Self::ConsentPage => b"consent page",

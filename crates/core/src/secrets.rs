@@ -51,6 +51,7 @@ pub(crate) struct Keys {
     pub(crate) token_checksum: hmac::Key,
     pub(crate) successor: hmac::Key,
     pub(crate) browser_mark: hmac::Key,
+    pub(crate) user_code: hmac::Key,
 }
 
 impl Secrets {
@@ -134,6 +135,7 @@ impl Keys {
             token_checksum: mac("token checksum")?,
             successor: mac("refresh successor")?,
             browser_mark: mac("browser mark")?,
+            user_code: mac("user code")?,
         })
     }
 }

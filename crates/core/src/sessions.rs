@@ -66,7 +66,7 @@ async fn consent(world: &World<'_>, grant: GrantRecord) -> Result<Option<GivenCo
         subject: grant.subject,
         oidc_context: OidcContext::of(&params),
         client: Arc::clone(&client),
-        request_url: request_url(world, &params),
+        request_url: request_url(world, &params, None),
         session_id: grant.session_id.map(|id| id.to_string()).unwrap_or_default(),
         acr: consented.acr.unwrap_or_default(),
         amr: consented.amr,

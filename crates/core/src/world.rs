@@ -7,6 +7,7 @@ use claviger_jose::{Alg, SigningKey, VerifyingKey};
 
 use crate::client::{Client, ParsedClients};
 use crate::context::Cx;
+use crate::device::guesses::Guesses;
 use crate::fault::{Failure, Fault};
 use crate::outgoing::Fetch;
 use crate::port::{Freshness, Store};
@@ -42,6 +43,8 @@ pub struct World<'a> {
     pub keys: &'a dyn IdTokenKeys,
     /// Clients that were parsed before.
     pub clients: &'a ParsedClients,
+    /// The wrong user codes that were entered lately.
+    pub guesses: &'a Guesses,
     /// Where long computations run.
     pub slow: &'a dyn Slow,
     /// The way to what others publish.

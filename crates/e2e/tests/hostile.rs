@@ -8,11 +8,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 /// Every endpoint, with whether it is public.
-const ENDPOINTS: [(&str, Method, bool); 25] = [
+const ENDPOINTS: [(&str, Method, bool); 30] = [
     ("/oauth2/auth", Method::GET, true),
     ("/oauth2/auth", Method::POST, true),
     ("/oauth2/token", Method::POST, true),
     ("/oauth2/revoke", Method::POST, true),
+    ("/oauth2/device/auth", Method::POST, true),
+    ("/oauth2/device/verify", Method::GET, true),
+    ("/oauth2/register", Method::POST, true),
+    ("/oauth2/register/some-client", Method::PUT, true),
     ("/userinfo", Method::GET, true),
     ("/userinfo", Method::POST, true),
     ("/.well-known/openid-configuration", Method::GET, true),
@@ -33,6 +37,7 @@ const ENDPOINTS: [(&str, Method, bool); 25] = [
     ("/admin/oauth2/auth/requests/login", Method::GET, false),
     ("/admin/oauth2/auth/requests/login/accept", Method::PUT, false),
     ("/admin/oauth2/auth/requests/consent/accept", Method::PUT, false),
+    ("/admin/oauth2/auth/requests/device/accept", Method::PUT, false),
     ("/admin/oauth2/auth/requests/consent/reject", Method::PUT, false),
 ];
 

@@ -227,3 +227,14 @@ async fn the_crate_is_the_logout_app_and_ends_sessions() {
     let none = api::list_o_auth2_consent_sessions(&admin, SUBJECT, None, None, None).await;
     assert!(none.unwrap().is_empty());
 }
+
+#[tokio::test]
+async fn the_crate_reads_discovery() {
+    let database = Database::sqlite();
+    let server = Server::on(&database).await;
+    let public = configuration(&server.public(""));
+    let document = oidc_api::discover_oidc_configuration(&public).await.unwrap();
+    assert_eq!(document.issuer, server.public("/"));
+    let device = server.public("/oauth2/device/auth");
+    assert_eq!(document.device_authorization_endpoint, device);
+}

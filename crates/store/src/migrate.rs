@@ -53,6 +53,7 @@ migrations! {
     1 "0001_spine",
     2 "0002_access_after",
     3 "0003_logout",
+    4 "0004_device",
     6 "0006_assertions",
 }
 

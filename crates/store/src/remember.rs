@@ -10,9 +10,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, Digest, FlowRecord, FlowStep, Freshness, GrantQuery,
-    GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, RefreshRecord, SchemaStatus,
-    SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, FlowStep, Freshness,
+    GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, RefreshRecord,
+    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use quick_cache::sync::Cache;
 
@@ -184,6 +184,10 @@ impl Touched {
             ),
             Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
             Change::BurnCode { code, .. } => (None, row(code)),
+            Change::BeginDevice { client, .. } | Change::RedeemDevice { client, .. } => {
+                (Some(client.id.clone()), [None, None])
+            }
+            Change::ApproveDevice { flow, .. } => (None, row(&flow.id)),
             Change::Rotate { old, client, .. } => (Some(client.id.clone()), row(old)),
             Change::CreateClient(client) | Change::UpdateClient(client) => {
                 (Some(client.id.as_str().into()), [None, None])
@@ -198,6 +202,9 @@ impl Touched {
                 | Change::Advance { .. }
                 | Change::Redeem { .. }
                 | Change::Rotate { .. }
+                | Change::BeginDevice { .. }
+                | Change::ApproveDevice { .. }
+                | Change::RedeemDevice { .. }
         );
         Self {
             client,
@@ -319,6 +326,14 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
 
     async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError> {
         self.inner.access(id).await
+    }
+
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        self.inner.device(id).await
+    }
+
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError> {
+        self.inner.device_by_user_code(user_code).await
     }
 
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {

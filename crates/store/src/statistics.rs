@@ -27,7 +27,7 @@ macro_rules! kinds {
 
 kinds! {
     Client = "client", Clients = "clients", CountClients = "count_clients", Flow = "flow", Session = "session",
-    Remembered = "remembered", Code = "code", Access = "access", Refresh = "refresh", Keys = "keys",
+    Remembered = "remembered", Code = "code", Access = "access", Refresh = "refresh", Device = "device", Keys = "keys",
     Grants = "grants", CountGrants = "count_grants", Participants = "participants", Claim = "claim",
     Assertion = "assertion", Trust = "trust", Trusts = "trusts",
     Issue = "issue", Change = "change", Purge = "purge", Schema = "schema",

@@ -1,4 +1,4 @@
-//! `/admin/oauth2/auth/requests/…`: what the login, consent and logout apps read, accept and reject.
+//! `/admin/oauth2/auth/requests/…`: what the login, consent, logout and device apps read, accept and reject.
 //!
 //! The shapes are those of Hydra's admin API; what happens is in [`claviger_core::flow`]. A challenge that was used or has
 //! expired answers 410 with the absolute URL at which the browser goes on.
@@ -10,10 +10,11 @@ use claviger_core::client::metadata::Metadata;
 use claviger_core::fault::Fault;
 use claviger_core::flow::Unanswerable;
 use claviger_core::flow::consent::{self, ConsentAcceptance, ConsentRequest};
+use claviger_core::flow::device;
 use claviger_core::flow::login::{self, LoginAcceptance, LoginRequest, Rejection};
 use claviger_core::logout::answer::{self as logout, LogoutQuestion};
 use http::{Method, StatusCode};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::edge::call::Call;
@@ -35,12 +36,19 @@ pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
         .on(&Method::GET, "/admin/oauth2/auth/requests/logout", read_logout)
         .on(&Method::PUT, "/admin/oauth2/auth/requests/logout/accept", accept_logout)
         .on(&Method::PUT, "/admin/oauth2/auth/requests/logout/reject", reject_logout)
+        .on(&Method::PUT, "/admin/oauth2/auth/requests/device/accept", accept_device)
 }
 
 /// Where the browser goes on.
 #[derive(Serialize)]
 struct Onward {
     redirect_to: String,
+}
+
+/// The code that a person entered.
+#[derive(Deserialize)]
+struct DeviceAcceptance {
+    user_code: Option<String>,
 }
 
 /// A login request as the login app reads it.
@@ -160,6 +168,18 @@ async fn reject_consent(State(provider): State<Shared>, mut call: Call) -> Respo
     )
 }
 
+async fn accept_device(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let challenge = challenge(&call, "device_challenge")?;
+            let body: DeviceAcceptance = call.json().await.map_err(Problem::from)?;
+            let code = body.user_code.unwrap_or_default();
+            Ok(onward(device::accept(&provider.world(), &challenge, &code).await?))
+        }
+        .await,
+    )
+}
+
 async fn read_logout(State(provider): State<Shared>, call: Call) -> Response {
     answered(
         async {
@@ -212,6 +232,7 @@ fn one_404(why: Unanswerable) -> Refused {
 }
 
 /// Why a login, consent or logout request is not answered with success.
+/// Why a login, consent or device request is not answered with success.
 enum Refused {
     /// The browser goes on elsewhere.
     Gone(String),

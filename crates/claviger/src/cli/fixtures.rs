@@ -56,11 +56,6 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("v2/v1-clients", BOTH),
     ("v2/v1-keys", BOTH),
     ("v2/v1-token-client", BOTH),
-    ("v2/perform-device-code-badclient", DEVICE),
-    ("v2/perform-device-code-json", DEVICE),
-    ("v2/perform-device-code-noid", DEVICE),
-    ("v2/perform-device-code-port-flag", DEVICE),
-    ("v2/perform-device-code-table", DEVICE),
     ("v2/perform-authorization-code-bad-state", DENIED),
     ("v2/perform-authorization-code-denied", DENIED),
     ("v2/perform-authorization-code-login-denied", DENIED),
@@ -72,7 +67,6 @@ const SHARED: &str = "a command line of both trees: status 1, and nothing on sta
 const SILENT: &str = "a command that could not do its work does not end with status 0";
 const ADDRESSES: &str = "--quiet prints ids, not memory addresses";
 const BOTH: &str = "both trees of commands are in this program";
-const DEVICE: &str = "the device flow has no command yet";
 
 #[derive(Deserialize)]
 struct Fixture {

@@ -21,6 +21,7 @@ mod oauth2_clients;
 pub(crate) mod output;
 mod parse;
 mod perform_code;
+mod perform_device;
 mod remote;
 mod secret;
 pub(crate) mod server_args;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::failure::Failure;
 use super::perform_code::PerformAuthorizationCode;
+use super::perform_device::PerformDeviceCode;
 use super::remote::Remote;
 use super::terminal::Terminal;
 use super::{jwks, oauth2_clients, tokens};
@@ -79,6 +80,8 @@ pub(crate) enum PerformObject {
     ClientCredentials(tokens::PerformClientCredentials),
     /// Get tokens for a person, in the browser
     AuthorizationCode(Box<PerformAuthorizationCode>),
+    /// Get tokens for a person who answers on another device
+    DeviceCode(PerformDeviceCode),
 }
 
 #[derive(Subcommand, Debug)]
@@ -149,6 +152,7 @@ impl Verb<PerformObject> {
         match &self.object {
             PerformObject::ClientCredentials(arguments) => arguments.run(&self.remote, terminal).await,
             PerformObject::AuthorizationCode(arguments) => arguments.run(&self.remote, terminal).await,
+            PerformObject::DeviceCode(arguments) => arguments.run(&self.remote, terminal).await,
         }
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod cors;
 mod dev;
+pub mod device;
 pub mod dsn;
 pub mod duration;
 mod env;

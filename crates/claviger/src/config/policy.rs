@@ -1,6 +1,6 @@
 //! What the settings mean: the policy that protocol decisions use.
 
-use claviger_core::context::{Policy, Prefixes, ScopeStrategy};
+use claviger_core::context::{DevicePolicy, Policy, Prefixes, ScopeStrategy};
 
 use super::settings::{self, Settings};
 
@@ -9,6 +9,8 @@ const LOGIN: &str = "/oauth2/fallbacks/login";
 const CONSENT: &str = "/oauth2/fallbacks/consent";
 const LOGOUT: &str = "/oauth2/fallbacks/logout";
 const LOGOUT_DONE: &str = "/oauth2/fallbacks/logout/callback";
+const DEVICE: &str = "/oauth2/fallbacks/device";
+const DEVICE_DONE: &str = "/oauth2/fallbacks/device/done";
 const ERROR: &str = "/oauth2/fallbacks/error";
 
 /// The policy that follows from `settings`.
@@ -36,6 +38,13 @@ pub fn policy(settings: &Settings) -> Policy {
         refresh_token_life: settings.ttl.refresh_token,
         id_token_life: settings.ttl.id_token,
         code_life: settings.ttl.auth_code,
+        device: DevicePolicy {
+            verification_url: page(urls.device_verification.as_deref(), DEVICE),
+            success_url: page(urls.device_success.as_deref(), DEVICE_DONE),
+            code_life: settings.ttl.device_user_code,
+            interval: settings.oauth2.device.interval,
+            user_code: settings.oauth2.device.user_code.clone(),
+        },
         scope_strategy: scope_strategy(settings.strategies.scope),
         pkce_enforced: settings.oauth2.pkce_enforced,
         pkce_enforced_for_public_clients: settings.oauth2.pkce_enforced_for_public_clients,
@@ -51,6 +60,7 @@ pub fn policy(settings: &Settings) -> Policy {
         insecure_redirect_uris: settings.insecure_redirect_urls.clone(),
         dev: settings.dev,
         prefixes: prefixes(&settings.oauth2),
+        dynamic_registration: settings.oidc.dynamic_registration,
         default_client_scope: settings.oidc.default_scope.clone(),
         supported_claims: settings.oidc.supported_claims.clone(),
         supported_scopes: settings.oidc.supported_scope.clone(),
@@ -80,12 +90,15 @@ fn prefixes(oauth2: &settings::OAuth2) -> Prefixes {
         access: oauth2.access_token_prefix.clone(),
         refresh: oauth2.refresh_token_prefix.clone(),
         code: oauth2.code_prefix.clone(),
+        ..Prefixes::default()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use claviger_core::device::user_code::UserCodeForm;
 
     use super::*;
     use crate::config::{Purpose, Sources, load};
@@ -157,6 +170,27 @@ mod tests {
     }
 
     #[test]
+    fn what_concerns_devices_arrives() {
+        let policy = policy_of(&[
+            ("URLS_SELF_ISSUER", "https://a.example/"),
+            ("URLS_DEVICE_VERIFICATION", "/ui/device"),
+            ("TTL_DEVICE_USER_CODE", "1m"),
+            ("OAUTH2_DEVICE_AUTHORIZATION_TOKEN_POLLING_INTERVAL", "7s"),
+            ("OAUTH2_DEVICE_AUTHORIZATION_USER_CODE_ENTROPY_PRESET", "low"),
+            ("OAUTH2_DEVICE_AUTHORIZATION_USER_CODE_LENGTH", "12"),
+        ]);
+        let device = policy.device;
+        assert_eq!(device.verification_url, "https://a.example/ui/device");
+        assert_eq!(device.success_url, "https://a.example/oauth2/fallbacks/device/done");
+        let (minute, interval) = (Duration::from_secs(60), Duration::from_secs(7));
+        assert_eq!((device.code_life, device.interval), (minute, interval));
+        assert_eq!(device.user_code, UserCodeForm::low().with_length(12));
+        let set = [("OAUTH2_DEVICE_AUTHORIZATION_USER_CODE_CHARACTER_SET", "abcdefgh")];
+        let expected = UserCodeForm::high().with_characters("ABCDEFGH").unwrap();
+        assert_eq!(policy_of(&set).device.user_code, expected);
+    }
+
+    #[test]
     fn switches_arrive_one_by_one() {
         let is_on = |name: &str| {
             let p = policy_of(&[("OAUTH2_PKCE_ENFORCED_FOR_PUBLIC_CLIENTS", "false"), (name, "true")]);
@@ -172,6 +206,9 @@ mod tests {
             is_on("OAUTH2_PKCE_ENFORCED_FOR_PUBLIC_CLIENTS"),
             ([false, true, false], false, false)
         );
+        let registration = "OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED";
+        assert!(policy_of(&[(registration, "true")]).dynamic_registration);
+        assert!(!policy_of(&[]).dynamic_registration);
         let scope = "OAUTH2_CLIENT_CREDENTIALS_DEFAULT_GRANT_ALLOWED_SCOPE";
         assert_eq!(is_on(scope), ([false, false, true], false, false));
         assert_eq!(is_on("DEV"), ([false; 3], true, false));

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::device::Device;
 use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
 use super::keys::Standing;
@@ -104,6 +105,8 @@ pub struct Cookies {
     pub login_csrf: String,
     /// Name of the cookie that ties a consent to its browser.
     pub consent_csrf: String,
+    /// Name of the cookie that ties a device verification to its browser.
+    pub device_csrf: String,
     /// Path attribute of the login session's cookie.
     pub session_path: String,
 }
@@ -135,6 +138,10 @@ pub struct Urls {
     pub error: Option<String>,
     /// Where people go after a logout.
     pub post_logout_redirect: Option<String>,
+    /// Page for user codes.
+    pub device_verification: Option<String>,
+    /// Page after a device was allowed.
+    pub device_success: Option<String>,
 }
 
 /// `ttl`. All at least one second.
@@ -148,6 +155,7 @@ pub struct Ttl {
     pub refresh_token: Option<Duration>,
     pub id_token: Duration,
     pub auth_code: Duration,
+    pub device_user_code: Duration,
 }
 
 /// `strategies`.
@@ -192,11 +200,14 @@ pub struct OAuth2 {
     pub access_token_prefix: String,
     pub refresh_token_prefix: String,
     pub code_prefix: String,
+    pub device: Device,
 }
 
 /// `oidc` and `webfinger.oidc_discovery`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Oidc {
+    /// Whether strangers may register clients.
+    pub dynamic_registration: bool,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
     /// Extra entries of `claims_supported`.
@@ -257,6 +268,7 @@ impl Settings {
             },
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
+                dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
@@ -301,6 +313,7 @@ impl Cookies {
             session: name("session")?,
             login_csrf: name("login_csrf")?,
             consent_csrf: name("consent_csrf")?,
+            device_csrf: name("device_csrf")?,
             session_path: values.get("serve.cookies.paths.session")?,
         })
     }
@@ -320,16 +333,15 @@ impl Urls {
             logout: values.get("urls.logout")?,
             error: values.get("urls.error")?,
             post_logout_redirect: values.get("urls.post_logout_redirect")?,
+            device_verification: values.get("urls.device.verification")?,
+            device_success: values.get("urls.device.success")?,
         })
     }
 }
 
 impl Ttl {
     fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        let life = |path: &str| match values.duration(path)? {
-            life if life < Duration::from_secs(1) => Err(values.invalid(path, "must be at least 1s")),
-            life => Ok(life),
-        };
+        let life = |path: &str| values.at_least_a_second(path);
         let never = values.duration_or_never("ttl.refresh_token")?.is_none();
         Ok(Self {
             login_consent_request: life("ttl.login_consent_request")?,
@@ -338,6 +350,7 @@ impl Ttl {
             refresh_token: if never { None } else { Some(life("ttl.refresh_token")?) },
             id_token: life("ttl.id_token")?,
             auth_code: life("ttl.auth_code")?,
+            device_user_code: life("ttl.device_user_code")?,
         })
     }
 }
@@ -362,6 +375,7 @@ impl OAuth2 {
             access_token_prefix: prefix("access")?,
             refresh_token_prefix: prefix("refresh")?,
             code_prefix: prefix("code")?,
+            device: Device::from_values(values)?,
         })
     }
 }

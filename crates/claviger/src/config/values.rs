@@ -126,6 +126,14 @@ impl Values {
         })
     }
 
+    /// Its value as a duration that is not too short for whole seconds.
+    pub(super) fn at_least_a_second(&self, path: &str) -> Result<std::time::Duration, ConfigError> {
+        match self.duration(path)? {
+            life if life.as_secs() < 1 => Err(self.invalid(path, "must be at least 1s")),
+            life => Ok(life),
+        }
+    }
+
     /// Its value as a duration; none if it is -1.
     pub(super) fn duration_or_never(&self, path: &str) -> Result<Option<std::time::Duration>, ConfigError> {
         let never = self.entries.get(path).is_some_and(|e| e.value == -1 || e.value == "-1");

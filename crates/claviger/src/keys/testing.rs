@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use claviger_core::context::{Cx, Entropy, Id, Policy, Prefixes, ScopeStrategy, Timestamp};
+use claviger_core::context::{Cx, DevicePolicy, Entropy, Id, Policy, Prefixes, ScopeStrategy, Timestamp};
+use claviger_core::device::user_code::UserCodeForm;
 use claviger_core::port::*;
 use claviger_core::secrets::Secrets;
 use claviger_jose::Alg;
@@ -67,6 +68,13 @@ fn policy() -> Policy {
         refresh_token_life: None,
         id_token_life: Duration::from_secs(3600),
         code_life: Duration::from_secs(600),
+        device: DevicePolicy {
+            verification_url: url("/device"),
+            success_url: url("/device/done"),
+            code_life: Duration::from_secs(600),
+            interval: Duration::from_secs(5),
+            user_code: UserCodeForm::high(),
+        },
         scope_strategy: ScopeStrategy::Exact,
         pkce_enforced: false,
         pkce_enforced_for_public_clients: true,
@@ -79,6 +87,7 @@ fn policy() -> Policy {
         insecure_redirect_uris: Vec::new(),
         dev: true,
         prefixes: Prefixes::default(),
+        dynamic_registration: false,
         default_client_scope: Vec::new(),
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
@@ -266,6 +275,14 @@ impl Store for Shelf {
     }
 
     async fn trusts_in(&self, _: &str, _: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn device(&self, _: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn device_by_user_code(&self, _: Digest) -> Result<Option<DeviceFacts>, StoreError> {
         Err(unavailable())
     }
 

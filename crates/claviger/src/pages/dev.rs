@@ -1,7 +1,7 @@
-//! The sample login, consent and logout pages of `--dev`, so that a flow runs in a browser with nothing else.
+//! The sample login, consent, device and logout pages of `--dev`, so that a flow runs in a browser with nothing else.
 //!
 //! Each form answers with `answer`, which is [`ACCEPT`] or [`REJECT`], and its challenge under the name that the page was
-//! called with (`login_challenge`, `consent_challenge`, `logout_challenge`).
+//! called with (`login_challenge`, `consent_challenge`, `device_challenge`, `logout_challenge`).
 
 use askama::Template;
 use axum::response::Response;
@@ -44,6 +44,19 @@ pub struct Consent<'a> {
     pub audiences: &'a [String],
 }
 
+/// The page for user codes. Its field: `user_code`.
+#[derive(Debug, Template)]
+#[template(path = "device.html")]
+pub struct Device<'a> {
+    /// Where the form goes.
+    pub action: &'a str,
+    pub challenge: &'a str,
+    /// What the field holds at first: the code of the address, or what was typed before.
+    pub code: &'a str,
+    /// What was wrong with the last try, or nothing.
+    pub alert: &'a str,
+}
+
 /// The logout page.
 #[derive(Debug, Template)]
 #[template(path = "logout.html")]
@@ -65,6 +78,12 @@ pub fn login(page: &Login<'_>) -> Response {
 /// Renders the consent page.
 #[must_use]
 pub fn consent(page: &Consent<'_>) -> Response {
+    respond(StatusCode::OK, page, &WITH_FORM)
+}
+
+/// Renders the page for user codes.
+#[must_use]
+pub fn device(page: &Device<'_>) -> Response {
     respond(StatusCode::OK, page, &WITH_FORM)
 }
 
@@ -98,6 +117,23 @@ mod tests {
             "{html}"
         );
         assert!(html.contains("<label for=\"name\">"), "{html}");
+    }
+
+    #[tokio::test]
+    async fn the_page_for_user_codes_keeps_what_was_typed_and_says_what_is_wrong() {
+        let page = Device {
+            action: "/dev/device",
+            challenge: EVIL,
+            code: "WDJB\"",
+            alert: "The code is wrong.",
+        };
+        let (policy, html) = read(device(&page)).await;
+        assert_sound(&policy, &html);
+        assert!(html.contains("value=\"WDJB&#34;\""), "{html}");
+        assert!(
+            html.contains("role=\"alert\"") && html.contains("<label for=\"user_code\">"),
+            "{html}"
+        );
     }
 
     #[tokio::test]

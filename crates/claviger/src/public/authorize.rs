@@ -5,7 +5,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use claviger_core::authorize::{Delivery, Destination, authorize};
+use claviger_core::authorize::{Delivery, Destination, Reply, authorize};
 use claviger_core::context::Policy;
 
 use super::cookies::Jar;
@@ -24,6 +24,11 @@ pub async fn authorization(State(provider): State<Shared>, mut call: Call) -> Re
     };
     let jar = Jar::read(&provider.cookies, &call.headers);
     let answer = authorize(&provider.world(), &params, &jar.browser()).await;
+    browse(&provider.policy, &call, &jar, answer)
+}
+
+/// The answer of a hop over HTTP.
+pub(super) fn browse(policy: &Policy, call: &Call, jar: &Jar<'_>, answer: Reply) -> Response {
     if let Some(failure) = answer.failure {
         told(&failure.into(), "a client was sent an error");
     }
@@ -31,9 +36,9 @@ pub async fn authorization(State(provider): State<Shared>, mut call: Call) -> Re
         Destination::Url(url) => reply::found(&url),
         Destination::Client(Delivery::Redirect(url)) => reply::see_other(&url),
         Destination::Client(Delivery::Form { action, fields }) => pages::form_post(&action, &fields),
-        Destination::ErrorPage(failure) => error_page(&provider.policy, &call, &failure.into()),
+        Destination::ErrorPage(failure) => error_page(policy, call, &failure.into()),
     };
-    jar.write(provider.policy.challenge_life, &answer.cookies, response.headers_mut());
+    jar.write(policy.challenge_life, &answer.cookies, response.headers_mut());
     response
 }
 

@@ -57,6 +57,7 @@ impl<'a> Jar<'a> {
                 .filter(|value| !value.is_empty()),
             login_marks: marks(Stage::Login),
             consent_marks: marks(Stage::Consent),
+            device_marks: marks(Stage::Device),
         }
     }
 
@@ -109,6 +110,7 @@ impl<'a> Jar<'a> {
         match stage {
             Stage::Login => format!("{}_", self.settings.login_csrf),
             Stage::Consent => format!("{}_", self.settings.consent_csrf),
+            Stage::Device => format!("{}_", self.settings.device_csrf),
         }
     }
 
@@ -168,6 +170,7 @@ mod tests {
             session: "session".into(),
             login_csrf: "login".into(),
             consent_csrf: "consent".into(),
+            device_csrf: "device".into(),
             session_path: "/".into(),
         }
     }

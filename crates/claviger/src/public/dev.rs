@@ -185,7 +185,7 @@ pub async fn log_out(State(provider): State<Shared>, mut call: Call) -> Response
 }
 
 /// Why a sample page cannot be shown.
-enum Stop {
+pub(super) enum Stop {
     Gone(String),
     Problem(Problem),
 }
@@ -206,7 +206,7 @@ impl From<Unanswerable> for Stop {
     }
 }
 
-fn answered(provider: &Shared, call: &Call, result: Result<Response, Stop>) -> Response {
+pub(super) fn answered(provider: &Shared, call: &Call, result: Result<Response, Stop>) -> Response {
     match result {
         Ok(response) => response,
         Err(Stop::Gone(redirect_to)) => reply::see_other(&redirect_to),

@@ -23,6 +23,16 @@ pub async fn logout(_: Call) -> Response {
     pages::fallback(Fallback::Logout)
 }
 
+/// `GET /oauth2/fallbacks/device`
+pub async fn device(_: Call) -> Response {
+    pages::fallback(Fallback::Device)
+}
+
+/// `GET /oauth2/fallbacks/device/done`
+pub async fn device_done(_: Call) -> Response {
+    pages::fallback(Fallback::DeviceDone)
+}
+
 /// `GET /oauth2/fallbacks/logout/callback`
 pub async fn logout_done(_: Call) -> Response {
     pages::fallback(Fallback::LogoutDone)

@@ -11,7 +11,8 @@ use crate::edge::router::Routes;
 use crate::health;
 use crate::provider::Shared;
 use crate::public::{
-    authorize, dev, discovery, fallback, introspect as introspection, jwks, logout, revoke, token, userinfo,
+    authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, logout, register,
+    revoke, token, userinfo,
 };
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
@@ -31,6 +32,8 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::GET, "/oauth2/auth", authorize::authorization)
         .on(&Method::POST, "/oauth2/auth", authorize::authorization)
         .on(&Method::POST, "/oauth2/token", token::post)
+        .on(&Method::POST, "/oauth2/device/auth", device::begin)
+        .on(&Method::GET, "/oauth2/device/verify", device::verify)
         .on(&Method::POST, "/oauth2/introspect", introspection::post)
         .on(&Method::POST, "/oauth2/revoke", revoke::post)
         .on(&Method::GET, "/userinfo", userinfo::get)
@@ -38,6 +41,7 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         .on(&Method::GET, "/oauth2/sessions/logout", logout::end)
         .on(&Method::POST, "/oauth2/sessions/logout", logout::end)
         .on(&Method::GET, "/oauth2/fallbacks/logout/callback", fallback::logout_done)
+        .on(&Method::GET, "/oauth2/fallbacks/device/done", fallback::device_done)
         .on(&Method::GET, "/oauth2/fallbacks/error", fallback::error);
     // A sample page lets everybody in: it is there only where development mode has no page of the operator's to send to.
     let policy = &provider.policy;
@@ -53,6 +57,8 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         routes
             .on(&Method::GET, "/oauth2/fallbacks/consent", dev::consent)
             .on(&Method::POST, "/oauth2/fallbacks/consent", dev::give_consent)
+            .on(&Method::GET, "/oauth2/fallbacks/device", dev_device::show)
+            .on(&Method::POST, "/oauth2/fallbacks/device", dev_device::enter)
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
     };
@@ -63,7 +69,14 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/logout", fallback::logout)
     };
-    routes.finish(provider.clone())
+    let routes = if is_sample(&policy.device.verification_url, "/oauth2/fallbacks/device") {
+        routes
+            .on(&Method::GET, "/oauth2/fallbacks/device", dev_device::show)
+            .on(&Method::POST, "/oauth2/fallbacks/device", dev_device::enter)
+    } else {
+        routes.on(&Method::GET, "/oauth2/fallbacks/device", fallback::device)
+    };
+    register::routes(routes).finish(provider.clone())
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.

@@ -11,6 +11,7 @@ use super::response_mode::ResponseMode;
 use crate::client::Client;
 use crate::context::Policy;
 use crate::fault::{Failure, Fault};
+use crate::grant::DEVICE_CODE;
 use crate::params::Params;
 
 /// What a check looks at.
@@ -20,7 +21,7 @@ pub(super) struct Subject<'a> {
     pub(super) policy: &'a Policy,
 }
 
-type Check = fn(&Subject<'_>) -> Result<(), Failure>;
+pub(super) type Check = fn(&Subject<'_>) -> Result<(), Failure>;
 
 /// Every check, in the order in which a request with several defects is told of the first. The first two say how
 /// the error is delivered at all.
@@ -36,6 +37,9 @@ pub(super) const CHECKS: &[Check] = &[
     pkce,
     state,
 ];
+
+/// The checks of a request that a device made. It has no other parameters.
+pub(super) const OF_DEVICES: &[Check] = &[device_grant, scopes, audiences];
 
 /// Fewest characters of a `nonce`, and of a `state` that alone protects a request.
 const ENOUGH: usize = 8;
@@ -61,6 +65,15 @@ fn response_type(request: &Subject<'_>) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Fault::ResponseTypeUnregistered.into())
+    }
+}
+
+/// The registration may have changed since the device asked.
+fn device_grant(request: &Subject<'_>) -> Result<(), Failure> {
+    if request.client.has_grant_type(DEVICE_CODE) {
+        Ok(())
+    } else {
+        Err(Fault::GrantTypeUnregistered.into())
     }
 }
 
@@ -115,9 +128,7 @@ fn nonce(request: &Subject<'_>) -> Result<(), Failure> {
 /// RFC 7636 §4.3 with S256 only (RFC 9700 §2.1.1). A method without a challenge means nothing.
 fn pkce(request: &Subject<'_>) -> Result<(), Failure> {
     let Some(challenge) = request.params.get("code_challenge") else {
-        let policy = request.policy;
-        let required = policy.pkce_enforced || policy.pkce_enforced_for_public_clients && request.client.is_public();
-        return if required {
+        return if request.client.must_use_pkce(request.policy) {
             Err(Fault::ChallengeRequired.into())
         } else {
             Ok(())

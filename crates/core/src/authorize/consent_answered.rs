@@ -4,7 +4,7 @@
 
 use super::issue::{Finish, Granted, finish};
 use super::request::{AuthorizationRequest, Refused};
-use super::{Browser, CookieChange, Destination, Reply, Stage, TRIES};
+use super::{Browser, CookieChange, Reply, Stage, TRIES};
 use crate::fault::{Failure, Fault};
 use crate::flow::consent::{ConsentAnswer, may_grant};
 use crate::flow::handle::{Verifier, tag};
@@ -45,9 +45,9 @@ async fn attempt(
     let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
     if is_expired(cx, record.id) {
-        return Ok(Some(Reply::url(request_url(world, &params))));
+        return Ok(Some(Reply::url(request_url(world, &params, state.device()))));
     }
-    let request = AuthorizationRequest::read(world, params, freshness).await?;
+    let request = AuthorizationRequest::read(world, params, state.device(), freshness).await?;
     let (Some(LoginAnswer::Accepted(login)), Some(consent), FlowStep::ConsentAnswered) =
         (&state.login, &state.consent, record.step)
     else {
@@ -64,8 +64,10 @@ async fn attempt(
         ConsentAnswer::Accepted(accepted) => accepted,
         ConsentAnswer::Rejected(_) if freshness == Freshness::ProvedByWrite => return Ok(None),
         ConsentAnswer::Rejected(rejection) => {
-            let answer = request.path.reject(rejection, "consent_request_denied");
-            return Ok(Some(Reply::to(Destination::Client(answer), unmark(&record))));
+            let rejected = request
+                .end
+                .reject(world, rejection, "consent_request_denied", unmark(&record));
+            return rejected.await.map(Some);
         }
     };
     // The client may have lost since what it had when the consent app answered.

@@ -1,21 +1,21 @@
-//! The end of a flow: a grant and its code, in one write with the flow's last step.
+//! The end of a flow: a grant and its code, or the approval of a device, in one write with the flow's last step.
 //!
-//! RFC 6749 §4.1.2, RFC 9207 §2.
+//! RFC 6749 §4.1.2, RFC 9207 §2, RFC 8628 §3.3.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::consent_answered::unmark;
+use super::end::End;
 use super::request::AuthorizationRequest;
 use super::{Destination, Reply};
 use crate::consented::{Asked, Consented};
-use crate::context::{Cx, Timestamp};
+use crate::context::{Cx, Id, Timestamp};
 use crate::fault::Failure;
 use crate::flow::challenge::began;
 use crate::flow::consent::ConsentAccepted;
 use crate::flow::login::LoginAccepted;
-use crate::flow::{FlowState, removal};
-use crate::grant::lives::Lives;
+use crate::flow::{FlowState, removal, with_parameter};
 use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Outcome, SessionChange};
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
@@ -36,7 +36,7 @@ pub(super) enum Finish {
     Stale,
 }
 
-/// Ends the flow with a code for the client.
+/// Ends the flow with a code for the client, or with the approval of the device.
 pub(super) async fn finish(
     world: &World<'_>,
     request: &AuthorizationRequest,
@@ -45,41 +45,65 @@ pub(super) async fn finish(
 ) -> Result<Finish, Failure> {
     let cx = &world.cx;
     let flow = granted.record.id;
-    let grant = grant(cx, request, granted)?;
+    let grant = Arc::new(grant(world, request, granted)?);
+    let done = FlowRecord {
+        id: flow,
+        step: FlowStep::Done,
+        version: granted.record.version.wrapping_add(1),
+        sealed: granted.state.finished().seal(cx, flow)?,
+        expires_at: removal(cx, flow),
+    };
+    let seen = granted.record.version;
+    let (change, to) = match &request.end {
+        End::Client(path) => {
+            let (code, record) = code(cx, request, grant.id);
+            let change = Change::Advance {
+                flow: done,
+                seen,
+                session,
+                issue: Some((grant, record)),
+                client: Some(request.client.proof()),
+            };
+            (
+                change,
+                Destination::Client(path.grant(&code.text, &granted.consent.scope)),
+            )
+        }
+        End::Device { id, .. } => {
+            let change = Change::ApproveDevice {
+                device: *id,
+                flow: done,
+                seen,
+                session,
+                grant,
+                client: request.client.proof(),
+            };
+            let url = with_parameter(&cx.policy.device.success_url, "client_id", &request.client.id);
+            (change, Destination::Url(url))
+        }
+    };
+    Ok(match world.store.apply(change).await? {
+        Outcome::Applied => Finish::Done(Reply::to(to, unmark(granted.record))),
+        Outcome::LostRace => Finish::Stale,
+    })
+}
+
+fn code(cx: &Cx<'_>, request: &AuthorizationRequest, grant: Id) -> (Fresh, CodeRecord) {
     let code = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Code, cx.new_id());
     let record = CodeRecord {
         id: code.id,
         digest: code.digest,
-        grant: grant.id,
+        grant,
         redirect_uri: request.params.get("redirect_uri").map(str::to_owned),
         challenge: request.params.get("code_challenge").map(str::to_owned),
         expires_at: cx.now.plus(cx.policy.code_life),
     };
-    let change = Change::Advance {
-        flow: FlowRecord {
-            id: flow,
-            step: FlowStep::Done,
-            version: granted.record.version.wrapping_add(1),
-            sealed: granted.state.finished().seal(cx, flow)?,
-            expires_at: removal(cx, flow),
-        },
-        seen: granted.record.version,
-        session,
-        issue: Some((Arc::new(grant), record)),
-        client: Some(request.client.proof()),
-    };
-    if world.store.apply(change).await? == Outcome::LostRace {
-        return Ok(Finish::Stale);
-    }
-    let delivery = request.path.grant(&code.text, &granted.consent.scope);
-    Ok(Finish::Done(Reply::to(
-        Destination::Client(delivery),
-        unmark(granted.record),
-    )))
+    (code, record)
 }
 
 /// The grant has the id of its flow: what the consent app knew as `consent_request_id`.
-fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> Result<GrantRecord, Failure> {
+fn grant(world: &World<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> Result<GrantRecord, Failure> {
+    let cx = &world.cx;
     let (id, login, consent) = (granted.record.id, granted.login, granted.consent);
     let known = granted.state.known().filter(|_| login.skip);
     let claims = &consent.claims;
@@ -101,9 +125,7 @@ fn grant(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> 
         Ok(seconds) if seconds > 0 => began(id).plus(Duration::from_secs(seconds)),
         _ => Timestamp::NEVER,
     });
-    // The code may be redeemed at its last moment.
-    let lives = Lives::authorization_code(cx.policy, &request.client);
-    let needed = lives.keep_grant(&consent.scope, cx.now.plus(cx.policy.code_life));
+    let needed = request.end.keep_grant(world, &request.client, &consent.scope);
     Ok(GrantRecord {
         id,
         client_id: Arc::clone(&request.client.id),

@@ -66,9 +66,9 @@ async fn attempt(
     let state = FlowState::open(cx, &record)?.ok_or(Fault::VerifierInvalid)?;
     let params = state.params()?;
     if is_expired(cx, record.id) {
-        return Ok(Some(Reply::url(request_url(world, &params))));
+        return Ok(Some(Reply::url(request_url(world, &params, state.device()))));
     }
-    let request = AuthorizationRequest::read(world, params, freshness).await?;
+    let request = AuthorizationRequest::read(world, params, state.device(), freshness).await?;
     if !is_marked(cx.secrets, Stage::Login, record.id, &browser.login_marks) {
         return Err(request.refuse(Fault::BrowserMismatch));
     }
@@ -86,9 +86,9 @@ async fn attempt(
         }
         (Some(LoginAnswer::Rejected(_)), _) if freshness == Freshness::ProvedByWrite => return Ok(None),
         (Some(LoginAnswer::Rejected(rejection)), _) => {
-            let answer = request.path.reject(rejection, "login_request_denied");
             let cookies = vec![CookieChange::Unmark(Stage::Login, record.id)];
-            return Ok(Some(Reply::to(Destination::Client(answer), cookies)));
+            let rejected = request.end.reject(world, rejection, "login_request_denied", cookies);
+            return rejected.await.map(Some);
         }
         (Some(LoginAnswer::Accepted(login)), _) => login.clone(),
     };
@@ -221,7 +221,7 @@ async fn keep_session(
 async fn is_covered(world: &World<'_>, returned: &Returned) -> Result<bool, Failure> {
     let request = &returned.request;
     // RFC 8252 §8.6: any app may have taken the address of a public client; its user must see who asks.
-    if request.prompt.consent || request.client.is_public() && !request.path.is_exclusive() {
+    if request.prompt.consent || request.client.is_public() && !request.end.is_exclusive() {
         return Ok(false);
     }
     let remembered = world

@@ -3,12 +3,14 @@
 //! RFC 6749 §3.1 and §4.1, OpenID Connect Core §3.1.2, RFC 7636, RFC 9207. First hop: the request is judged and the
 //! browser goes to the login app ([`start`]). Second: it comes back with a login verifier and goes to the consent app
 //! ([`login_answered`]). Third: it comes back with a consent verifier and goes to the client with a code
-//! ([`consent_answered`], [`issue`]).
+//! ([`consent_answered`], [`issue`]). For a device the way begins and ends elsewhere ([`device`], RFC 8628 §3.3).
 //!
 //! Nothing here trusts what the browser repeats: from the second hop on, the request is the one that was stored.
 
 mod checks;
 mod consent_answered;
+mod device;
+mod end;
 mod issue;
 mod login_answered;
 mod prompt;
@@ -29,6 +31,7 @@ use crate::port::Freshness;
 use crate::seal::{Purpose, open_text, seal_text};
 use crate::world::World;
 
+pub use self::device::verify_device;
 pub use self::prompt::OidcContext;
 pub(crate) use self::prompt::{Prompt, hint};
 use self::request::Refused;
@@ -49,6 +52,8 @@ pub struct Browser {
     pub login_marks: Vec<String>,
     /// The values of all cookies that mark a consent on its way.
     pub consent_marks: Vec<String>,
+    /// The values of all cookies that mark a visit of the page for user codes.
+    pub device_marks: Vec<String>,
 }
 
 impl Browser {

@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::checks::{CHECKS, Subject};
+use super::checks::{CHECKS, Check, OF_DEVICES, Subject};
+use super::end::End;
 use super::prompt::{Prompt, hint};
 use super::return_path::ReturnPath;
 use crate::client::Client;
-use crate::context::Timestamp;
+use crate::context::{Id, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::Freshness;
@@ -18,7 +19,7 @@ use crate::world::World;
 pub(crate) struct AuthorizationRequest {
     pub(crate) params: Params,
     pub(crate) client: Arc<Client>,
-    pub(crate) path: ReturnPath,
+    pub(crate) end: End,
     pub(crate) prompt: Prompt,
     /// The claims of `id_token_hint`, if one was sent.
     hint: Option<Map<String, Value>>,
@@ -53,20 +54,26 @@ impl From<Fault> for Refused {
 }
 
 impl AuthorizationRequest {
-    /// Reads and judges a request.
-    pub(crate) async fn read(world: &World<'_>, params: Params, freshness: Freshness) -> Result<Self, Refused> {
+    /// Reads and judges a request, of a client or on behalf of a device.
+    pub(crate) async fn read(
+        world: &World<'_>,
+        params: Params,
+        device: Option<Id>,
+        freshness: Freshness,
+    ) -> Result<Self, Refused> {
         let id = params.get("client_id").ok_or(Fault::ClientMissing)?;
         let client = world.client(id, freshness).await?.ok_or(Fault::ClientMissing)?;
-        let path = ReturnPath::find(&client, &params, world.cx.policy)?;
-        match Self::judge(world, &params, &client).await {
+        let end = End::find(world, &client, &params, device).await?;
+        let checks = if device.is_some() { OF_DEVICES } else { CHECKS };
+        match Self::judge(world, &params, &client, checks).await {
             Ok((prompt, hint)) => Ok(Self {
                 params,
                 client,
-                path,
+                end,
                 prompt,
                 hint,
             }),
-            Err(failure) => Err(Refused::There(path, failure)),
+            Err(failure) => Err(end.refuse(failure)),
         }
     }
 
@@ -74,13 +81,14 @@ impl AuthorizationRequest {
         world: &World<'_>,
         params: &Params,
         client: &Client,
+        checks: &[Check],
     ) -> Result<(Prompt, Option<Map<String, Value>>), Failure> {
         let subject = Subject {
             params,
             client,
             policy: world.cx.policy,
         };
-        for check in CHECKS {
+        for check in checks {
             check(&subject)?;
         }
         let prompt = Prompt::parse(params.get("prompt").unwrap_or_default())?;
@@ -110,6 +118,6 @@ impl AuthorizationRequest {
 
     /// The error response.
     pub(crate) fn refuse(self, failure: impl Into<Failure>) -> Refused {
-        Refused::There(self.path, failure.into())
+        self.end.refuse(failure.into())
     }
 }

@@ -5,6 +5,7 @@
 
 use super::request::{AuthorizationRequest, Refused};
 use super::{Browser, CookieChange, Destination, Reply, Stage};
+use crate::context::Id;
 use crate::fault::{Failure, Fault};
 use crate::flow::authentication::Authentication;
 use crate::flow::challenge::{KnownSession, LoginChallenge};
@@ -22,7 +23,17 @@ pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) 
     if params.size() > LONGEST {
         return Err(Fault::RequestTooLong.into());
     }
-    let request = AuthorizationRequest::read(world, params, Freshness::Latest).await?;
+    let request = AuthorizationRequest::read(world, params, None, Freshness::Latest).await?;
+    to_login(world, request, None, browser).await
+}
+
+/// Sends the browser to the login app with a request that was judged.
+pub(super) async fn to_login(
+    world: &World<'_>,
+    request: AuthorizationRequest,
+    device: Option<Id>,
+    browser: &Browser,
+) -> Result<Reply, Refused> {
     let known = match known_session(world, &request, browser).await {
         Ok(known) => known,
         Err(failure) => return Err(request.refuse(failure)),
@@ -36,6 +47,7 @@ pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) 
     let challenge = LoginChallenge {
         flow: cx.new_id(),
         known,
+        device,
         params: request.params,
     };
     let url = with_parameter(base, "login_challenge", &challenge.seal(cx));

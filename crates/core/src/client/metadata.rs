@@ -180,7 +180,8 @@ macro_rules! lifespans {
                 Lifespans { $($member: self.$member.take(),)* }
             }
 
-            fn set_lifespans(&mut self, lifespans: Lifespans) {
+            /// Puts lifespans in.
+            pub(super) fn set_lifespans(&mut self, lifespans: Lifespans) {
                 $(self.$member = lifespans.$member;)*
             }
         }

@@ -10,6 +10,7 @@ pub mod metadata;
 mod parsed;
 pub mod patch;
 mod pointer;
+pub mod registration;
 pub mod registry;
 pub mod validate;
 
@@ -95,6 +96,9 @@ pub struct Client {
     pub audience: Vec<String>,
     /// `skip_consent`.
     pub skip_consent: bool,
+    /// How the client manages itself, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration: Option<Registration>,
     /// Lifespans of this client's tokens, in seconds.
     #[serde(default)]
     pub lifespans: Lifespans,
@@ -110,6 +114,16 @@ pub struct Client {
     /// The secret that authenticated it last; a new client starts with the default, which is none.
     #[serde(skip)]
     pub last_proven: LastProven,
+}
+
+/// How a client manages itself (RFC 7592).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Registration {
+    /// Digest of its registration access token.
+    pub token: String,
+    /// Whether nobody but the client itself asked for it, so that the operator trusts it less.
+    #[serde(default)]
+    pub by_stranger: bool,
 }
 
 /// Lifespans of one client's tokens by grant, in seconds; none means the global ones.
@@ -162,6 +176,14 @@ impl Client {
     #[must_use]
     pub fn is_public(&self) -> bool {
         self.auth_method == AuthMethod::None
+    }
+
+    /// Whether the client must use PKCE (RFC 7636): by the operator's settings, and a public client that registered itself
+    /// in any case (D10).
+    #[must_use]
+    pub fn must_use_pkce(&self, policy: &Policy) -> bool {
+        let by_stranger = self.registration.as_ref().is_some_and(|known| known.by_stranger);
+        policy.pkce_enforced || self.is_public() && (policy.pkce_enforced_for_public_clients || by_stranger)
     }
 
     /// Whether the client is registered for a scope, by the operator's strategy (RFC 6749 §3.3).

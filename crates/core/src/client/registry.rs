@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::metadata::{ClientSecret, LifespansRequest, Metadata};
 use super::patch::{Patch, PatchError};
 use super::validate::{Validated, client_id, key_octets, validate};
-use super::{AuthMethod, Client};
+use super::{AuthMethod, Client, Registration};
 use crate::client_auth::secret::{
     self, digest_generated, generate_secret, generate_signing_secret, hash_chosen, seal_signing,
 };
@@ -66,13 +66,23 @@ impl From<Fault> for RegistryError {
 ///
 /// # Errors
 /// If the metadata is refused or the id is taken.
-pub async fn create(world: &World<'_>, mut metadata: Metadata) -> Result<Metadata, RegistryError> {
+pub async fn create(world: &World<'_>, metadata: Metadata) -> Result<Metadata, RegistryError> {
+    create_with(world, metadata, None).await
+}
+
+/// The same with a way for the client to manage itself.
+pub(super) async fn create_with(
+    world: &World<'_>,
+    mut metadata: Metadata,
+    registration: Option<Registration>,
+) -> Result<Metadata, RegistryError> {
     if metadata.client_id.is_empty() {
         metadata.client_id = random_id(world.cx.entropy);
     } else {
         client_id(&metadata.client_id)?;
     }
     let Validated { mut client, secret } = validate(metadata, world.cx.policy)?;
+    client.registration = registration;
     client.created_at = world.cx.now;
     client.updated_at = world.cx.now;
     let shown = Hashed::default().settle(world, &mut client, secret, &[]).await?;
@@ -168,7 +178,7 @@ pub async fn delete(world: &World<'_>, id: &str) -> Result<(), RegistryError> {
 }
 
 /// Puts what `wanted` makes of a client in its place, and starts again if somebody else was faster.
-async fn change(
+pub(super) async fn change(
     world: &World<'_>,
     id: &str,
     wanted: impl Fn(&Client) -> Result<Validated, RegistryError>,
@@ -184,6 +194,8 @@ async fn change(
             id: known.id.clone(),
             version: known.version + 1,
             created_at: known.created_at,
+            // Whoever changes the client, it can go on managing itself (D11).
+            registration: client.registration.or_else(|| known.registration.clone()),
             updated_at: world.cx.now.max(known.updated_at),
             ..client
         };

@@ -142,6 +142,7 @@ fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<Strin
         scope,
         audience: std::mem::take(&mut metadata.audience),
         skip_consent: std::mem::take(&mut metadata.skip_consent),
+        registration: None,
         lifespans: metadata.take_lifespans(),
         display: Map::new(),
         created_at: Timestamp::default(),

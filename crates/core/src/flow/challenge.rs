@@ -45,6 +45,10 @@ const UUID: u8 = 1 << 6;
 const BASE64: u8 = 2 << 6;
 const PACKING: u8 = 3 << 6;
 
+/// Which parts a challenge has.
+const KNOWN: u8 = 1;
+const DEVICE: u8 = 2;
+
 /// Base64url text shorter than this is not worth packing.
 const SHORTEST_BASE64: usize = 16;
 
@@ -66,6 +70,8 @@ pub struct LoginChallenge {
     pub flow: Id,
     /// The session that makes a login superfluous, if there is one.
     pub known: Option<KnownSession>,
+    /// The device for which the person answers, if there is one (RFC 8628 §3.3).
+    pub device: Option<Id>,
     /// The authorization request.
     pub params: Params,
 }
@@ -93,11 +99,16 @@ impl LoginChallenge {
     pub(crate) fn seal_for(&self, cx: &Cx<'_>, purpose: Purpose) -> String {
         let mut bytes = Vec::with_capacity(320);
         bytes.extend_from_slice(&self.flow.0);
-        bytes.push(u8::from(self.known.is_some()));
+        let known = if self.known.is_some() { KNOWN } else { 0 };
+        let device = if self.device.is_some() { DEVICE } else { 0 };
+        bytes.push(known | device);
         if let Some(known) = &self.known {
             bytes.extend_from_slice(&known.id.0);
             bytes.extend_from_slice(&known.authenticated_at.0.to_be_bytes());
             put(&mut bytes, known.subject.as_bytes());
+        }
+        if let Some(device) = self.device {
+            bytes.extend_from_slice(&device.0);
         }
         for (name, value) in self.params.pairs() {
             put_parameter(&mut bytes, name, value);
@@ -110,13 +121,18 @@ impl LoginChallenge {
         let bytes = open_text(cx.secrets, purpose, text).ok()?;
         let mut rest = Reader(&bytes);
         let flow = Id(rest.array()?);
-        let known = match rest.array::<1>()? {
-            [0] => None,
+        let [parts] = rest.array()?;
+        let known = match parts & KNOWN {
+            0 => None,
             _ => Some(KnownSession {
                 id: Id(rest.array()?),
                 authenticated_at: Timestamp(i64::from_be_bytes(rest.array()?)),
                 subject: rest.text()?,
             }),
+        };
+        let device = match parts & DEVICE {
+            0 => None,
+            _ => Some(Id(rest.array()?)),
         };
         let mut pairs = Vec::new();
         while !rest.0.is_empty() {
@@ -125,6 +141,7 @@ impl LoginChallenge {
         Some(Self {
             flow,
             known,
+            device,
             params: Params::from_pairs(pairs),
         })
     }
@@ -231,6 +248,7 @@ mod tests {
                 subject: "0193a5a0-0000-7000-8000-000000000001".into(),
                 authenticated_at: Timestamp(1_800_000_000),
             }),
+            device: None,
             params: Params::parse(query.as_bytes()).expect("a valid query"),
         }
     }
@@ -264,6 +282,7 @@ mod tests {
             let whole = LoginChallenge {
                 flow: Id([1; 16]),
                 known: None,
+                device: Some(Id([2; 16])),
                 params: Params::from_pairs(pairs),
             };
             prop_assert_eq!(LoginChallenge::open(&desk.cx(), &whole.seal(&desk.cx())), Some(whole));

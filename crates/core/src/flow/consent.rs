@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 use super::handle::{ConsentHandle, Tag, Verifier, tag};
 use super::login::{LoginAccepted, LoginAnswer, Rejection};
 use super::state::{FlowState, is_expired, removal};
-use super::{Unanswerable, request_url, with_parameter};
+use super::{Unanswerable, request_url, start_url, with_parameter};
 use crate::authorize::OidcContext;
 use crate::client::Client;
 use crate::context::Policy;
@@ -119,7 +119,7 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
     // Where an answer leads is for the browser that it was given to, not for whoever opens the page again.
     if is_expired(&world.cx, asked.record.id) || asked.record.step == FlowStep::ConsentAnswered {
         return Err(Unanswerable::Gone {
-            redirect_to: request_url(world, &params),
+            redirect_to: request_url(world, &params, asked.state.device()),
         });
     }
     let login = accepted_login(&asked.state)?;
@@ -132,7 +132,7 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
         subject: login.subject.clone(),
         oidc_context: OidcContext::of(&params),
         client: client(world, &asked.state, Freshness::ProvedByWrite).await?,
-        request_url: request_url(world, &params),
+        request_url: request_url(world, &params, asked.state.device()),
         session_id: known.map_or(asked.record.id, |known| known.id).to_string(),
         acr: login.acr.clone().unwrap_or_default(),
         amr: login.amr.clone().unwrap_or_default(),
@@ -172,7 +172,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             asked => asked?,
         };
         if is_expired(&world.cx, asked.record.id) {
-            return Ok(request_url(world, &asked.state.params()?));
+            return Ok(request_url(world, &asked.state.params()?, asked.state.device()));
         }
         let mut proof = None;
         if let ConsentAnswer::Accepted(accepted) = &answer {
@@ -183,7 +183,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             }
             proof = Some(client.proof());
         }
-        let state = asked.state.consented(answer.clone(), asked.handle.asked);
+        let state = asked.state.clone().consented(answer.clone(), asked.handle.asked);
         let change = Change::Advance {
             flow: FlowRecord {
                 id: asked.record.id,
@@ -198,7 +198,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             client: proof,
         };
         if world.store.apply(change).await? == Outcome::Applied {
-            return Ok(onward(world, &asked.record, tag(&answer)?));
+            return Ok(onward(world, &asked, tag(&answer)?));
         }
     }
     Err(Failure::from(Fault::Unavailable).into())
@@ -219,7 +219,7 @@ async fn ask(world: &World<'_>, challenge: &str, freshness: Freshness) -> Result
         return Ok(Asked { handle, record, state });
     }
     Err(Unanswerable::Gone {
-        redirect_to: request_url(world, &state.params()?),
+        redirect_to: request_url(world, &state.params()?, state.device()),
     })
 }
 
@@ -262,9 +262,8 @@ fn distinct(words: Vec<String>) -> Vec<String> {
     kept
 }
 
-fn onward(world: &World<'_>, record: &FlowRecord, answer: Tag) -> String {
-    let flow = record.id;
+fn onward(world: &World<'_>, asked: &Asked, answer: Tag) -> String {
+    let flow = asked.record.id;
     let verifier = Verifier { flow, answer }.seal(&world.cx, Purpose::ConsentVerifier);
-    let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
-    with_parameter(&start, "consent_verifier", &verifier)
+    with_parameter(&start_url(world, asked.state.device()), "consent_verifier", &verifier)
 }

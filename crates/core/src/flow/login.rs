@@ -12,7 +12,7 @@ use super::authentication::Authentication;
 use super::challenge::LoginChallenge;
 use super::handle::{Tag, Verifier, tag};
 use super::state::{FlowState, is_expired, removal};
-use super::{Unanswerable, request_url, with_parameter};
+use super::{Unanswerable, request_url, start_url, with_parameter};
 use crate::authorize::{OidcContext, Prompt};
 use crate::client::Client;
 use crate::fault::{Failure, Fault};
@@ -137,7 +137,7 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<LoginRequest, Un
         subject: known.map(|known| known.subject.clone()).unwrap_or_default(),
         oidc_context: OidcContext::of(&opened.params),
         client: client.ok_or(Unanswerable::Unknown)?,
-        request_url: request_url(world, &opened.params),
+        request_url: request_url(world, &opened.params, opened.device),
         session_id: known.map_or(opened.flow, |known| known.id).to_string(),
     })
 }
@@ -156,6 +156,8 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
             .into());
     }
     let known = opened.known.as_ref();
+    // A device's person would have to enter the code again: the login counts, and the session does not go on.
+    let known = known.filter(|known| opened.device.is_none() || known.subject == subject);
     if known.is_some_and(|known| known.subject != subject) {
         if Prompt::parse(opened.params.get("prompt").unwrap_or_default()).is_ok_and(|prompt| prompt.none) {
             // No page may be shown, not even to find out who is there.
@@ -169,14 +171,14 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
         // Another person than the one whose session it is: they log in by themselves.
         let mut pairs = opened.params.without(&["prompt"]).pairs().to_vec();
         pairs.push(("prompt".into(), "login".into()));
-        return Ok(request_url(world, &crate::params::Params::from_pairs(pairs)));
+        return Ok(request_url(world, &crate::params::Params::from_pairs(pairs), None));
     }
     let earlier = match known {
         None => Authentication::default(),
         Some(known) => match Authentication::of(world, known.id).await? {
             Some((session, authentication)) if session.expires_at > world.cx.now => authentication,
             // The session ended while its owner was on the way: they log in again.
-            _ => return Ok(request_url(world, &opened.params)),
+            _ => return Ok(request_url(world, &opened.params, opened.device)),
         },
     };
     let accepted = LoginAccepted {
@@ -207,7 +209,7 @@ async fn answer(world: &World<'_>, opened: &LoginChallenge, login: LoginAnswer) 
     let cx = &world.cx;
     if is_expired(cx, opened.flow) {
         // Whoever sat at the login page for too long is sent round again instead of into an error.
-        return Ok(request_url(world, &opened.params));
+        return Ok(request_url(world, &opened.params, opened.device));
     }
     let answer = login.tag()?;
     let flow = FlowRecord {
@@ -226,12 +228,12 @@ async fn answer(world: &World<'_>, opened: &LoginChallenge, login: LoginAnswer) 
 fn onward(world: &World<'_>, opened: &LoginChallenge, answer: Tag) -> String {
     let flow = opened.flow;
     let verifier = Verifier { flow, answer }.seal(&world.cx, Purpose::LoginVerifier);
-    let start = format!("{}/oauth2/auth", world.cx.policy.public_url);
+    let start = start_url(world, opened.device);
     with_parameter(&start, "login_verifier", &verifier)
 }
 
 fn gone(world: &World<'_>, opened: &LoginChallenge) -> Unanswerable {
     Unanswerable::Gone {
-        redirect_to: request_url(world, &opened.params),
+        redirect_to: request_url(world, &opened.params, opened.device),
     }
 }

@@ -17,6 +17,8 @@ pub enum Stage {
     Login,
     /// From there to the consent verifier.
     Consent,
+    /// From the page for user codes to the device verifier.
+    Device,
 }
 
 /// The mark for a browser that is at this stage of the flow.
@@ -40,6 +42,7 @@ fn digest(keys: &Keys, stage: Stage, flow: Id) -> hmac::Tag {
     let label: &[u8] = match stage {
         Stage::Login => b"login",
         Stage::Consent => b"consent",
+        Stage::Device => b"device",
     };
     hmac::sign(&keys.browser_mark, &[label, &flow.0].concat())
 }

@@ -7,11 +7,13 @@
 pub(crate) mod authentication;
 pub mod challenge;
 pub mod consent;
+pub mod device;
 pub(crate) mod handle;
 pub mod login;
 pub mod mark;
 mod state;
 
+use crate::context::Id;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::world::World;
@@ -47,9 +49,22 @@ impl From<Fault> for Unanswerable {
     }
 }
 
-/// The URL that starts (or starts again) the authorization with these parameters.
-pub(crate) fn request_url(world: &World<'_>, params: &Params) -> String {
-    format!("{}/oauth2/auth?{}", world.cx.policy.public_url, params.encode())
+/// The URL that starts (or starts again) the authorization with these parameters: for a device, by its user code.
+pub(crate) fn request_url(world: &World<'_>, params: &Params, device: Option<Id>) -> String {
+    let start = start_url(world, device);
+    match device {
+        None => format!("{start}?{}", params.encode()),
+        Some(_) => with_parameter(&start, "client_id", params.get("client_id").unwrap_or_default()),
+    }
+}
+
+/// The endpoint at which a flow begins and to which the browser comes back.
+pub(crate) fn start_url(world: &World<'_>, device: Option<Id>) -> String {
+    let path = match device {
+        None => "/oauth2/auth",
+        Some(_) => "/oauth2/device/verify",
+    };
+    format!("{}{path}", world.cx.policy.public_url)
 }
 
 /// `url` with one more query parameter. Whatever query the operator configured stays.

@@ -20,6 +20,9 @@ pub(crate) struct FlowState {
     /// The session that the browser showed: id, subject, time of authentication.
     #[serde(rename = "k", default, skip_serializing_if = "Option::is_none")]
     known: Option<(String, String, i64)>,
+    /// The device for which the person answers.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    device: Option<String>,
     /// What the login app answered. None once the flow is done, as nothing of it is needed then.
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
     pub(crate) login: Option<LoginAnswer>,
@@ -40,6 +43,7 @@ impl FlowState {
                 .known
                 .as_ref()
                 .map(|known| (known.id.to_string(), known.subject.clone(), known.authenticated_at.0)),
+            device: challenge.device.map(|device| device.to_string()),
             login: Some(login),
             consent: None,
             asked: 0,
@@ -60,6 +64,7 @@ impl FlowState {
         Self {
             request: self.request.clone(),
             known: None,
+            device: self.device.clone(),
             login: None,
             consent: None,
             asked: self.asked,
@@ -69,6 +74,11 @@ impl FlowState {
     /// The authorization request.
     pub(crate) fn params(&self) -> Result<Params, Failure> {
         Ok(Params::parse(self.request.as_bytes())?)
+    }
+
+    /// The device for which the person answers, if there is one.
+    pub(crate) fn device(&self) -> Option<Id> {
+        Id::parse(self.device.as_deref()?)
     }
 
     /// The session that the browser showed when it began.

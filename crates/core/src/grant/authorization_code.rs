@@ -15,8 +15,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 use super::lives::Lives;
-use super::response::Given;
-use super::{Attempt, Grant, TokenResponse, is_offline, require_audiences, require_scopes};
+use super::pair::Pair;
+use super::{Attempt, Grant, require_audiences, require_scopes};
 use crate::authorize::is_registered;
 use crate::client::Client;
 use crate::client_auth::Authenticated;
@@ -24,8 +24,8 @@ use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
-use crate::port::{AccessRecord, Change, CodeFacts, Freshness, GrantRecord, Owner, RefreshRecord};
-use crate::token::opaque::{Fresh, Kind, Presented};
+use crate::port::{Change, CodeFacts, Freshness, GrantRecord};
+use crate::token::opaque::{Kind, Presented};
 use crate::world::World;
 
 struct Request {
@@ -106,7 +106,8 @@ impl Request {
         require_scopes(cx, client, &grant.scope)?;
         require_audiences(client, &grant.audience)?;
         match (code.challenge.as_deref(), self.verifier.as_deref()) {
-            (None, None) if must_use_pkce(cx, client) => Err(Fault::ChallengeRequired.into()),
+            // Judged at the authorization request already; here again for codes from before the setting changed.
+            (None, None) if client.must_use_pkce(cx.policy) => Err(Fault::ChallengeRequired.into()),
             (None, None) => Ok(Decision::Redeem(grant)),
             (None, Some(_)) => Err(Fault::VerifierUnexpected.into()),
             (Some(_), None) => Err(Fault::VerifierMissing.into()),
@@ -132,11 +133,6 @@ impl Request {
     }
 }
 
-/// Judged at the authorization request already; here again for codes from before the setting changed.
-fn must_use_pkce(cx: &Cx<'_>, client: &Client) -> bool {
-    cx.policy.pkce_enforced || (client.is_public() && cx.policy.pkce_enforced_for_public_clients)
-}
-
 /// `BASE64URL-ENCODE(SHA256(ASCII(code_verifier))) == code_challenge` (RFC 7636 §4.6), for a verifier of 43 to 128
 /// unreserved characters (§4.1).
 fn proves(challenge: &str, verifier: &str) -> bool {
@@ -156,43 +152,15 @@ async fn redeem(
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
     let consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
-    let lives = Lives::authorization_code(cx.policy, client);
-    let generate = |kind, id| Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, kind, id);
-    let access = generate(Kind::Access, cx.new_id());
-    let has_refresh = is_offline(&grant.scope) && client.has_grant_type("refresh_token");
-    let refresh = has_refresh.then(|| generate(Kind::Refresh, access.id));
+    let pair = Pair::generate(cx, client, grant, Lives::authorization_code(cx.policy, client));
     let change = Change::Redeem {
         code: facts.code.id,
         at: cx.now,
-        access: AccessRecord {
-            id: access.id,
-            digest: access.digest,
-            owner: Owner::Grant {
-                id: grant.id,
-                scope: None,
-            },
-            issued_at: cx.now,
-            expires_at: cx.now.plus(lives.access),
-        },
-        refresh: refresh.as_ref().map(|refresh| RefreshRecord {
-            id: refresh.id,
-            digest: refresh.digest,
-            grant: grant.id,
-            issued_at: cx.now,
-            expires_at: lives.refresh_until(cx.now),
-        }),
+        access: pair.access_record(),
+        refresh: pair.refresh_record(),
         client: client.proof(),
     };
-    let given = Given {
-        grant,
-        consented: &consented,
-        scope: &grant.scope,
-        access: access.text,
-        access_expires_at: cx.now.plus(lives.access),
-        refresh: refresh.map(|refresh| refresh.text),
-        id_token_life: lives.id,
-    };
     // The answer is complete before the code is consumed.
-    let response = TokenResponse::of_grant(world, given).await?;
+    let response = pair.response(world, &consented).await?;
     Ok(Attempt::of(world.store.apply(change).await?, response))
 }

@@ -40,6 +40,17 @@ impl Lives {
         }
     }
 
+    /// Tokens for a device.
+    #[must_use]
+    pub fn device_code(policy: &Policy, client: &Client) -> Self {
+        let own = client.lifespans;
+        Self {
+            access: seconds(own.device_authorization_grant_access_token_lifespan).unwrap_or(policy.access_token_life),
+            id: seconds(own.device_authorization_grant_id_token_lifespan).unwrap_or(policy.id_token_life),
+            refresh: seconds(own.device_authorization_grant_refresh_token_lifespan).or(policy.refresh_token_life),
+        }
+    }
+
     /// Access tokens of clients themselves.
     #[must_use]
     pub fn client_credentials(policy: &Policy, client: &Client) -> Duration {

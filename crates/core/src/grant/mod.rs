@@ -8,8 +8,10 @@
 
 mod authorization_code;
 mod client_credentials;
+mod device_code;
 mod jwt_bearer;
 pub mod lives;
+mod pair;
 mod refresh_token;
 mod response;
 #[cfg(test)]
@@ -27,12 +29,16 @@ use crate::port::{Change, Freshness, Outcome};
 use crate::world::World;
 
 /// Every grant type that works, in the order in which discovery lists them.
-const GRANTS: [(&str, Parse); 4] = [
+const GRANTS: [(&str, Parse); 5] = [
     ("authorization_code", authorization_code::parse),
     ("refresh_token", refresh_token::parse),
     ("client_credentials", client_credentials::parse),
     ("urn:ietf:params:oauth:grant-type:jwt-bearer", jwt_bearer::parse),
+    (DEVICE_CODE, device_code::parse),
 ];
+
+/// RFC 8628 §3.4.
+pub(crate) const DEVICE_CODE: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
 /// Reads the parameters of one grant type.
 type Parse = fn(&Cx<'_>, &Params) -> Result<Box<dyn Grant>, Failure>;
@@ -139,7 +145,7 @@ fn is_offline(scope: &[String]) -> bool {
 }
 
 /// Refuses scopes that the client is not registered for.
-fn require_scopes(cx: &Cx<'_>, client: &Client, scope: &[String]) -> Result<(), Failure> {
+pub(crate) fn require_scopes(cx: &Cx<'_>, client: &Client, scope: &[String]) -> Result<(), Failure> {
     match scope.iter().find(|word| !client.may_have_scope(cx.policy, word)) {
         Some(word) => Err(Fault::ScopeUnregistered.because(format!("It is '{word}'."))),
         None => Ok(()),
@@ -147,7 +153,7 @@ fn require_scopes(cx: &Cx<'_>, client: &Client, scope: &[String]) -> Result<(), 
 }
 
 /// Refuses audiences that the client is not registered for.
-fn require_audiences(client: &Client, audience: &[String]) -> Result<(), Failure> {
+pub(crate) fn require_audiences(client: &Client, audience: &[String]) -> Result<(), Failure> {
     match audience.iter().find(|wanted| !client.may_have_audience(wanted)) {
         Some(wanted) => Err(Fault::AudienceUnregistered.because(format!("It is '{wanted}'."))),
         None => Ok(()),

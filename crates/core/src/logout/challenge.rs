@@ -105,6 +105,7 @@ impl LogoutChallenge {
                 subject: self.subject.clone(),
                 authenticated_at: self.authenticated_at,
             }),
+            device: None,
             params: Params::from_pairs(pairs),
         }
     }

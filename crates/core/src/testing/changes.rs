@@ -22,6 +22,7 @@ pub(crate) struct State {
     pub(crate) notices: BTreeMap<Id, NoticeRecord>,
     /// Grants whose tokens are dead.
     ended: BTreeSet<Id>,
+    pub(crate) devices: BTreeMap<Id, DeviceFacts>,
     pub(crate) keys: Vec<KeyRecord>,
     pub(crate) assertions: BTreeMap<[u8; 32], Timestamp>,
     pub(crate) trusts: BTreeMap<Id, TrustRecord>,
@@ -30,9 +31,9 @@ pub(crate) struct State {
 }
 
 /// A predicate that failed. The caller undoes what was done before it.
-struct Lost;
+pub(super) struct Lost;
 
-fn require(holds: bool) -> Result<(), Lost> {
+pub(super) fn require(holds: bool) -> Result<(), Lost> {
     if holds { Ok(()) } else { Err(Lost) }
 }
 
@@ -97,6 +98,11 @@ impl State {
                 Ok(())
             }
             Change::BurnCode { code, at } => self.use_code(code, at).map(drop),
+            Change::BeginDevice { .. }
+            | Change::PollDevice { .. }
+            | Change::DenyDevice(_)
+            | Change::ApproveDevice { .. }
+            | Change::RedeemDevice { .. } => self.change_device(change),
             Change::Rotate {
                 old,
                 at,
@@ -241,7 +247,7 @@ impl State {
         self.keys.retain(|key| !is_doomed(key));
     }
 
-    fn prove(&self, client: &ClientProof) -> Result<(), Lost> {
+    pub(super) fn prove(&self, client: &ClientProof) -> Result<(), Lost> {
         let known = self.clients.get(&*client.id).ok_or(Lost)?;
         require(known.version == client.version)
     }
@@ -262,7 +268,7 @@ impl State {
         Ok(())
     }
 
-    fn advance(
+    pub(super) fn advance(
         &mut self,
         flow: FlowRecord,
         seen: i64,
@@ -292,6 +298,10 @@ impl State {
     /// Also how a test sets the scene for a redemption.
     pub(crate) fn put_grant(&mut self, grant: GrantRecord, code: CodeRecord) {
         self.codes.insert(code.id, (code, None));
+        self.put_granted(grant);
+    }
+
+    pub(super) fn put_granted(&mut self, grant: GrantRecord) {
         if !self.clients.contains_key(&*grant.client_id) {
             return;
         }
@@ -377,6 +387,7 @@ impl State {
             + expire(&mut self.grants, now, limit, |grant| grant.expires_at)
             + expire(&mut self.notices, now, limit, |notice| notice.expires_at)
             + expire(&mut self.assertions, now, limit, |expires_at| *expires_at)
+            + expire(&mut self.devices, now, limit, |facts| facts.device.expires_at)
     }
 }
 

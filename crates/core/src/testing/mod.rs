@@ -3,6 +3,7 @@
 //! Nothing in it waits, so a test needs no runtime: [`now`] finishes any future of this crate.
 
 mod changes;
+mod devices;
 mod issued;
 mod network;
 mod scene;
@@ -22,7 +23,9 @@ pub(crate) use self::network::Network;
 pub(crate) use self::scene::{VERIFIER, challenge, form};
 pub(crate) use self::store::MemoryStore;
 use crate::client::ParsedClients;
-use crate::context::{Cx, Policy, Prefixes, ScopeStrategy, Timestamp};
+use crate::context::{Cx, DevicePolicy, Policy, Prefixes, ScopeStrategy, Timestamp};
+use crate::device::guesses::Guesses;
+use crate::device::user_code::UserCodeForm;
 use crate::fault::Failure;
 use crate::remote_keys::RemoteKeys;
 use crate::secrets::Secrets;
@@ -50,6 +53,7 @@ pub(crate) struct Desk {
     pub(crate) network: Network,
     remote_keys: RemoteKeys,
     clients: ParsedClients,
+    guesses: Guesses,
     entropy: Counter,
     time: AtomicI64,
 }
@@ -65,6 +69,7 @@ impl Desk {
             network: Network::default(),
             remote_keys: RemoteKeys::new(10),
             clients: ParsedClients::new(100),
+            guesses: Guesses::default(),
             entropy: Counter::default(),
             time: AtomicI64::new(START.0),
         }
@@ -76,6 +81,7 @@ impl Desk {
             store: &self.store,
             keys: &self.keys,
             clients: &self.clients,
+            guesses: &self.guesses,
             slow: &self.slow,
             fetch: &self.network,
             remote_keys: &self.remote_keys,
@@ -123,6 +129,13 @@ fn policy() -> Policy {
         refresh_token_life: Some(Duration::from_secs(720 * 3600)),
         id_token_life: Duration::from_secs(1800),
         code_life: Duration::from_secs(600),
+        device: DevicePolicy {
+            verification_url: url("/device"),
+            success_url: url("/device/done"),
+            code_life: Duration::from_secs(600),
+            interval: Duration::from_secs(5),
+            user_code: UserCodeForm::high(),
+        },
         scope_strategy: ScopeStrategy::Wildcard,
         pkce_enforced: false,
         pkce_enforced_for_public_clients: true,
@@ -135,6 +148,7 @@ fn policy() -> Policy {
         insecure_redirect_uris: Vec::new(),
         dev: false,
         prefixes: Prefixes::default(),
+        dynamic_registration: false,
         default_client_scope: Vec::new(),
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),

@@ -48,6 +48,7 @@ impl Desk {
             scope: words("openid offline profile"),
             audience: words("https://api.example"),
             skip_consent: false,
+            registration: None,
             lifespans: crate::client::Lifespans::default(),
             display: serde_json::Map::new(),
             created_at: super::START,

@@ -201,6 +201,16 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        self.read(Freshness::Latest, |state| state.device(|device| device.id == id))
+    }
+
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            state.device(|device| device.user_code == user_code)
+        })
+    }
+
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {
         self.read(Freshness::Latest, |state| {
             let mut keys: Vec<_> = state.keys.iter().rev().filter(|key| key.set == set).cloned().collect();

@@ -31,6 +31,10 @@ pub enum Kind {
     Refresh,
     /// Authorization code (RFC 6749 §1.3.1).
     Code,
+    /// Device code (RFC 8628 §3.2).
+    Device,
+    /// Registration access token (RFC 7592 §1.2).
+    Registration,
 }
 
 impl Kind {
@@ -39,6 +43,8 @@ impl Kind {
             Self::Access => b"access",
             Self::Refresh => b"refresh",
             Self::Code => b"code",
+            Self::Device => b"device",
+            Self::Registration => b"registration",
         }
     }
 
@@ -47,6 +53,8 @@ impl Kind {
             Self::Access => &prefixes.access,
             Self::Refresh => &prefixes.refresh,
             Self::Code => &prefixes.code,
+            Self::Device => &prefixes.device,
+            Self::Registration => &prefixes.registration,
         }
     }
 }

@@ -9,6 +9,7 @@ use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
+use super::devices;
 use super::statements::Statements;
 use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
 
@@ -26,8 +27,9 @@ pub(super) struct Step<'a> {
 macro_rules! values {
     ($($value:expr),* $(,)?) => { vec![$(Box::new($value) as Value<'_>),*] };
 }
+pub(super) use values;
 
-fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -35,7 +37,7 @@ fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
     }
 }
 
-fn always<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn always<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -80,7 +82,6 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
             let mut values = moved_with(flow, *seen, session.as_ref(), issue);
             values.extend(proof_values(client.as_ref()));
-            values.extend(values![issue.map(|(grant, _)| grant.skipped)]);
             predicate(&all.advance_with, values)
         }
         Change::Redeem {
@@ -103,6 +104,11 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             values.extend(values![keep_grant.0, resealed]);
             predicate(&all.rotate, values)
         }
+        Change::BeginDevice { .. }
+        | Change::PollDevice { .. }
+        | Change::DenyDevice(_)
+        | Change::ApproveDevice { .. }
+        | Change::RedeemDevice { .. } => return devices::step(all, change),
         Change::BurnCode { code, at } => predicate(&all.burn_code, values![uuid(*code), at.0]),
         Change::RevokeGrant(id) => always(&all.revoke_grant, values![uuid(*id)]),
         Change::EndGrant(id) => always(&all.end_grant, values![uuid(*id)]),
@@ -199,7 +205,7 @@ fn trusted(trust: &TrustRecord) -> Vec<Value<'_>> {
 }
 
 /// `$1` to `$5` of both ways to advance a flow.
-fn moved(flow: &FlowRecord, seen: i64) -> Vec<Value<'_>> {
+pub(super) fn moved(flow: &FlowRecord, seen: i64) -> Vec<Value<'_>> {
     values![uuid(flow.id), flow.step as i16, seen, &flow.sealed, flow.expires_at.0]
 }
 
@@ -218,7 +224,7 @@ fn moved_with<'a>(
 }
 
 /// `$6` to `$14`.
-fn session_values(change: Option<&SessionChange>) -> Vec<Value<'_>> {
+pub(super) fn session_values(change: Option<&SessionChange>) -> Vec<Value<'_>> {
     let put = match change {
         Some(SessionChange::Put(session)) => Some(session),
         _ => None,
@@ -244,8 +250,8 @@ fn session_values(change: Option<&SessionChange>) -> Vec<Value<'_>> {
     ]
 }
 
-/// `$15` to `$24`.
-fn grant_values(grant: Option<&GrantRecord>) -> Vec<Value<'_>> {
+/// `$15` to `$25`.
+pub(super) fn grant_values(grant: Option<&GrantRecord>) -> Vec<Value<'_>> {
     values![
         grant.map(|grant| uuid(grant.id)),
         grant.map(|grant| &*grant.client_id),
@@ -257,10 +263,11 @@ fn grant_values(grant: Option<&GrantRecord>) -> Vec<Value<'_>> {
         grant.and_then(|grant| grant.remembered_until).map(|until| until.0),
         grant.map(|grant| grant.created_at.0),
         grant.map(|grant| grant.expires_at.0),
+        grant.map(|grant| grant.skipped),
     ]
 }
 
-/// `$25` to `$30`.
+/// `$26` to `$31`.
 fn code_values(code: Option<&CodeRecord>) -> Vec<Value<'_>> {
     values![
         code.map(|code| uuid(code.id)),
@@ -273,7 +280,7 @@ fn code_values(code: Option<&CodeRecord>) -> Vec<Value<'_>> {
 }
 
 /// The last two of both ways to advance a flow.
-fn proof_values(client: Option<&ClientProof>) -> Vec<Value<'_>> {
+pub(super) fn proof_values(client: Option<&ClientProof>) -> Vec<Value<'_>> {
     values![client.map(|client| &*client.id), client.map(|client| client.version)]
 }
 
@@ -284,15 +291,18 @@ fn exchange<'a>(
     access: &'a AccessRecord,
     refresh: Option<&'a RefreshRecord>,
 ) -> Vec<Value<'a>> {
+    let mut values = values![uuid(used), at.0, &*client.id, client.version];
+    values.extend(pair(access, refresh));
+    values
+}
+
+/// The nine values of an access token of a grant and the refresh token that may come with it.
+pub(super) fn pair<'a>(access: &'a AccessRecord, refresh: Option<&'a RefreshRecord>) -> Vec<Value<'a>> {
     let narrowed = match &access.owner {
         Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
         Owner::Client { scope, .. } => Some(join_scope(scope)),
     };
     values![
-        uuid(used),
-        at.0,
-        &*client.id,
-        client.version,
         uuid(access.id),
         &access.digest.0[..],
         narrowed,
@@ -388,6 +398,11 @@ pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
         } => (9, assertion.digest.0.to_vec()),
         Change::IssueGrant { grant, .. } => row(9, &grant.id),
         Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
+        Change::BeginDevice { device, .. } => row(11, &device.id),
+        Change::PollDevice { device, .. }
+        | Change::DenyDevice(device)
+        | Change::ApproveDevice { device, .. }
+        | Change::RedeemDevice { device, .. } => row(11, device),
     }
 }
 

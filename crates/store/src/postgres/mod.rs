@@ -6,6 +6,7 @@
 
 mod apply;
 mod connect;
+mod devices;
 mod lane;
 mod line;
 mod migrate;
@@ -19,9 +20,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, Digest, FlowRecord, Freshness, GrantQuery, GrantRecord,
-    KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store,
-    StoreError, TrustQuery, TrustRecord,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
+    GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus,
+    SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
@@ -354,6 +355,17 @@ impl Store for Postgres {
             .row(Kind::Refresh, |all| &all.refresh, &[&uuid(id)], read::refresh)
             .await?;
         Ok(refresh.map(Arc::new))
+    }
+
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        self.row(Kind::Device, |all| &all.device, &[&uuid(id)], read::device)
+            .await
+    }
+
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError> {
+        let values: [&(dyn ToSql + Sync); 1] = [&&user_code.0[..]];
+        self.row(Kind::Device, |all| &all.device_by_user_code, &values, read::device)
+            .await
     }
 
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, AccessRecord, ClientRecord, CodeFacts, CodeRecord, Digest, FlowRecord, FlowStep, GrantRecord,
-    KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord, Rotated, SessionRecord, StoreError,
-    TrustRecord,
+    AccessFacts, AccessRecord, ClientRecord, CodeFacts, CodeRecord, DeviceFacts, DeviceRecord, DeviceState, Digest,
+    FlowRecord, FlowStep, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord,
+    Rotated, SessionRecord, StoreError, TrustRecord,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -162,6 +162,28 @@ pub(super) fn notice(row: &Row) -> Read<NoticeRecord> {
         attempts: column::<i32>(row, 4)?.unsigned_abs(),
         due_at: time(row, 5)?,
         expires_at: time(row, 6)?,
+    })
+}
+
+pub(super) fn device(row: &Row) -> Read<DeviceFacts> {
+    let device = DeviceRecord {
+        id: id(row, 0)?,
+        digest: digest(row, 1)?,
+        user_code: digest(row, 2)?,
+        client_id: column::<&str>(row, 3)?.into(),
+        scope: split_scope(column(row, 4)?),
+        audience: split_audience(column(row, 5)?),
+        interval: column(row, 6)?,
+        ends_at: time(row, 7)?,
+        expires_at: time(row, 8)?,
+    };
+    let state: i16 = column(row, 9)?;
+    Ok(DeviceFacts {
+        device,
+        state: DeviceState::from_number(state)
+            .ok_or_else(|| StoreError::Broken(format!("a device has the state {state}")))?,
+        polled_at: column::<Option<i64>>(row, 10)?.map(Timestamp),
+        grant: grant(row, 11)?.map(Arc::new),
     })
 }
 

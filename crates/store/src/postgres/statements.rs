@@ -33,6 +33,49 @@ macro_rules! grant_columns {
          g.skipped"
     };
 }
+macro_rules! device {
+    ($condition:literal) => {
+        concat!(
+            "SELECT d.id, d.digest, d.user_code, o.id, d.scope, d.audience, d.poll_interval, d.ends_at, d.expires_at,
+                    d.state, d.polled_at, ",
+            grant_columns!(),
+            " FROM claviger_device d
+              JOIN claviger_client o ON o.serial = d.client_serial
+              LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial)
+                ON g.id = d.grant_id AND NOT g.ended
+              WHERE ",
+            $condition
+        )
+    };
+}
+/// What an advance does besides: `$6` to `$14` to the session, `$15` to `$25` are the grant. What does not happen has a
+/// null id.
+macro_rules! besides {
+    () => {
+        "put AS (
+               INSERT INTO claviger_session (id, subject, authenticated_at, remember, sealed, expires_at)
+               SELECT $6::uuid, $7::text, $8::bigint, $9::boolean, $10::bytea, $11::bigint FROM moved
+               WHERE $6::uuid IS NOT NULL
+               ON CONFLICT (id) DO UPDATE
+               SET subject = excluded.subject, authenticated_at = excluded.authenticated_at,
+                   remember = excluded.remember, sealed = excluded.sealed, expires_at = excluded.expires_at),
+          extended AS (UPDATE claviger_session SET expires_at = $13::bigint FROM moved WHERE id = $12::uuid),
+          ended AS (DELETE FROM claviger_session USING moved WHERE id = $14::uuid),
+          owner AS (SELECT serial FROM claviger_client, moved WHERE id = $16::text),
+          forgotten AS (
+               -- One that ended was kept for its memory only.
+               UPDATE claviger_grant
+               SET remembered_until = NULL, expires_at = CASE WHEN ended THEN 0 ELSE expires_at END FROM owner
+               WHERE subject = $17::text AND client_serial = owner.serial AND remembered_until IS NOT NULL
+                 AND $22::bigint IS NOT NULL),
+          granted AS (
+               INSERT INTO claviger_grant (id, client_serial, subject, session_id, scope, audience, sealed,
+                                           remembered_until, created_at, expires_at, skipped)
+               SELECT $15::uuid, owner.serial, $17::text, $18::uuid, $19::text, $20::text, $21::bytea, $22::bigint,
+                      $23::bigint, $24::bigint, $25::boolean
+               FROM owner)"
+    };
+}
 macro_rules! client_columns {
     () => {
         "id, version, name, owner, document, created_at, updated_at"
@@ -119,6 +162,8 @@ statements! {
           LEFT JOIN claviger_access a ON a.id = r.successor AND a.id > c.access_after
           WHERE r.id = $1"
     );
+    device = device!("d.id = $1");
+    device_by_user_code = device!("d.user_code = $1");
     keys = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = $1
           ORDER BY created_at DESC, position DESC";
 
@@ -159,40 +204,20 @@ statements! {
     advance = "UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
           WHERE id = $1 AND version = $3::bigint
             AND ($6::text IS NULL OR EXISTS (SELECT 1 FROM claviger_client WHERE id = $6::text AND version = $7::bigint))";
-    // What does not happen has a null id.
-    advance_with = "WITH moved AS (
+    advance_with = concat!(
+        "WITH moved AS (
                UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
                WHERE id = $1 AND version = $3::bigint
-                 AND ($31::text IS NULL OR EXISTS (
-                      SELECT 1 FROM claviger_client WHERE id = $31::text AND version = $32::bigint))
+                 AND ($32::text IS NULL OR EXISTS (
+                      SELECT 1 FROM claviger_client WHERE id = $32::text AND version = $33::bigint))
                RETURNING 1),
-          put AS (
-               INSERT INTO claviger_session (id, subject, authenticated_at, remember, sealed, expires_at)
-               SELECT $6::uuid, $7::text, $8::bigint, $9::boolean, $10::bytea, $11::bigint FROM moved
-               WHERE $6::uuid IS NOT NULL
-               ON CONFLICT (id) DO UPDATE
-               SET subject = excluded.subject, authenticated_at = excluded.authenticated_at,
-                   remember = excluded.remember, sealed = excluded.sealed, expires_at = excluded.expires_at),
-          extended AS (UPDATE claviger_session SET expires_at = $13::bigint FROM moved WHERE id = $12::uuid),
-          ended AS (DELETE FROM claviger_session USING moved WHERE id = $14::uuid),
-          owner AS (SELECT serial FROM claviger_client, moved WHERE id = $16::text),
-          forgotten AS (
-               -- One that ended was kept for its memory only.
-               UPDATE claviger_grant
-               SET remembered_until = NULL, expires_at = CASE WHEN ended THEN 0 ELSE expires_at END FROM owner
-               WHERE subject = $17::text AND client_serial = owner.serial AND remembered_until IS NOT NULL
-                 AND $22::bigint IS NOT NULL),
-          granted AS (
-               INSERT INTO claviger_grant (id, client_serial, subject, session_id, scope, audience, sealed,
-                                           remembered_until, created_at, expires_at, skipped)
-               SELECT $15::uuid, owner.serial, $17::text, $18::uuid, $19::text, $20::text, $21::bytea, $22::bigint,
-                      $23::bigint, $24::bigint, $33::boolean
-               FROM owner),
+          ", besides!(), ",
           coded AS (
                INSERT INTO claviger_code (id, digest, grant_id, redirect_uri, challenge, expires_at)
-               SELECT $25::uuid, $26::bytea, $27::uuid, $28::text, $29::text, $30::bigint FROM moved
-               WHERE $25::uuid IS NOT NULL)
-          SELECT 1 FROM moved";
+               SELECT $26::uuid, $27::bytea, $28::uuid, $29::text, $30::text, $31::bigint FROM moved
+               WHERE $26::uuid IS NOT NULL)
+          SELECT 1 FROM moved"
+    );
     redeem = concat!(
         "WITH used AS (UPDATE claviger_code SET used_at = $2", unused!("claviger_code"), "),
           accessed AS (
@@ -203,6 +228,41 @@ statements! {
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used WHERE $10::uuid IS NOT NULL)
           SELECT 1 FROM used"
     );
+    begin_device = "INSERT INTO claviger_device
+                 (id, digest, user_code, client_serial, scope, audience, poll_interval, state, ends_at, expires_at)
+          SELECT $1::uuid, $2::bytea, $3::bytea, serial, $4::text, $5::text, $6::bigint, 0, $7::bigint, $8::bigint
+          FROM claviger_client WHERE id = $9 AND version = $10
+          ON CONFLICT DO NOTHING";
+    poll_device = "UPDATE claviger_device SET polled_at = $2, poll_interval = greatest(poll_interval, $3) WHERE id = $1";
+    deny_device = "UPDATE claviger_device SET state = 2 WHERE id = $1 AND state = 0";
+    // The lock on the flow makes sure that it still moves once the device is approved.
+    approve_device = concat!(
+        "WITH locked AS (
+               SELECT 1 FROM claviger_flow
+               WHERE id = $1 AND version = $3::bigint
+                 AND EXISTS (SELECT 1 FROM claviger_client WHERE id = $27 AND version = $28)
+               FOR UPDATE),
+          approved AS (
+               UPDATE claviger_device SET state = 1, grant_id = $15::uuid FROM locked
+               WHERE id = $26::uuid AND state = 0 RETURNING 1),
+          moved AS (
+               UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5 FROM approved
+               WHERE id = $1 AND version = $3::bigint RETURNING 1),
+          ", besides!(), "
+          SELECT 1 FROM moved"
+    );
+    redeem_device = "WITH used AS (
+               UPDATE claviger_device SET state = 3 FROM claviger_grant g, claviger_client c
+               WHERE claviger_device.id = $1 AND state = 1 AND g.id = claviger_device.grant_id
+                 AND NOT g.ended AND c.serial = g.client_serial AND c.id = $2 AND c.version = $3
+               RETURNING claviger_device.grant_id),
+          accessed AS (
+               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
+               SELECT $4::uuid, $5::bytea, grant_id, $6::text, $7::bigint, $8::bigint FROM used),
+          refreshed AS (
+               INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
+               SELECT $9::uuid, $10::bytea, grant_id, $11::bigint, $12::bigint FROM used WHERE $9::uuid IS NOT NULL)
+          SELECT 1 FROM used";
     burn_code = "UPDATE claviger_code SET used_at = $2 WHERE id = $1 AND used_at IS NULL";
     rotate = concat!(
         "WITH used AS (UPDATE claviger_refresh SET used_at = $2, successor = $10", unused!("claviger_refresh"), "),
@@ -344,8 +404,10 @@ pub(super) const PURGE: &str = concat!(
     expired!("notices", "claviger_logout_notice"),
     ", ",
     expired!("assertions", "claviger_assertion"),
+    ", ",
+    expired!("devices", "claviger_device"),
     " SELECT (SELECT ok FROM lock),
              (SELECT count(*) FROM flows) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes)
              + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) + (SELECT count(*) FROM grants)
-             + (SELECT count(*) FROM notices) + (SELECT count(*) FROM assertions)"
+             + (SELECT count(*) FROM notices) + (SELECT count(*) FROM assertions) + (SELECT count(*) FROM devices)"
 );

@@ -10,7 +10,7 @@ use claviger_core::port::{
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
-use super::statements;
+use super::{devices, statements};
 use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
 
 pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome> {
@@ -63,6 +63,11 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             )?;
             Ok(Outcome::Applied)
         }
+        Change::BeginDevice { .. }
+        | Change::PollDevice { .. }
+        | Change::DenyDevice(_)
+        | Change::ApproveDevice { .. }
+        | Change::RedeemDevice { .. } => devices::apply(connection, change),
         Change::BurnCode { code, at } => predicate(connection, statements::BURN_CODE, params![code.0, at.0]),
         Change::RevokeGrant(id) => {
             run(connection, statements::REVOKE_GRANT, [id.0])?;
@@ -112,12 +117,12 @@ pub(super) fn purge(connection: &Connection, now: Timestamp, limit: u32) -> Resu
     Ok(purged)
 }
 
-fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<usize> {
+pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<usize> {
     connection.prepare_cached(sql)?.execute(params)
 }
 
 /// A statement that writes nothing if its predicate fails.
-fn predicate(connection: &Connection, sql: &str, params: impl Params) -> Result<Outcome> {
+pub(super) fn predicate(connection: &Connection, sql: &str, params: impl Params) -> Result<Outcome> {
     Ok(match run(connection, sql, params)? {
         0 => Outcome::LostRace,
         _ => Outcome::Applied,
@@ -125,7 +130,7 @@ fn predicate(connection: &Connection, sql: &str, params: impl Params) -> Result<
 }
 
 /// A statement that may find nothing to do.
-fn always(connection: &Connection, sql: &str, params: impl Params) -> Result<Outcome> {
+pub(super) fn always(connection: &Connection, sql: &str, params: impl Params) -> Result<Outcome> {
     run(connection, sql, params).map(|_| Outcome::Applied)
 }
 
@@ -190,7 +195,12 @@ fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {
     predicate(connection, statements::ANSWER_LOGIN, params)
 }
 
-fn advance(connection: &Connection, flow: &FlowRecord, seen: i64, client: Option<&ClientProof>) -> Result<bool> {
+pub(super) fn advance(
+    connection: &Connection,
+    flow: &FlowRecord,
+    seen: i64,
+    client: Option<&ClientProof>,
+) -> Result<bool> {
     let params = params![
         flow.id.0,
         flow.step as i16,
@@ -218,7 +228,7 @@ fn step_with(
     Ok(Outcome::Applied)
 }
 
-fn change_session(connection: &Connection, change: &SessionChange) -> Result<()> {
+pub(super) fn change_session(connection: &Connection, change: &SessionChange) -> Result<()> {
     match change {
         SessionChange::Put(session) => put_session(connection, session),
         SessionChange::Extend(id, until) => {
@@ -284,7 +294,7 @@ fn put_session(connection: &Connection, session: &SessionRecord) -> Result<()> {
 }
 
 /// Writes nothing if the client is gone, as the grant would be dead.
-fn put_grant(connection: &Connection, grant: &GrantRecord) -> Result<()> {
+pub(super) fn put_grant(connection: &Connection, grant: &GrantRecord) -> Result<()> {
     if grant.remembered_until.is_some() {
         run(
             connection,
@@ -357,14 +367,14 @@ fn rotate(
 }
 
 /// Consumes one row and says which grant it is of.
-fn used(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<[u8; 16]>> {
+pub(super) fn used(connection: &Connection, sql: &str, params: impl Params) -> Result<Option<[u8; 16]>> {
     connection
         .prepare_cached(sql)?
         .query_row(params, |row| row.get(0))
         .optional()
 }
 
-fn put_access(connection: &Connection, access: &AccessRecord, grant: [u8; 16]) -> Result<()> {
+pub(super) fn put_access(connection: &Connection, access: &AccessRecord, grant: [u8; 16]) -> Result<()> {
     let narrowed = match &access.owner {
         Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
         Owner::Client { scope, .. } => Some(join_scope(scope)),
@@ -380,7 +390,7 @@ fn put_access(connection: &Connection, access: &AccessRecord, grant: [u8; 16]) -
     run(connection, statements::PUT_ACCESS, params).map(drop)
 }
 
-fn put_refresh(connection: &Connection, refresh: &RefreshRecord, grant: [u8; 16]) -> Result<()> {
+pub(super) fn put_refresh(connection: &Connection, refresh: &RefreshRecord, grant: [u8; 16]) -> Result<()> {
     let params = params![
         refresh.id.0,
         refresh.digest.0,

@@ -4,6 +4,7 @@
 //! the writer. Several processes on one machine may share the file; a network file system may not hold it.
 
 mod apply;
+mod devices;
 mod migrate;
 mod read;
 mod statements;
@@ -16,9 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, Digest, FlowRecord, Freshness, GrantQuery, GrantRecord,
-    KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord, Store,
-    StoreError, TrustQuery, TrustRecord,
+    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
+    GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord,
+    Store, StoreError, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -224,6 +225,16 @@ impl Store for Sqlite {
     async fn refresh(&self, id: Id, _: Freshness) -> Result<Option<Arc<RefreshFacts>>, StoreError> {
         self.read(Kind::Refresh, move |connection| read::refresh(connection, id))
             .await
+    }
+
+    async fn device(&self, id: Id) -> Result<Option<DeviceFacts>, StoreError> {
+        self.read(Kind::Device, move |connection| read::device(connection, id))
+            .await
+    }
+
+    async fn device_by_user_code(&self, user_code: Digest) -> Result<Option<DeviceFacts>, StoreError> {
+        let query = move |connection: &Connection| read::device_by_user_code(connection, user_code);
+        self.read(Kind::Device, query).await
     }
 
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {

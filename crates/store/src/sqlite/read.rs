@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, AccessRecord, ClientQuery, ClientRecord, CodeFacts, CodeRecord, Digest, FlowRecord, FlowStep,
-    GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord, Rotated,
-    SessionRecord, TrustQuery, TrustRecord,
+    AccessFacts, AccessRecord, ClientQuery, ClientRecord, CodeFacts, CodeRecord, DeviceFacts, DeviceRecord,
+    DeviceState, Digest, FlowRecord, FlowStep, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant,
+    RefreshFacts, RefreshRecord, Rotated, SessionRecord, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, Row, params};
 
@@ -240,6 +240,35 @@ fn rotated(row: &Row<'_>, at: Timestamp, grant: Id) -> Result<Rotated> {
         at,
         successor: successor.transpose()?,
         access: access.transpose()?,
+    })
+}
+
+pub(super) fn device(connection: &Connection, id: Id) -> Result<Option<DeviceFacts>> {
+    one(connection, statements::DEVICE, [id.0], device_row)
+}
+
+pub(super) fn device_by_user_code(connection: &Connection, user_code: Digest) -> Result<Option<DeviceFacts>> {
+    one(connection, statements::DEVICE_BY_USER_CODE, [user_code.0], device_row)
+}
+
+fn device_row(row: &Row<'_>) -> Result<DeviceFacts> {
+    let device = DeviceRecord {
+        id: Id(row.get(0)?),
+        digest: Digest(row.get(1)?),
+        user_code: Digest(row.get(2)?),
+        client_id: row.get(3)?,
+        scope: split_scope(&row.get::<_, String>(4)?),
+        audience: split_audience(&row.get::<_, String>(5)?),
+        interval: row.get(6)?,
+        ends_at: time(row, 7)?,
+        expires_at: time(row, 8)?,
+    };
+    let state: i16 = row.get(9)?;
+    Ok(DeviceFacts {
+        device,
+        state: DeviceState::from_number(state).ok_or(Error::IntegralValueOutOfRange(9, state.into()))?,
+        polled_at: row.get::<_, Option<i64>>(10)?.map(Timestamp),
+        grant: grant(row, 11)?.map(Arc::new),
     })
 }
 

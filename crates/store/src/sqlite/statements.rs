@@ -15,6 +15,21 @@ macro_rules! grant_columns {
          g.skipped"
     };
 }
+macro_rules! device {
+    ($condition:literal) => {
+        concat!(
+            "SELECT d.id, d.digest, d.user_code, o.id, d.scope, d.audience, d.poll_interval, d.ends_at, d.expires_at,
+                    d.state, d.polled_at, ",
+            grant_columns!(),
+            " FROM claviger_device d
+              JOIN claviger_client o ON o.serial = d.client_serial
+              LEFT JOIN claviger_grant g ON g.id = d.grant_id AND NOT g.ended
+              LEFT JOIN claviger_client c ON c.serial = g.client_serial
+              WHERE ",
+            $condition
+        )
+    };
+}
 macro_rules! client_columns {
     () => {
         "id, version, name, owner, document, created_at, updated_at"
@@ -121,6 +136,10 @@ statements! {
           WHERE r.id = ?1"
     );
 
+    DEVICE = device!("d.id = ?1");
+
+    DEVICE_BY_USER_CODE = device!("d.user_code = ?1");
+
     KEYS = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = ?1
           ORDER BY created_at DESC, position DESC";
 
@@ -191,6 +210,23 @@ statements! {
           WHERE id = ?1 AND used_at IS NULL AND EXISTS (
                 SELECT 1 FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
                 WHERE g.id = claviger_refresh.grant_id AND NOT g.ended AND c.id = ?3 AND c.version = ?4)
+          RETURNING grant_id";
+
+    BEGIN_DEVICE = "INSERT INTO claviger_device
+                 (id, digest, user_code, client_serial, scope, audience, poll_interval, state, ends_at, expires_at)
+          SELECT ?1, ?2, ?3, serial, ?4, ?5, ?6, 0, ?7, ?8 FROM claviger_client WHERE id = ?9 AND version = ?10
+          ON CONFLICT DO NOTHING";
+
+    POLL_DEVICE = "UPDATE claviger_device SET polled_at = ?2, poll_interval = max(poll_interval, ?3) WHERE id = ?1";
+
+    DENY_DEVICE = "UPDATE claviger_device SET state = 2 WHERE id = ?1 AND state = 0";
+
+    APPROVE_DEVICE = "UPDATE claviger_device SET state = 1, grant_id = ?2 WHERE id = ?1 AND state = 0";
+
+    USE_DEVICE = "UPDATE claviger_device SET state = 3
+          WHERE id = ?1 AND state = 1 AND EXISTS (
+                SELECT 1 FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
+                WHERE g.id = claviger_device.grant_id AND NOT g.ended AND c.id = ?2 AND c.version = ?3)
           RETURNING grant_id";
 
     PUT_ACCESS = "INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
@@ -264,7 +300,7 @@ statements! {
 }
 
 /// One for each table whose rows expire.
-pub(super) const PURGE: [&str; 8] = [
+pub(super) const PURGE: [&str; 9] = [
     purge!("claviger_flow"),
     purge!("claviger_session"),
     purge!("claviger_code"),
@@ -273,6 +309,7 @@ pub(super) const PURGE: [&str; 8] = [
     purge!("claviger_grant"),
     purge!("claviger_logout_notice"),
     purge!("claviger_assertion"),
+    purge!("claviger_device"),
 ];
 
 #[cfg(test)]

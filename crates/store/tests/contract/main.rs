@@ -14,6 +14,7 @@ mod assertions;
 mod batches;
 mod clients;
 mod cluster;
+mod devices;
 mod flows;
 mod keys;
 mod lifecycle;
@@ -124,6 +125,21 @@ contract! {
         a_client_is_told_once_of_a_session,
         a_notice_that_was_not_sent_is_due_again_and_at_last_expires,
         of_64_claims_on_two_servers_each_notice_goes_to_one;
+    devices:
+        a_device_is_found_by_both_its_codes,
+        a_user_code_names_one_device_only,
+        a_device_needs_the_client_as_it_is,
+        a_poll_is_noted_and_the_interval_only_grows,
+        an_approved_device_has_its_grant_and_the_flow_is_over,
+        an_answer_for_a_device_is_given_once,
+        a_flow_that_moved_on_approves_nothing,
+        a_client_that_changed_has_no_device_approved,
+        a_denied_device_gets_nothing,
+        a_device_is_redeemed_once_for_both_tokens,
+        a_device_is_not_redeemed_without_its_grant_or_by_an_outdated_client,
+        an_expired_device_is_removed,
+        of_64_polls_on_two_servers_one_gets_the_tokens,
+        of_64_answers_and_polls_on_two_servers_one_answer_counts;
     keys:
         the_newest_key_comes_first_even_within_a_second,
         a_key_is_seeded_once_per_set_and_algorithm,

@@ -9,10 +9,10 @@ use crate::assertions::{asserted, assertion};
 use crate::records::*;
 use crate::scene::{Scene, answered, lost, redeem, rotate};
 
-const TASKS: usize = 64;
+pub(crate) const TASKS: usize = 64;
 
 /// Applies one change per task, all let loose at the same moment, and says which were applied.
-async fn race(stores: &[Arc<dyn Store>], changes: Vec<Change>) -> Vec<usize> {
+pub(crate) async fn race(stores: &[Arc<dyn Store>], changes: Vec<Change>) -> Vec<usize> {
     let start = Arc::new(Barrier::new(changes.len()));
     let tasks: Vec<_> = changes
         .into_iter()

@@ -15,8 +15,7 @@ const LEFT_OUT: [(&str, &str); 3] = [
 ];
 
 /// Recorded commands that are not here, and why.
-const NOT_HERE: [(&str, &str); 3] = [
-    ("hydra perform device-code", "the device flow has no command yet"),
+const NOT_HERE: [(&str, &str); 2] = [
     ("hydra migrate sql down", "a migration is not undone"),
     ("hydra migrate status", "`migrate sql status` is its name"),
 ];

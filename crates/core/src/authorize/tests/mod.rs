@@ -113,6 +113,7 @@ impl Walk {
             session: self.session.clone(),
             login_marks: marks(Stage::Login),
             consent_marks: marks(Stage::Consent),
+            device_marks: marks(Stage::Device),
         };
         let reply = now(authorize(&self.desk.world(), params, &browser));
         self.arrive(reply)

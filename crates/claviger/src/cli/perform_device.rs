@@ -1,0 +1,161 @@
+//! `perform device-code`: the device authorization grant with this program as the device.
+//!
+//! Implements RFC 8628 §3.2 to §3.5 and §3.4 (the interval is kept, and grows with `slow_down`).
+
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::api::Api;
+use super::failure::Failure;
+use super::oauth2::{self, Credentials, Tokens};
+use super::remote::{ClientFlags, Remote};
+use super::terminal::Terminal;
+use super::tokens::token_report;
+
+const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+/// "If no value is provided, clients MUST use 5 as the default" (§3.2), and `slow_down` adds as much (§3.5).
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Where the server does not say how long its codes live.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// `perform device-code`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example, for a client with the grant type urn:ietf:params:oauth:grant-type:device_code:
+  claviger perform device-code -e http://127.0.0.1:4444 --client-id my-tv --format json-pretty"
+)]
+pub(crate) struct PerformDeviceCode {
+    #[command(flatten)]
+    client: ClientFlags,
+
+    /// Scopes to ask for, separated by commas
+    #[arg(long, value_name = "SCOPE", value_delimiter = ',', default_value = "offline,openid")]
+    scope: Vec<String>,
+
+    /// Audiences to ask for, separated by commas
+    #[arg(long, value_name = "AUDIENCE", value_delimiter = ',')]
+    audience: Vec<String>,
+
+    /// URL of the device authorization endpoint, if it is not ENDPOINT/oauth2/device/auth
+    #[arg(long, value_name = "URL")]
+    device_auth_url: Option<String>,
+
+    /// URL of the token endpoint, if it is not ENDPOINT/oauth2/token
+    #[arg(long, value_name = "URL")]
+    token_url: Option<String>,
+}
+
+/// What the device authorization endpoint answered.
+struct Codes {
+    device_code: String,
+    address: String,
+    interval: Duration,
+    life: Duration,
+}
+
+impl PerformDeviceCode {
+    pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
+        let missing = "Please provide a Client ID using --client-id flag, or OAUTH2_CLIENT_ID environment variable.";
+        let credentials = Credentials {
+            id: self.client.id(terminal).ok_or_else(|| Failure::input(missing))?,
+            secret: self.client.secret(terminal),
+        };
+        let begin = below(remote, terminal, self.device_auth_url.as_deref(), "/oauth2/device/auth")?;
+        let token = below(remote, terminal, self.token_url.as_deref(), "/oauth2/token")?;
+        let api = remote.endpoints(&begin)?;
+        let answer = oauth2::post(&api, &begin, &credentials, self.request()).await?;
+        let codes = Codes::read(&answer.json()?)?;
+        terminal.explain(&format!("To login please go to:\n\t {}", codes.address));
+        let tokens = poll(&api, &token, &credentials, &codes).await?;
+        terminal.explain("Successfully signed in!");
+        remote.print(terminal, &token_report(&tokens, true))
+    }
+
+    fn request(&self) -> Vec<(&'static str, String)> {
+        let mut form = vec![("scope", self.scope.join(" "))];
+        if !self.audience.is_empty() {
+            form.push(("audience", self.audience.join(" ")));
+        }
+        form
+    }
+}
+
+/// An endpoint from its own flag or below the server's address.
+fn below(remote: &Remote, terminal: &Terminal, flag: Option<&str>, path: &str) -> Result<String, Failure> {
+    match flag {
+        Some(url) => Ok(url.to_owned()),
+        None => Ok(format!("{}{path}", remote.endpoint(terminal)?.trim_end_matches('/'))),
+    }
+}
+
+impl Codes {
+    fn read(answer: &Value) -> Result<Self, Failure> {
+        let member = |name: &str| answer.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
+        let seconds = |name: &str| answer.get(name).and_then(Value::as_u64).map(Duration::from_secs);
+        let incomplete = || {
+            Failure::input("The server answered the device authorization request incompletely, against RFC 8628 §3.2")
+        };
+        let plain = || {
+            let (uri, code) = (member("verification_uri")?, member("user_code")?);
+            Some(format!("{uri}\n\tand enter the code {code}"))
+        };
+        Ok(Self {
+            device_code: member("device_code").ok_or_else(incomplete)?,
+            address: member("verification_uri_complete")
+                .or_else(plain)
+                .ok_or_else(incomplete)?,
+            interval: seconds("interval").unwrap_or(INTERVAL),
+            life: seconds("expires_in").unwrap_or(PATIENCE),
+        })
+    }
+}
+
+/// Asks for tokens until there is an answer.
+async fn poll(api: &Api, url: &str, credentials: &Credentials, codes: &Codes) -> Result<Tokens, Failure> {
+    let end = Instant::now() + codes.life;
+    let mut interval = codes.interval;
+    loop {
+        tokio::time::sleep(interval).await;
+        let form = vec![
+            ("grant_type", GRANT.to_owned()),
+            ("device_code", codes.device_code.clone()),
+        ];
+        let answer = oauth2::post(api, url, credentials, form).await?;
+        match answer.error_code().as_deref() {
+            Some("authorization_pending" | "slow_down") if Instant::now() >= end => {
+                return Err(Failure::input("Nobody answered in time. Run the command again"));
+            }
+            Some("authorization_pending") => {}
+            Some("slow_down") => interval += INTERVAL,
+            _ => return Tokens::read(answer.json()?, jiff::Timestamp::now()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod rfc8628_3_2 {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_the_server_leaves_out_has_its_default() {
+        let answer = json!({ "device_code": "d", "user_code": "WDJB-MJHT", "verification_uri": "https://a.example/" });
+        let codes = Codes::read(&answer).unwrap();
+        assert_eq!((codes.interval, codes.life), (INTERVAL, PATIENCE));
+        assert!(codes.address.contains("https://a.example/") && codes.address.contains("WDJB-MJHT"));
+    }
+
+    #[test]
+    fn an_incomplete_answer_is_an_error() {
+        for answer in [
+            json!({}),
+            json!({ "device_code": "d" }),
+            json!({ "verification_uri_complete": "u" }),
+        ] {
+            assert!(Codes::read(&answer).is_err(), "{answer}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! `/oauth2/register`: clients that register and manage themselves, where the operator enabled it.
+//!
+//! Implements RFC 7591 §3 and RFC 7592 §2 over HTTP; the limits are in [`claviger_core::client::registration`]. A wrong
+//! token is told apart from nothing else, by a challenge of RFC 6750 §3 (D12); `Location` is the client's own address
+//! (D13). Attacks: tokens in the query (it is not read), answers kept by caches.
+
+use axum::extract::State;
+use axum::response::Response;
+use claviger_core::client::metadata::Metadata;
+use claviger_core::client::registration;
+use claviger_core::fault::Fault;
+use claviger_core::params::Params;
+use claviger_core::userinfo::bearer;
+use http::header::{AUTHORIZATION, LOCATION};
+use http::{HeaderValue, Method, StatusCode};
+use zeroize::Zeroizing;
+
+use crate::edge::call::{Call, Unreadable};
+use crate::edge::problem::{Problem, Resource};
+use crate::edge::reply;
+use crate::edge::router::Routes;
+use crate::edge::segments::Segments;
+use crate::provider::{Provider, Shared};
+
+/// Adds the endpoints to the public port's table, under the path that version 1 documents too.
+#[must_use]
+pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
+    routes
+        .on(&Method::POST, "/oauth2/register", create)
+        .on(&Method::GET, "/oauth2/register/{id}", read)
+        .on(&Method::PUT, "/oauth2/register/{id}", replace)
+        .on(&Method::DELETE, "/oauth2/register/{id}", delete)
+        .on(&Method::POST, "/connect/register", create)
+        .on(&Method::GET, "/connect/register/{id}", read)
+        .on(&Method::PUT, "/connect/register/{id}", replace)
+        .on(&Method::DELETE, "/connect/register/{id}", delete)
+}
+
+async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
+    answered(
+        async {
+            let metadata = metadata(&provider, &mut call).await?;
+            let created = registration::register(&provider.world(), metadata).await?;
+            let mut response = reply::protocol(StatusCode::CREATED, &created);
+            if let Ok(location) = HeaderValue::from_str(&created.registration_client_uri) {
+                response.headers_mut().insert(LOCATION, location);
+            }
+            Ok(response)
+        }
+        .await,
+    )
+}
+
+async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
+    answered(
+        async {
+            let token = token(&provider, &call)?;
+            let client = registration::read(&provider.world(), &id, &token).await?;
+            Ok(reply::protocol(StatusCode::OK, &client))
+        }
+        .await,
+    )
+}
+
+async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
+    answered(
+        async {
+            let token = token(&provider, &call)?;
+            let metadata = metadata(&provider, &mut call).await?;
+            let client = registration::replace(&provider.world(), &id, &token, metadata).await?;
+            Ok(reply::protocol(StatusCode::OK, &client))
+        }
+        .await,
+    )
+}
+
+async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
+    answered(
+        async {
+            let token = token(&provider, &call)?;
+            registration::delete(&provider.world(), &id, &token).await?;
+            Ok(reply::no_content())
+        }
+        .await,
+    )
+}
+
+/// Without the operator's leave there is nothing at these addresses.
+fn require_enabled(provider: &Provider) -> Result<(), Problem> {
+    if provider.policy.dynamic_registration {
+        return Ok(());
+    }
+    Err(Resource::NotFound.because("Clients cannot register themselves at this server."))
+}
+
+fn token(provider: &Provider, call: &Call) -> Result<Zeroizing<String>, Problem> {
+    require_enabled(provider)?;
+    let none = Params::default();
+    let token = bearer(call.header(&AUTHORIZATION), &none)?;
+    Ok(Zeroizing::new(token.to_owned()))
+}
+
+async fn metadata(provider: &Provider, call: &mut Call) -> Result<Metadata, Problem> {
+    require_enabled(provider)?;
+    call.json().await.map_err(|unreadable| match unreadable {
+        Unreadable::Json(fault) => Fault::ClientMetadataInvalid.because(fault.to_string()).into(),
+        other => other.into(),
+    })
+}
+
+fn answered(answer: Result<Response, Problem>) -> Response {
+    answer.unwrap_or_else(|problem| reply::bearer_error(&problem))
+}
