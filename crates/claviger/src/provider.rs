@@ -159,6 +159,14 @@ impl IdTokenKeys for KeyRing {
         Ok(self.keys(cx).await?.verifying().to_vec())
     }
 
+    async fn signing_access(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
+        Ok(self.access_token_key(cx).await?)
+    }
+
+    async fn verifying_access(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
+        Ok(self.keys(cx).await?.verifying_access().to_vec())
+    }
+
     async fn algorithms(&self, cx: &Cx<'_>) -> Result<Vec<Alg>, Failure> {
         Ok(self.keys(cx).await?.signing_algs())
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::secrets::Secrets;
+use crate::token::access::AccessTokens;
 
 /// Seconds since 1970-01-01T00:00:00Z, the `NumericDate` of RFC 7519 §2 without a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -170,6 +171,8 @@ pub struct Policy {
     pub insecure_redirect_uris: Vec<String>,
     /// Development mode: `http` redirect URIs anywhere, cookies without `Secure`.
     pub dev: bool,
+    /// The form of access tokens (`strategies.access_token`, `strategies.jwt`).
+    pub access_token: AccessTokens,
     /// Text before every token, by kind.
     pub prefixes: Prefixes,
     /// Scopes of clients registered without any.

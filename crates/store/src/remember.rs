@@ -65,7 +65,10 @@ impl Memory {
                     version: seen.saturating_add(1),
                     ..flow.clone()
                 };
-                match issue {
+                let coded = issue
+                    .as_ref()
+                    .and_then(|issue| Some((&issue.grant, issue.code.as_ref()?)));
+                match coded {
                     None => Lesson::Flow(flow),
                     Some((grant, code)) => {
                         let facts = CodeFacts {
@@ -169,7 +172,13 @@ impl Touched {
         let (client, ids) = match change {
             Change::Issue { client, .. } => (Some(client.id.clone()), [None, None]),
             Change::AnswerLogin { flow } => (None, row(&flow.id)),
-            Change::Advance { flow, issue, .. } => (None, [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)]),
+            Change::Advance { flow, issue, .. } => (
+                None,
+                [
+                    Some(flow.id),
+                    issue.as_ref().and_then(|issue| Some(issue.code.as_ref()?.id)),
+                ],
+            ),
             Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
             Change::BurnCode { code, .. } => (None, row(code)),
             Change::Rotate { old, client, .. } => (Some(client.id.clone()), row(old)),

@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use claviger_core::context::{Cx, Entropy, Id, Policy, Prefixes, ScopeStrategy, Timestamp};
 use claviger_core::port::*;
 use claviger_core::secrets::Secrets;
+use claviger_core::token::access::AccessTokens;
 use claviger_jose::Alg;
 
 use super::KeyRing;
@@ -73,6 +74,7 @@ fn policy() -> Policy {
         id_token_alg: claviger_jose::Alg::RS256,
         insecure_redirect_uris: Vec::new(),
         dev: true,
+        access_token: AccessTokens::opaque(),
         prefixes: Prefixes::default(),
         default_client_scope: Vec::new(),
         supported_claims: Vec::new(),

@@ -16,7 +16,7 @@ use crate::flow::consent::ConsentAccepted;
 use crate::flow::login::LoginAccepted;
 use crate::flow::{FlowState, removal};
 use crate::grant::lives::Lives;
-use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Outcome, SessionChange};
+use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Issue, Outcome, SessionChange};
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
@@ -65,7 +65,11 @@ pub(super) async fn finish(
         },
         seen: granted.record.version,
         session,
-        issue: Some((Arc::new(grant), record)),
+        issue: Some(Issue {
+            grant: Arc::new(grant),
+            code: Some(record),
+            access: None,
+        }),
     };
     if world.store.apply(change).await? == Outcome::LostRace {
         return Ok(Finish::Stale);

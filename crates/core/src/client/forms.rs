@@ -238,7 +238,7 @@ fn userinfo_algorithm(value: &str) -> Result<(), &'static str> {
 
 fn strategy(value: &str) -> Result<(), &'static str> {
     match value {
-        "opaque" => Ok(()),
-        _ => Err("is not supported in this release; use opaque"),
+        "opaque" | "jwt" => Ok(()),
+        _ => Err("is not a form of access tokens; use opaque or jwt"),
     }
 }

@@ -224,6 +224,7 @@ impl Metadata {
             .clone_into(&mut metadata.token_endpoint_auth_method);
         metadata.skip_consent = client.skip_consent;
         metadata.set_lifespans(client.lifespans);
+        client.choices.show(&mut metadata);
         metadata.created_at = client.created_at.rfc3339();
         metadata.updated_at = client.updated_at.rfc3339();
         Ok(metadata)

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::forms::{RULES, Rule, redirect_uri};
 use super::metadata::{ClientSecret, Metadata};
-use super::{AuthMethod, Client};
+use super::{AuthMethod, Choices, Client};
 use crate::client_auth::LastProven;
 use crate::context::{Policy, Timestamp};
 use crate::fault::{Failure, Fault};
@@ -142,6 +142,7 @@ fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<Strin
         audience: std::mem::take(&mut metadata.audience),
         skip_consent: std::mem::take(&mut metadata.skip_consent),
         lifespans: metadata.take_lifespans(),
+        choices: Choices::take(&mut metadata),
         display: Map::new(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

@@ -22,7 +22,8 @@ use crate::client_auth::Authenticated;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
-use crate::port::{AccessRecord, Change, CodeFacts, Freshness, GrantRecord, Owner, RefreshRecord};
+use crate::port::{Change, CodeFacts, Freshness, GrantRecord, Owner, RefreshRecord};
+use crate::token::access::Draft;
 use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
 
@@ -145,22 +146,23 @@ async fn redeem(
     let cx = &world.cx;
     let lives = Lives::authorization_code(cx.policy, client);
     let generate = |kind, id| Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, kind, id);
-    let access = generate(Kind::Access, cx.new_id());
+    let draft = Draft {
+        client,
+        grant: Some(grant),
+        owner: Owner::Grant {
+            id: grant.id,
+            scope: None,
+            audience: None,
+        },
+        life: lives.access,
+    };
+    let access = draft.make(world, generate(Kind::Access, cx.new_id())).await?;
     let has_refresh = is_offline(&grant.scope) && client.has_grant_type("refresh_token");
-    let refresh = has_refresh.then(|| generate(Kind::Refresh, access.id));
+    let refresh = has_refresh.then(|| generate(Kind::Refresh, access.record.id));
     let change = Change::Redeem {
         code: facts.code.id,
         at: cx.now,
-        access: AccessRecord {
-            id: access.id,
-            digest: access.digest,
-            owner: Owner::Grant {
-                id: grant.id,
-                scope: None,
-            },
-            issued_at: cx.now,
-            expires_at: cx.now.plus(lives.access),
-        },
+        access: access.record,
         refresh: refresh.as_ref().map(|refresh| RefreshRecord {
             id: refresh.id,
             digest: refresh.digest,

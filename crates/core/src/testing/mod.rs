@@ -23,6 +23,7 @@ use crate::client::ParsedClients;
 use crate::context::{Cx, Policy, Prefixes, ScopeStrategy, Timestamp};
 use crate::fault::Failure;
 use crate::secrets::Secrets;
+use crate::token::access::AccessTokens;
 use crate::token::testing::Counter;
 use crate::world::{IdTokenKeys, Slow, World};
 
@@ -114,6 +115,7 @@ fn policy() -> Policy {
         id_token_alg: Alg::ES256,
         insecure_redirect_uris: Vec::new(),
         dev: false,
+        access_token: AccessTokens::opaque(),
         prefixes: Prefixes::default(),
         default_client_scope: Vec::new(),
         supported_claims: Vec::new(),
@@ -122,18 +124,25 @@ fn policy() -> Policy {
     }
 }
 
-/// One signing key.
+/// One signing key for ID tokens, and one for access tokens.
 pub(crate) struct Keys {
     signing: Arc<SigningKey>,
     public: Jwk,
+    access: (Arc<SigningKey>, Jwk),
 }
 
 impl Keys {
     fn new(alg: Alg) -> Self {
-        let key = Jwk::generate(alg, "key-1", "sig", RsaSize::Bits2048).expect("a key can be generated");
+        let made = |kid: &str| {
+            let key = Jwk::generate(alg, kid, "sig", RsaSize::Bits2048).expect("a key can be generated");
+            let signing = SigningKey::from_jwk(&key).expect("the key signs");
+            (Arc::new(signing), key.public().expect("the key has a public half"))
+        };
+        let (signing, public) = made("key-1");
         Self {
-            signing: Arc::new(SigningKey::from_jwk(&key).expect("the key signs")),
-            public: key.public().expect("the key has a public half"),
+            signing,
+            public,
+            access: made("access-key-1"),
         }
     }
 
@@ -150,6 +159,14 @@ impl IdTokenKeys for Keys {
 
     async fn verifying(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
         Ok(vec![Keys::verifying(self)])
+    }
+
+    async fn signing_access(&self, _: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
+        Ok(Arc::clone(&self.access.0))
+    }
+
+    async fn verifying_access(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
+        Ok(vec![VerifyingKey::from_jwk(&self.access.1).expect("the key verifies")])
     }
 
     async fn algorithms(&self, _: &Cx<'_>) -> Result<Vec<Alg>, Failure> {

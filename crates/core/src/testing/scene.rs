@@ -49,6 +49,7 @@ impl Desk {
             audience: words("https://api.example"),
             skip_consent: false,
             lifespans: crate::client::Lifespans::default(),
+            choices: crate::client::Choices::default(),
             display: serde_json::Map::new(),
             created_at: super::START,
             updated_at: super::START,

@@ -2,15 +2,15 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, Owner,
-    RefreshRecord, SessionChange,
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, RefreshRecord,
+    SessionChange,
 };
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::statements::Statements;
-use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
+use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope, narrowing};
 
 /// One parameter.
 pub(super) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -66,8 +66,10 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         } => {
             let mut values = moved(flow, *seen);
             values.extend(session_values(session.as_ref()));
-            values.extend(grant_values(issue.as_ref().map(|(grant, _)| &**grant)));
-            values.extend(code_values(issue.as_ref().map(|(_, code)| code)));
+            let issue = issue.as_ref();
+            values.extend(grant_values(issue.map(|issue| &*issue.grant)));
+            values.extend(code_values(issue.and_then(|issue| issue.code.as_ref())));
+            values.extend(access_values(issue.and_then(|issue| issue.access.as_ref())));
             predicate(&all.advance_with, values)
         }
         Change::Redeem {
@@ -189,17 +191,27 @@ fn code_values(code: Option<&CodeRecord>) -> Vec<Value<'_>> {
     ]
 }
 
-/// `$1` to `$13` of redemption and rotation: what is used up, the proof, the new pair.
+/// `$31` to `$36`.
+fn access_values(access: Option<&AccessRecord>) -> Vec<Value<'_>> {
+    let (scope, audience) = access.map(|access| narrowing(&access.owner)).unwrap_or_default();
+    values![
+        access.map(|access| uuid(access.id)),
+        access.map(|access| &access.digest.0[..]),
+        scope,
+        audience,
+        access.map(|access| access.issued_at.0),
+        access.map(|access| access.expires_at.0),
+    ]
+}
+
+/// `$1` to `$14` of redemption and rotation: what is used up, the proof, the new pair.
 fn exchange<'a>(
     (used, at): (Id, Timestamp),
     client: &'a ClientProof,
     access: &'a AccessRecord,
     refresh: Option<&'a RefreshRecord>,
 ) -> Vec<Value<'a>> {
-    let narrowed = match &access.owner {
-        Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
-        Owner::Client { scope, .. } => Some(join_scope(scope)),
-    };
+    let (scope, audience) = narrowing(&access.owner);
     values![
         uuid(used),
         at.0,
@@ -207,13 +219,14 @@ fn exchange<'a>(
         client.version,
         uuid(access.id),
         &access.digest.0[..],
-        narrowed,
+        scope,
         access.issued_at.0,
         access.expires_at.0,
         refresh.map(|refresh| uuid(refresh.id)),
         refresh.map(|refresh| &refresh.digest.0[..]),
         refresh.map(|refresh| refresh.issued_at.0),
         refresh.map(|refresh| refresh.expires_at.0),
+        audience,
     ]
 }
 

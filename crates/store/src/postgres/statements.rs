@@ -96,7 +96,7 @@ statements! {
     refresh = concat!(
         "SELECT r.id, r.digest, r.grant_id, r.issued_at, r.expires_at, r.used_at,
                 s.id, s.digest, s.issued_at, s.expires_at,
-                a.id, a.digest, a.scope, a.issued_at, a.expires_at, ", grant_columns!(),
+                a.id, a.digest, a.scope, a.audience, a.issued_at, a.expires_at, ", grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
           LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial) ON g.id = r.grant_id
@@ -147,13 +147,17 @@ statements! {
           coded AS (
                INSERT INTO claviger_code (id, digest, grant_id, redirect_uri, challenge, expires_at)
                SELECT $25::uuid, $26::bytea, $27::uuid, $28::text, $29::text, $30::bigint FROM moved
-               WHERE $25::uuid IS NOT NULL)
+               WHERE $25::uuid IS NOT NULL),
+          accessed AS (
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $31::uuid, $32::bytea, $15::uuid, $33::text, $34::text, $35::bigint, $36::bigint FROM moved
+               WHERE $31::uuid IS NOT NULL)
           SELECT 1 FROM moved";
     redeem = concat!(
         "WITH used AS (UPDATE claviger_code SET used_at = $2", unused!("claviger_code"), "),
           accessed AS (
-               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $8::bigint, $9::bigint FROM used),
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $14::text, $8::bigint, $9::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used WHERE $10::uuid IS NOT NULL)
@@ -164,14 +168,14 @@ statements! {
         "WITH used AS (UPDATE claviger_refresh SET used_at = $2, successor = $10", unused!("claviger_refresh"), "),
           removed AS (DELETE FROM claviger_access USING used WHERE id = $1),
           accessed AS (
-               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $8::bigint, $9::bigint FROM used),
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $14::text, $8::bigint, $9::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used),
           kept AS (
-               UPDATE claviger_grant SET expires_at = $14::bigint FROM used
-               WHERE id = used.grant_id AND expires_at < $14::bigint)
+               UPDATE claviger_grant SET expires_at = $15::bigint FROM used
+               WHERE id = used.grant_id AND expires_at < $15::bigint)
           SELECT 1 FROM used"
     );
     // Refresh tokens that would outlive their grant for ever go too; others die with their time.

@@ -77,7 +77,7 @@ statements! {
     REFRESH = concat!(
         "SELECT r.id, r.digest, r.grant_id, r.issued_at, r.expires_at, r.used_at,
                 s.id, s.digest, s.issued_at, s.expires_at,
-                a.id, a.digest, a.scope, a.issued_at, a.expires_at, ",
+                a.id, a.digest, a.scope, a.audience, a.issued_at, a.expires_at, ",
         grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
@@ -134,8 +134,8 @@ statements! {
                 WHERE g.id = claviger_refresh.grant_id AND c.id = ?3 AND c.version = ?4)
           RETURNING grant_id";
 
-    PUT_ACCESS = "INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    PUT_ACCESS = "INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
     PUT_REFRESH = "INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
           VALUES (?1, ?2, ?3, ?4, ?5)";

@@ -112,7 +112,6 @@ mod rfc7591_3_2_2 {
             ("token_endpoint_auth_method", json!("foo")),
             ("token_endpoint_auth_method", json!("private_key_jwt")),
             ("userinfo_signed_response_alg", json!("RS256")),
-            ("access_token_strategy", json!("jwt")),
             ("token_endpoint_auth_signing_alg", json!("none")),
             ("request_uris", json!(["foo"])),
             ("request_object_signing_alg", json!("foo")),
