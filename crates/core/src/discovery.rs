@@ -6,7 +6,7 @@
 use claviger_jose::Alg;
 use serde::Serialize;
 
-use crate::authorize::response_mode;
+use crate::authorize::{response_mode, response_type};
 use crate::client::AuthMethod;
 use crate::context::Policy;
 use crate::grant;
@@ -19,7 +19,6 @@ const USERINFO: &str = "/userinfo";
 const REVOCATION: &str = "/oauth2/revoke";
 const INTROSPECTION: &str = "/oauth2/introspect";
 
-const RESPONSE_TYPES: [&str; 1] = ["code"];
 /// The scopes that mean something to the server itself.
 const SCOPES: [&str; 3] = ["offline_access", "offline", "openid"];
 /// The claims that the server itself makes; the others come from the consent application.
@@ -37,7 +36,7 @@ pub struct Metadata<'a> {
     introspection_endpoint: String,
     scopes_supported: Vec<&'a str>,
     claims_supported: Vec<&'a str>,
-    response_types_supported: &'static [&'static str],
+    response_types_supported: [&'static str; response_type::ALL.len()],
     response_modes_supported: [&'static str; response_mode::ALL.len()],
     grant_types_supported: Vec<&'static str>,
     subject_types_supported: [&'static str; 1],
@@ -72,9 +71,9 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         introspection_endpoint: at(INTROSPECTION),
         scopes_supported: with(&SCOPES, &policy.supported_scopes),
         claims_supported: with(&CLAIMS, &policy.supported_claims),
-        response_types_supported: &RESPONSE_TYPES,
+        response_types_supported: response_type::ALL,
         response_modes_supported: response_mode::ALL.map(|mode| mode.name),
-        grant_types_supported: grant::supported().collect(),
+        grant_types_supported: grant::supported().chain(["implicit"]).collect(),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: signing(policy, algorithms),
         id_token_signed_response_alg: [policy.id_token_alg.as_str()],
@@ -159,7 +158,6 @@ mod rfc8414_2 {
     fn d31_what_does_not_work_is_not_listed() {
         let document = document(&Desk::new().policy, &[Alg::ES256]);
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
-        assert_eq!(document["response_types_supported"], json!(["code"]));
         assert_eq!(document["subject_types_supported"], json!(["public"]));
         assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["none"]));
         for name in ["claims", "request", "request_uri"] {

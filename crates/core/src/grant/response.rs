@@ -11,7 +11,7 @@ use crate::consented::Consented;
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
 use crate::port::GrantRecord;
-use crate::token::id_token::IdToken;
+use crate::token::id_token::{Beside, IdToken};
 use crate::world::World;
 
 /// A successful answer. Its members are in the order in which Hydra sends them.
@@ -61,7 +61,10 @@ impl TokenResponse {
             let id_token = IdToken {
                 grant: given.grant,
                 consented: &consented,
-                access_token: &response.access_token,
+                beside: Beside {
+                    access_token: Some(&response.access_token),
+                    ..Beside::default()
+                },
                 life: given.id_token_life,
             };
             response.id_token = Some(id_token.sign(world).await?);

@@ -3,6 +3,7 @@
 mod answers;
 mod flows;
 mod requests;
+mod response_types;
 mod sessions;
 
 use super::{Browser, CookieChange, Delivery, Destination, Reply, Stage, authorize};
@@ -29,6 +30,8 @@ enum Place {
     Login(String),
     Consent(String),
     Client(Params),
+    /// The same in a fragment.
+    Fragment(Params),
     Again(Params),
     ErrorPage(Code),
 }
@@ -51,7 +54,7 @@ impl Place {
     /// A member of the answer that the client got.
     fn told(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Client(answer) => answer.get(name),
+            Self::Client(answer) | Self::Fragment(answer) => answer.get(name),
             other => panic!("not at the client but at {other:?}"),
         }
     }
@@ -135,7 +138,10 @@ impl Walk {
             Destination::ErrorPage(failure) => Place::ErrorPage(failure.fault().code()),
             Destination::Client(Delivery::Redirect(url)) => {
                 assert!(url.starts_with(CALLBACK), "{url}");
-                Place::Client(query_of(&url))
+                match url.split_once('#') {
+                    Some((_, fragment)) => Place::Fragment(Params::parse(fragment.as_bytes()).expect("well formed")),
+                    None => Place::Client(query_of(&url)),
+                }
             }
             Destination::Client(Delivery::Form { action, fields }) => {
                 assert_eq!(action, CALLBACK);
