@@ -3,6 +3,8 @@
 //! Implements OpenID Connect Discovery 1.0 §3, RFC 8414 §2, RFC 9207 §3 and, for the members that clients of Hydra
 //! require, their shape.
 
+use std::iter;
+
 use claviger_jose::Alg;
 use serde::Serialize;
 
@@ -43,8 +45,8 @@ pub struct Metadata<'a> {
     id_token_signing_alg_values_supported: Vec<&'static str>,
     /// Hydra's own member, which its SDK for Go requires: the algorithm of new ID tokens.
     id_token_signed_response_alg: [&'static str; 1],
-    userinfo_signing_alg_values_supported: [&'static str; 1],
-    /// Likewise; userinfo is not signed.
+    userinfo_signing_alg_values_supported: Vec<&'static str>,
+    /// Likewise.
     userinfo_signed_response_alg: [&'static str; 1],
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     revocation_endpoint_auth_methods_supported: Vec<&'static str>,
@@ -77,8 +79,8 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: signing(policy, algorithms),
         id_token_signed_response_alg: [policy.id_token_alg.as_str()],
-        userinfo_signing_alg_values_supported: ["none"],
-        userinfo_signed_response_alg: ["none"],
+        userinfo_signing_alg_values_supported: iter::once("none").chain(signing(policy, algorithms)).collect(),
+        userinfo_signed_response_alg: [policy.id_token_alg.as_str()],
         token_endpoint_auth_methods_supported: methods().map(AuthMethod::as_str).collect(),
         revocation_endpoint_auth_methods_supported: methods().map(AuthMethod::as_str).collect(),
         // A public client cannot prove who it is, and tokens are described to nobody else (RFC 7662 §2.1).
@@ -102,7 +104,7 @@ pub fn is_issuer_path(policy: &Policy, path: &str) -> bool {
         .is_ok_and(|issuer| issuer.path().trim_end_matches('/') == path.trim_end_matches('/'))
 }
 
-/// ID tokens are signed with the configured algorithm; those signed with another one earlier still verify.
+/// The configured algorithm, then the others that have a key. A client may choose any: the first one that does, makes it.
 fn signing(policy: &Policy, algorithms: &[Alg]) -> Vec<&'static str> {
     let mut names = vec![policy.id_token_alg.as_str()];
     for alg in algorithms {
@@ -159,7 +161,6 @@ mod rfc8414_2 {
         let document = document(&Desk::new().policy, &[Alg::ES256]);
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
         assert_eq!(document["subject_types_supported"], json!(["public"]));
-        assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["none"]));
         for name in ["claims", "request", "request_uri"] {
             assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
         }
@@ -197,6 +198,10 @@ mod rfc8414_2 {
             json!(["ES256", "RS256"])
         );
         assert_eq!(document["id_token_signed_response_alg"], json!(["ES256"]));
+        assert_eq!(
+            document["userinfo_signing_alg_values_supported"],
+            json!(["none", "ES256", "RS256"])
+        );
     }
 
     #[test]

@@ -254,6 +254,8 @@ pub struct AccessFacts {
     pub access: AccessRecord,
     /// Its grant, if it has one.
     pub grant: Option<Arc<GrantRecord>>,
+    /// The version of its client, which proves a remembered one.
+    pub client_version: i64,
 }
 
 /// A refresh token. The access token issued with it has the same id.

@@ -17,8 +17,10 @@ pub trait IdTokenKeys: Send + Sync {
     async fn signing(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure>;
     /// Every key that is still published (D28).
     async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure>;
-    /// The key that signs access tokens.
-    async fn signing_access(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure>;
+    /// The newest key for an algorithm that a client chose, or that the operator chose if none is given.
+    async fn signing_by(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure>;
+    /// The same for access tokens.
+    async fn signing_access(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure>;
     /// Every key for access tokens that is still published.
     async fn verifying_access(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure>;
     /// The algorithms for which a key is there.

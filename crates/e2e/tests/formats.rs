@@ -168,3 +168,42 @@ async fn a_type_that_a_client_is_not_registered_for_is_refused_before_anybody_lo
             .contains("login_challenge")
     );
 }
+
+/// OpenID Connect Core §5.3.2.
+#[tokio::test]
+async fn userinfo_is_signed_by_the_algorithm_that_the_client_chose() {
+    for database in [Database::postgres(), Database::sqlite()] {
+        let server = server(&database, &[("STRATEGIES_JWT_ID_TOKEN_SIGNING_ALG", "ES256")]).await;
+        for alg in ["ES256", "EdDSA"] {
+            let mut flow = client(&server, json!({"userinfo_signed_response_alg": alg})).await;
+            let consent = json!({"grant_scope": ["openid"], "session": {"userinfo": {"email": "foo@bar.com"}}});
+            let landed = flow.finish_with(&json!({"subject": SUBJECT}), &consent).await;
+            let answer = flow.redeem(&parameter(&landed, "code").unwrap()).await.json();
+            assert_eq!(claims(&text(&answer, "id_token")).get("email"), None);
+            let bearer = format!("Bearer {}", text(&answer, "access_token"));
+            let request = Request::get(&server.public("/userinfo")).header("authorization", &bearer);
+            let told = Http::new().send(request).await;
+            assert_eq!((told.status, told.header("content-type")), (200, "application/jwt"));
+            let token = told.text();
+            assert_eq!(header(&token)["alg"], alg);
+            assert!(is_published(&server, &header(&token)["kid"]).await);
+            let said = claims(&token);
+            assert_eq!((&said["sub"], &said["email"]), (&json!(SUBJECT), &json!("foo@bar.com")));
+            assert_eq!(
+                (&said["aud"], &said["iss"]),
+                (&json!([flow.client_id]), &json!(server.public("/")))
+            );
+        }
+        let document = Http::new()
+            .get(&server.public("/.well-known/openid-configuration"))
+            .await
+            .json();
+        let listed = document["userinfo_signing_alg_values_supported"].as_array().unwrap();
+        assert!(
+            ["none", "ES256", "EdDSA"]
+                .iter()
+                .all(|alg| listed.contains(&json!(alg))),
+            "{listed:?}"
+        );
+    }
+}

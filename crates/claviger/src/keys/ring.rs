@@ -91,20 +91,20 @@ impl KeyRing {
         self.ensure(cx, ID_TOKEN_SET, self.alg).await
     }
 
-    /// The newest key of [`ID_TOKEN_SET`] that signs by the configured algorithm.
+    /// The newest key of [`ID_TOKEN_SET`] that signs by `alg`, or by the configured algorithm if none is given.
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn id_token_key(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, KeysError> {
-        self.key(cx, ID_TOKEN_SET, self.alg).await
+    pub async fn id_token_key(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, KeysError> {
+        self.key(cx, ID_TOKEN_SET, alg.unwrap_or(self.alg)).await
     }
 
-    /// The newest key of [`ACCESS_TOKEN_SET`] that signs by the configured algorithm.
+    /// The same of [`ACCESS_TOKEN_SET`].
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn access_token_key(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, KeysError> {
-        self.key(cx, ACCESS_TOKEN_SET, self.alg).await
+    pub async fn access_token_key(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, KeysError> {
+        self.key(cx, ACCESS_TOKEN_SET, alg.unwrap_or(self.alg)).await
     }
 
     /// The newest key of a published set that signs by `alg`; it is made if there is none.

@@ -11,7 +11,11 @@ use super::{ID_TOKEN_SET, KeyRing, KeysError};
 
 impl Server {
     async fn signs(&self) -> String {
-        let key = self.ring.id_token_key(&self.desk.cx()).await.expect("a key signs");
+        let key = self
+            .ring
+            .id_token_key(&self.desk.cx(), None)
+            .await
+            .expect("a key signs");
         key.kid().expect("keys of ours have a kid").to_owned()
     }
 
@@ -192,7 +196,11 @@ mod ring {
     #[tokio::test]
     async fn d28_an_id_token_signed_by_the_previous_key_verifies_while_the_key_is_published() {
         let server = Server::new(&Shelf::new());
-        let key = server.ring.id_token_key(&server.desk.cx()).await.expect("a key signs");
+        let key = server
+            .ring
+            .id_token_key(&server.desk.cx(), None)
+            .await
+            .expect("a key signs");
         let hint = key.sign_jws("JWT", b"{}").expect("signing works");
         server
             .sets()
@@ -262,7 +270,7 @@ mod ring {
         let keys = others.iter().map(|other| async {
             let key = other
                 .ring
-                .access_token_key(&other.desk.cx())
+                .access_token_key(&other.desk.cx(), None)
                 .await
                 .expect("a key signs");
             key.kid().expect("it has an id").to_owned()
@@ -274,7 +282,7 @@ mod ring {
         let keys = other.ring.keys(&other.desk.cx()).await.expect("keys can be read");
         let key = other
             .ring
-            .access_token_key(&other.desk.cx())
+            .access_token_key(&other.desk.cx(), None)
             .await
             .expect("a key signs");
         let token = key.sign_jws("at+jwt", b"{}").expect("signing works");

@@ -52,6 +52,7 @@ impl FrontChannel {
             return Err(Fault::IdTokenWithoutOpenId.into());
         }
         let token = IdToken {
+            alg: request.client.choices.id_token_alg,
             grant,
             consented,
             beside: Beside {

@@ -113,6 +113,14 @@ pub struct Metadata {
     pub backchannel_logout_session_required: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub initiate_login_uri: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id_token_signed_response_alg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u32>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_auth_time: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
     #[serde(serialize_with = "object_at_least")]
     pub metadata: Value,
     #[serde(skip_serializing_if = "String::is_empty")]

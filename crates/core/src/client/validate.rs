@@ -98,6 +98,7 @@ fn without_empty_values(metadata: &mut Metadata) {
         &mut metadata.contacts,
         &mut metadata.request_uris,
         &mut metadata.post_logout_redirect_uris,
+        &mut metadata.default_acr_values,
     ] {
         list.retain(|value| !value.is_empty());
     }
@@ -114,9 +115,6 @@ fn fill_defaults(metadata: &mut Metadata) {
     fill(&mut metadata.response_types, "code");
     if metadata.subject_type.is_empty() {
         "public".clone_into(&mut metadata.subject_type);
-    }
-    if metadata.userinfo_signed_response_alg.is_empty() {
-        "none".clone_into(&mut metadata.userinfo_signed_response_alg);
     }
     for origin in &mut metadata.allowed_cors_origins {
         origin.truncate(origin.trim_end_matches('/').len());

@@ -173,6 +173,7 @@ async fn redeem(
         client: client.proof(),
     };
     let given = Given {
+        client,
         grant,
         scope: &grant.scope,
         access: access.text,

@@ -133,7 +133,7 @@ impl Request {
             expires_at: lives.refresh_until(cx.now),
         };
         // The answer is complete before the token is consumed.
-        let response = answer(world, grant, &access.record, (refresh, access.text), lives).await?;
+        let response = answer(world, (client, grant), &access.record, (refresh, access.text), lives).await?;
         let change = Change::Rotate {
             old: self.token.id,
             at: cx.now,
@@ -157,10 +157,10 @@ impl Request {
             .token
             .repeat(cx.secrets, &cx.policy.prefixes, refresh.id, refresh.digest);
         let (refresh, opaque) = pair.ok_or(Fault::RefreshTokenUsed)?;
-        let text = remake(world, grant, access, opaque).await?;
+        let text = remake(world, client, grant, access, opaque).await?;
         let text = text.ok_or(Fault::RefreshTokenUsed)?;
         let lives = Lives::refresh_token(cx.policy, client);
-        answer(world, grant, access, (refresh, text), lives).await
+        answer(world, (client, grant), access, (refresh, text), lives).await
     }
 }
 
@@ -182,7 +182,7 @@ fn presented_again<'a>(cx: &Cx<'_>, grant: &'a GrantRecord, rotated: &'a Rotated
 
 async fn answer(
     world: &World<'_>,
-    grant: &GrantRecord,
+    (client, grant): (&Client, &GrantRecord),
     record: &AccessRecord,
     (refresh, access): (Fresh, Zeroizing<String>),
     lives: Lives,
@@ -192,6 +192,7 @@ async fn answer(
         Owner::Client { .. } => None,
     };
     let given = Given {
+        client,
         grant,
         scope: narrowed.unwrap_or(&grant.scope),
         access,

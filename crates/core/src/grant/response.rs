@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::client::Client;
 use crate::consented::Consented;
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
@@ -30,6 +31,7 @@ pub struct TokenResponse {
 
 /// The tokens that a person's grant gives, before the ID token is made.
 pub(super) struct Given<'a> {
+    pub(super) client: &'a Client,
     pub(super) grant: &'a GrantRecord,
     /// The scope of the access token, which may be narrower than the grant's.
     pub(super) scope: &'a [String],
@@ -59,6 +61,7 @@ impl TokenResponse {
         if given.scope.iter().any(|word| word == "openid") {
             let consented = Consented::open(&world.cx, given.grant)?;
             let id_token = IdToken {
+                alg: given.client.choices.id_token_alg,
                 grant: given.grant,
                 consented: &consented,
                 beside: Beside {

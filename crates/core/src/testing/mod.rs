@@ -124,26 +124,33 @@ fn policy() -> Policy {
     }
 }
 
-/// One signing key for ID tokens, and one for access tokens.
+/// Two signing keys for ID tokens, the second for `EdDSA`, and one for access tokens.
 pub(crate) struct Keys {
     signing: Arc<SigningKey>,
     public: Jwk,
     access: (Arc<SigningKey>, Jwk),
+    other: (Arc<SigningKey>, Jwk),
 }
 
 impl Keys {
     fn new(alg: Alg) -> Self {
-        let made = |kid: &str| {
+        let made = |kid: &str, alg| {
             let key = Jwk::generate(alg, kid, "sig", RsaSize::Bits2048).expect("a key can be generated");
             let signing = SigningKey::from_jwk(&key).expect("the key signs");
             (Arc::new(signing), key.public().expect("the key has a public half"))
         };
-        let (signing, public) = made("key-1");
+        let (signing, public) = made("key-1", alg);
         Self {
             signing,
             public,
-            access: made("access-key-1"),
+            access: made("access-key-1", alg),
+            other: made("key-2", Alg::EdDSA),
         }
+    }
+
+    /// The key of those that chose `EdDSA`.
+    pub(crate) fn verifying_other(&self) -> VerifyingKey {
+        VerifyingKey::from_jwk(&self.other.1).expect("the key verifies")
     }
 
     pub(crate) fn verifying(&self) -> VerifyingKey {
@@ -158,10 +165,15 @@ impl IdTokenKeys for Keys {
     }
 
     async fn verifying(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
-        Ok(vec![Keys::verifying(self)])
+        Ok(vec![Keys::verifying(self), self.verifying_other()])
     }
 
-    async fn signing_access(&self, _: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
+    async fn signing_by(&self, _: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
+        let other = alg.filter(|alg| *alg == self.other.0.alg());
+        Ok(Arc::clone(other.map_or(&self.signing, |_| &self.other.0)))
+    }
+
+    async fn signing_access(&self, _: &Cx<'_>, _: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
         Ok(Arc::clone(&self.access.0))
     }
 

@@ -150,7 +150,7 @@ impl Draft<'_> {
             Format::Jwt => {
                 let payload = payload(cx, &record, self.grant)?;
                 record.digest = digest(record.id, &payload);
-                sign(world, &payload).await?
+                sign(world, self.client, &payload).await?
             }
         };
         Ok(Made { text, record })
@@ -161,6 +161,7 @@ impl Draft<'_> {
 /// because what it says depends on settings that have changed.
 pub(crate) async fn remake(
     world: &World<'_>,
+    client: &Client,
     grant: &GrantRecord,
     record: &AccessRecord,
     opaque: Fresh,
@@ -172,7 +173,7 @@ pub(crate) async fn remake(
     if record.digest != digest(record.id, &payload) {
         return Ok(None);
     }
-    sign(world, &payload).await.map(Some)
+    sign(world, client, &payload).await.map(Some)
 }
 
 /// Lookup id and digest of a JWT that this server signed as an access token, whatever became of it since.
@@ -193,8 +194,11 @@ pub(crate) async fn recognize(world: &World<'_>, text: &str) -> Result<Option<(I
     Ok(id.map(|id| (id, digest(id, &verified.payload))))
 }
 
-async fn sign(world: &World<'_>, payload: &[u8]) -> Result<Zeroizing<String>, Failure> {
-    let key = world.keys.signing_access(&world.cx).await?;
+async fn sign(world: &World<'_>, client: &Client, payload: &[u8]) -> Result<Zeroizing<String>, Failure> {
+    let key = world
+        .keys
+        .signing_access(&world.cx, client.choices.id_token_alg)
+        .await?;
     let signed = key.sign_jws(TYPE, payload);
     let broken = |why: String| Failure::Internal(format!("an access token cannot be signed: {why}"));
     signed.map(Zeroizing::new).map_err(|error| broken(error.to_string()))

@@ -39,6 +39,8 @@ pub(crate) const RESERVED: [&str; 16] = [
 
 /// What an ID token is made from.
 pub struct IdToken<'a> {
+    /// The algorithm that the client chose, if it did.
+    pub alg: Option<Alg>,
     /// The consent of the person.
     pub grant: &'a GrantRecord,
     /// The opened session of the grant.
@@ -66,7 +68,7 @@ impl IdToken<'_> {
     /// # Errors
     /// If there is no key, or it does not sign.
     pub async fn sign(&self, world: &World<'_>) -> Result<String, Failure> {
-        let key = world.keys.signing(&world.cx).await?;
+        let key = world.keys.signing_by(&world.cx, self.alg).await?;
         let broken = |why: String| Failure::Internal(format!("an ID token cannot be signed: {why}"));
         let claims = self.claims(&world.cx, key.alg());
         let payload = serde_json::to_vec(&claims).map_err(|error| broken(error.to_string()))?;
@@ -128,6 +130,7 @@ mod tests {
         let client = desk.register(&desk.draft("app"));
         let grant = desk.consent(&client, "openid", consented);
         let token = IdToken {
+            alg: None,
             grant: &grant,
             consented,
             beside: Beside {

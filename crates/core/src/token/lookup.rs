@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::context::{Id, Timestamp};
 use crate::fault::Failure;
 use crate::port::{Freshness, GrantRecord, Owner, RefreshFacts};
@@ -23,6 +24,7 @@ pub struct KnownAccess {
     pub issued_at: Timestamp,
     /// End of life.
     pub expires_at: Timestamp,
+    client_version: i64,
 }
 
 /// On whose behalf an access token acts.
@@ -78,7 +80,21 @@ impl KnownAccess {
             holder,
             issued_at: access.issued_at,
             expires_at: access.expires_at,
+            client_version: facts.client_version,
         }))
+    }
+
+    /// The client to which the token was issued, as it is now. A remembered one will do if it has the version that the
+    /// database told along with the token.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn client(&self, world: &World<'_>) -> Result<Option<Arc<Client>>, Failure> {
+        let remembered = world.client(self.client_id(), Freshness::ProvedByWrite).await?;
+        match remembered.filter(|client| client.version == self.client_version) {
+            Some(client) => Ok(Some(client)),
+            None => world.client(self.client_id(), Freshness::Latest).await,
+        }
     }
 
     /// Whether the token has not expired.

@@ -96,6 +96,7 @@ pub(super) fn access(row: &Row) -> Read<AccessFacts> {
     Ok(AccessFacts {
         access,
         grant: grant(row, 7)?.map(Arc::new),
+        client_version: column(row, 17)?,
     })
 }
 

@@ -137,6 +137,7 @@ pub(super) fn access(connection: &Connection, id: Id) -> Result<Option<AccessFac
         Ok(AccessFacts {
             access,
             grant: grant(row, 7)?.map(Arc::new),
+            client_version: row.get(17)?,
         })
     })
 }

@@ -68,7 +68,7 @@ statements! {
     ACCESS = concat!(
         "SELECT a.id, a.digest, a.grant_id, a.scope, a.audience, a.issued_at, a.expires_at, ",
         grant_columns!(),
-        " FROM claviger_access a
+        ", c.version FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
           WHERE a.id = ?1 AND a.id > c.access_after"
