@@ -9,8 +9,8 @@ use claviger_core::client_auth::secret::digest_generated;
 use claviger_core::consented::Consented;
 use claviger_core::context::Timestamp;
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, FlowStep, Freshness, GrantRecord, Outcome,
-    Owner, RefreshRecord,
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, FlowStep, Freshness, GrantRecord, Issue,
+    Outcome, Owner, RefreshRecord,
 };
 use claviger_core::secrets::Secrets;
 use claviger_core::token::opaque::{Fresh, Kind};
@@ -125,7 +125,15 @@ impl Stage {
         self.apply(Change::Redeem {
             code: code.id,
             at: cx.now,
-            access: access(&pair.access, Owner::Grant { id: grant, scope: None }, cx.now),
+            access: access(
+                &pair.access,
+                Owner::Grant {
+                    id: grant,
+                    scope: None,
+                    audience: None,
+                },
+                cx.now,
+            ),
             refresh: Some(RefreshRecord {
                 id: pair.refresh.id,
                 digest: pair.refresh.digest,
@@ -178,7 +186,11 @@ impl Stage {
             flow,
             seen,
             session: None,
-            issue: Some((Arc::new(grant), code)),
+            issue: Some(Issue {
+                grant: Arc::new(grant),
+                code: Some(code),
+                access: None,
+            }),
             client: None,
         })
         .await;

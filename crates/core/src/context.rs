@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::device::user_code::UserCodeForm;
 use crate::secrets::Secrets;
+use crate::token::access::AccessTokens;
 
 /// Seconds since 1970-01-01T00:00:00Z, the `NumericDate` of RFC 7519 §2 without a fraction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -183,6 +184,8 @@ pub struct Policy {
     pub insecure_redirect_uris: Vec<String>,
     /// Development mode: `http` redirect URIs anywhere, cookies without `Secure`.
     pub dev: bool,
+    /// The form of access tokens (`strategies.access_token`, `strategies.jwt`).
+    pub access_token: AccessTokens,
     /// Text before every token, by kind.
     pub prefixes: Prefixes,
     /// Whether strangers may register clients (`oidc.dynamic_client_registration.enabled`).

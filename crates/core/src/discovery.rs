@@ -4,10 +4,12 @@
 //! Front-Channel Logout §3, Back-Channel Logout §2.1 and, for the members that clients of Hydra
 //! require, their shape.
 
+use std::iter;
+
 use claviger_jose::Alg;
 use serde::Serialize;
 
-use crate::authorize::response_mode;
+use crate::authorize::{response_mode, response_type};
 use crate::client::AuthMethod;
 use crate::context::Policy;
 use crate::grant;
@@ -24,7 +26,6 @@ const REVOCATION: &str = "/oauth2/revoke";
 const INTROSPECTION: &str = "/oauth2/introspect";
 const END_SESSION: &str = logout::answer::PATH;
 
-const RESPONSE_TYPES: [&str; 1] = ["code"];
 /// The scopes that mean something to the server itself.
 const SCOPES: [&str; 3] = ["offline_access", "offline", "openid"];
 /// The claims that the server itself makes; the others come from the consent application.
@@ -50,15 +51,15 @@ pub struct Metadata<'a> {
     backchannel_logout_session_supported: bool,
     scopes_supported: Vec<&'a str>,
     claims_supported: Vec<&'a str>,
-    response_types_supported: &'static [&'static str],
+    response_types_supported: [&'static str; response_type::ALL.len()],
     response_modes_supported: [&'static str; response_mode::ALL.len()],
     grant_types_supported: Vec<&'static str>,
     subject_types_supported: [&'static str; 1],
     id_token_signing_alg_values_supported: Vec<&'static str>,
     /// Hydra's own member, which its SDK for Go requires: the algorithm of new ID tokens.
     id_token_signed_response_alg: [&'static str; 1],
-    userinfo_signing_alg_values_supported: [&'static str; 1],
-    /// Likewise; userinfo is not signed.
+    userinfo_signing_alg_values_supported: Vec<&'static str>,
+    /// Likewise.
     userinfo_signed_response_alg: [&'static str; 1],
     token_endpoint_auth_methods_supported: Vec<&'static str>,
     token_endpoint_auth_signing_alg_values_supported: [&'static str; Alg::ALL.len()],
@@ -95,14 +96,14 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         backchannel_logout_session_supported: true,
         scopes_supported: with(&SCOPES, &policy.supported_scopes),
         claims_supported: with(&CLAIMS, &policy.supported_claims),
-        response_types_supported: &RESPONSE_TYPES,
+        response_types_supported: response_type::ALL,
         response_modes_supported: response_mode::ALL.map(|mode| mode.name),
-        grant_types_supported: grant::supported().collect(),
+        grant_types_supported: grant::supported().chain(["implicit"]).collect(),
         subject_types_supported: ["public"],
         id_token_signing_alg_values_supported: signing(policy, algorithms),
         id_token_signed_response_alg: [policy.id_token_alg.as_str()],
-        userinfo_signing_alg_values_supported: ["none"],
-        userinfo_signed_response_alg: ["none"],
+        userinfo_signing_alg_values_supported: iter::once("none").chain(signing(policy, algorithms)).collect(),
+        userinfo_signed_response_alg: [policy.id_token_alg.as_str()],
         token_endpoint_auth_methods_supported: methods().map(AuthMethod::as_str).collect(),
         token_endpoint_auth_signing_alg_values_supported: Alg::ALL.map(Alg::as_str),
         revocation_endpoint_auth_signing_alg_values_supported: Alg::ALL.map(Alg::as_str),
@@ -129,7 +130,7 @@ pub fn is_issuer_path(policy: &Policy, path: &str) -> bool {
         .is_ok_and(|issuer| issuer.path().trim_end_matches('/') == path.trim_end_matches('/'))
 }
 
-/// ID tokens are signed with the configured algorithm; those signed with another one earlier still verify.
+/// The configured algorithm, then the others that have a key. A client may choose any: the first one that does, makes it.
 fn signing(policy: &Policy, algorithms: &[Alg]) -> Vec<&'static str> {
     let mut names = vec![policy.id_token_alg.as_str()];
     for alg in algorithms {
@@ -185,9 +186,7 @@ mod rfc8414_2 {
     fn d31_what_does_not_work_is_not_listed() {
         let document = document(&Desk::new().policy, &[Alg::ES256]);
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
-        assert_eq!(document["response_types_supported"], json!(["code"]));
         assert_eq!(document["subject_types_supported"], json!(["public"]));
-        assert_eq!(document["userinfo_signing_alg_values_supported"], json!(["none"]));
         for name in ["claims", "request", "request_uri"] {
             assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
         }
@@ -234,6 +233,10 @@ mod rfc8414_2 {
             json!(["ES256", "RS256"])
         );
         assert_eq!(document["id_token_signed_response_alg"], json!(["ES256"]));
+        assert_eq!(
+            document["userinfo_signing_alg_values_supported"],
+            json!(["none", "ES256", "RS256"])
+        );
     }
 
     #[test]

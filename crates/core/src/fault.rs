@@ -191,6 +191,7 @@ faults! {
     RedirectUriInsecure => InvalidRequest, "RFC 9700 \u{a7}2.6", "The redirect_uri uses http on a host that is not this machine. Use https.";
     ResponseTypeUnsupported => UnsupportedResponseType, "RFC 6749 \u{a7}4.1.2.1", "The response_type is missing or not supported.";
     ResponseTypeUnregistered => UnauthorizedClient, "RFC 6749 \u{a7}4.1.2.1", "The client is not registered for this response_type or for the grant type that it needs.";
+    IdTokenWithoutOpenId => UnsupportedResponseType, "OpenID Connect Core \u{a7}3.2.2.1", "The response_type asks for an ID token, which only the scope openid gives. Ask for it, and grant it.";
     ResponseModeUnsupported => UnsupportedResponseMode, "OAuth 2.0 Multiple Response Types \u{a7}2.1", "The response_mode is not supported for this response_type.";
     ScopeUnregistered => InvalidScope, "RFC 6749 \u{a7}3.3", "A requested scope is malformed or not registered for the client.";
     AudienceUnregistered => InvalidRequest, "RFC 8707 \u{a7}2", "A requested audience is not registered for the client.";
@@ -198,6 +199,7 @@ faults! {
     RequestObject => RequestNotSupported, "OpenID Connect Core \u{a7}6.1", "Request objects are not supported. Send the parameters themselves.";
     RequestUri => RequestUriNotSupported, "OpenID Connect Core \u{a7}6.2", "The parameter request_uri is not supported. Send the parameters themselves.";
     StateTooShort => InvalidState, "RFC 9700 \u{a7}4.7.1", "The state has fewer than eight characters and neither PKCE nor nonce protects the request. Send a longer one, or none with PKCE.";
+    NonceMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.2.2.1", "The parameter nonce is missing. A response_type with id_token needs it.";
     NonceTooShort => InsufficientEntropy, "OpenID Connect Core \u{a7}15.5.2", "The nonce has fewer than eight characters. Send a longer random value.";
     PromptUnknown => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter prompt has an unknown value, or none together with another one.";
     MaxAgeMalformed => InvalidRequest, "OpenID Connect Core \u{a7}3.1.2.1", "The parameter max_age is not a number of seconds.";

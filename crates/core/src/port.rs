@@ -221,12 +221,14 @@ pub struct CodeFacts {
 /// On whose behalf an access token acts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// A person's grant, with the scope of the token if it is narrower than the grant's.
+    /// A person's grant, with what the token has less than the grant.
     Grant {
         /// The grant.
         id: Id,
         /// Narrower scope, if it was narrowed (RFC 6749 §6).
         scope: Option<Vec<String>>,
+        /// Fewer audiences, if it was narrowed (RFC 8707 §2.2).
+        audience: Option<Vec<String>>,
     },
     /// The client itself (client_credentials).
     Client {
@@ -261,6 +263,8 @@ pub struct AccessFacts {
     pub access: AccessRecord,
     /// Its grant, if it has one.
     pub grant: Option<Arc<GrantRecord>>,
+    /// The version of its client, which proves a remembered one.
+    pub client_version: i64,
 }
 
 /// A refresh token. The access token issued with it has the same id.
@@ -297,6 +301,17 @@ pub struct Rotated {
     /// Its successor, if that still exists.
     pub successor: Option<RefreshRecord>,
     /// The access token issued with the successor, if that still exists.
+    pub access: Option<AccessRecord>,
+}
+
+/// What the end of an authorization writes: the grant, and what the client gets in the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Issue {
+    /// What the person granted.
+    pub grant: Arc<GrantRecord>,
+    /// Its code, if the response type has one.
+    pub code: Option<CodeRecord>,
+    /// Its access token, if the response type has one.
     pub access: Option<AccessRecord>,
 }
 
@@ -356,9 +371,9 @@ pub enum Change {
         seen: i64,
         /// What happens to the browser's session.
         session: Option<SessionChange>,
-        /// The grant and its code. Earlier remembered grants of the same subject and client are forgotten if the new one
-        /// is remembered (their tokens live on).
-        issue: Option<(Arc<GrantRecord>, CodeRecord)>,
+        /// The grant and what it gives at once. Earlier remembered grants of the same subject and client are forgotten if
+        /// the new one is remembered (their tokens live on).
+        issue: Option<Issue>,
         /// The client; none if nothing depends on it, as when the person refuses.
         client: Option<ClientProof>,
     },

@@ -64,7 +64,7 @@ async fn consent(world: &World<'_>, grant: GrantRecord) -> Result<Option<GivenCo
         audience: params.audience(),
         skip: false,
         subject: grant.subject,
-        oidc_context: OidcContext::of(&params),
+        oidc_context: OidcContext::of(&params, &client),
         client: Arc::clone(&client),
         request_url: request_url(world, &params, None),
         session_id: grant.session_id.map(|id| id.to_string()).unwrap_or_default(),

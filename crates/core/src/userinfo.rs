@@ -1,9 +1,10 @@
 //! The userinfo endpoint.
 //!
-//! Implements OpenID Connect Core §5.3 and RFC 6750 §2. Deviates: a token in the query is not looked at (RFC 6750 §2.3,
+//! Implements OpenID Connect Core §5.3, as JSON or signed (§5.3.2), and RFC 6750 §2. Deviates: a token in the query is not looked at (RFC 6750 §2.3,
 //! RFC 9700 §4.3.2: it would end in logs). Attacks: tokens of other purposes (the scope `openid` is asked for, D25),
 //! claims of the consent application that would pass as ours.
 
+use claviger_jose::Alg;
 use serde_json::{Map, Value, json};
 
 use crate::consented::Consented;
@@ -31,17 +32,41 @@ pub fn bearer<'a>(authorization: Option<&'a str>, form: &'a Params) -> Result<&'
     }
 }
 
+/// The answer, in the form that the client is registered for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UserInfo {
+    /// JSON.
+    Plain(Map<String, Value>),
+    /// A JWT (`userinfo_signed_response_alg`).
+    Signed(String),
+}
+
 /// The claims about the person who granted the access token.
 ///
 /// # Errors
 /// [`Fault::BearerInvalid`] if it is no living access token, [`Fault::OpenIdNotGranted`] if it is not for OpenID
 /// Connect, [`Failure::Store`] if the database does not answer.
-pub async fn userinfo(world: &World<'_>, token: &str) -> Result<Map<String, Value>, Failure> {
+pub async fn userinfo(world: &World<'_>, token: &str) -> Result<UserInfo, Failure> {
     let token = KnownAccess::find(world, token).await?;
     let token = token
         .filter(|token| token.lives(world.cx.now))
         .ok_or(Fault::BearerInvalid)?;
-    claims(&world.cx, &token)
+    let claims = claims(&world.cx, &token)?;
+    let client = token.client(world).await?.ok_or(Fault::BearerInvalid)?;
+    match client.choices.userinfo_alg {
+        None => Ok(UserInfo::Plain(claims)),
+        Some(alg) => sign(world, alg, claims).await.map(UserInfo::Signed),
+    }
+}
+
+/// "If signed, the UserInfo Response MUST contain the Claims iss and aud" (§5.3.2), which are there in any form.
+async fn sign(world: &World<'_>, alg: Alg, mut claims: Map<String, Value>) -> Result<String, Failure> {
+    claims.insert("jti".to_owned(), world.cx.new_id().to_string().into());
+    claims.insert("iat".to_owned(), world.cx.now.0.into());
+    let key = world.keys.signing_by(&world.cx, Some(alg)).await?;
+    let broken = |why: String| Failure::Internal(format!("userinfo cannot be signed: {why}"));
+    let payload = serde_json::to_vec(&claims).map_err(|error| broken(error.to_string()))?;
+    key.sign_jws("JWT", &payload).map_err(|error| broken(error.to_string()))
 }
 
 fn claims(cx: &Cx<'_>, token: &KnownAccess) -> Result<Map<String, Value>, Failure> {
@@ -135,6 +160,13 @@ mod openid_connect_core_5_3 {
         desk.issued(client, &grant, None).access
     }
 
+    fn told(desk: &Desk, text: &str) -> Map<String, Value> {
+        match now(userinfo(&desk.world(), text)).expect("the person is known") {
+            UserInfo::Plain(claims) => claims,
+            UserInfo::Signed(token) => panic!("{token} is not plain"),
+        }
+    }
+
     fn refusal(desk: &Desk, text: &str) -> Fault {
         let refused = now(userinfo(&desk.world(), text));
         refused.expect_err("there is no such person").fault()
@@ -149,7 +181,7 @@ mod openid_connect_core_5_3 {
             "sub": "alice", "iss": "https://op.example/", "aud": ["app"], "iat": START.0, "auth_time": START.0 - 60,
             "acr": "2", "amr": ["pwd"], "given_name": "Ada",
         });
-        let claims = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        let claims = told(&desk, &token.text);
         assert_eq!(Value::Object(claims), expected);
     }
 
@@ -162,9 +194,79 @@ mod openid_connect_core_5_3 {
             ..consented()
         };
         let token = granted(&desk, &client, "openid", &session);
-        let claims = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        let claims = told(&desk, &token.text);
         assert_eq!(claims.get("email"), Some(&json!("ada@example.com")));
         assert!(!claims.contains_key("given_name"));
+    }
+
+    /// Issue of the same consent: what is for userinfo is not in the ID token (§5.4).
+    #[test]
+    fn claims_for_userinfo_do_not_slip_into_the_id_token() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let session = Consented {
+            id_token: Map::new(),
+            userinfo: Some(object(json!({"email": "ada@example.com"}))),
+            ..consented()
+        };
+        let grant = desk.consent(&client, "openid email", &session);
+        let token = crate::token::id_token::IdToken {
+            alg: None,
+            grant: &grant,
+            consented: &session,
+            beside: crate::token::id_token::Beside::default(),
+            life: Duration::from_secs(60),
+        };
+        let token = now(token.sign(&desk.world())).expect("a token is signed");
+        let claims = claviger_jose::decode_unverified(&token).expect("a JWT").claims();
+        assert!(!claims.expect("an object").contains_key("email"));
+    }
+
+    /// §5.3.2.
+    #[test]
+    fn a_client_that_wants_it_signed_gets_a_jwt_by_its_algorithm() {
+        let desk = Desk::new();
+        let mut draft = desk.draft("app");
+        draft.choices.userinfo_alg = Some(Alg::EdDSA);
+        let client = desk.register(&draft);
+        let token = granted(&desk, &client, "openid profile", &consented());
+        desk.advance(Duration::from_secs(7));
+        let signed = match now(userinfo(&desk.world(), &token.text)).expect("the person is known") {
+            UserInfo::Signed(signed) => signed,
+            UserInfo::Plain(claims) => panic!("{claims:?} is not signed"),
+        };
+        let verified = claviger_jose::verify_jws(&signed, &[desk.keys.verifying_other()], &[Alg::EdDSA]);
+        let mut claims = verified.expect("our own signature").claims().expect("an object");
+        assert!(claims.remove("jti").is_some());
+        let expected = json!({
+            "sub": "alice", "iss": "https://op.example/", "aud": ["app"], "iat": START.0 + 7, "auth_time": START.0 - 60,
+            "acr": "2", "amr": ["pwd"], "given_name": "Ada",
+        });
+        assert_eq!(Value::Object(claims), expected);
+    }
+
+    #[test]
+    fn a_choice_that_another_server_took_back_is_not_served_from_memory() {
+        let desk = Desk::new();
+        let mut draft = desk.draft("app");
+        let client = desk.register(&draft);
+        let token = granted(&desk, &client, "openid", &consented());
+        desk.store.freeze_memory();
+        draft.choices.userinfo_alg = Some(Alg::ES256);
+        desk.register(&draft);
+        let answer = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        assert!(matches!(answer, UserInfo::Signed(_)));
+    }
+
+    #[test]
+    fn a_remembered_client_costs_no_further_read() {
+        let desk = Desk::new();
+        let client = desk.register(&desk.draft("app"));
+        let token = granted(&desk, &client, "openid", &consented());
+        desk.store.freeze_memory();
+        desk.store.reads();
+        told(&desk, &token.text);
+        assert_eq!(desk.store.reads(), 1);
     }
 
     #[test]
@@ -179,7 +281,7 @@ mod openid_connect_core_5_3 {
             ..consented()
         };
         let token = granted(&desk, &client, "openid", &session);
-        let claims = now(userinfo(&desk.world(), &token.text)).expect("the person is known");
+        let claims = told(&desk, &token.text);
         assert!(claims.values().all(|value| value != "a lie"), "{claims:?}");
         assert_eq!(claims.get("sub"), Some(&json!("alice")));
     }

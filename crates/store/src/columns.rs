@@ -1,6 +1,6 @@
 //! How values of the protocol are written into columns, the same in every database.
 
-use claviger_core::port::FlowRecord;
+use claviger_core::port::{FlowRecord, Owner};
 
 /// A scope list in one column (RFC 6749 §3.3: scopes have no space).
 pub(crate) fn join_scope(scope: &[String]) -> String {
@@ -18,6 +18,16 @@ pub(crate) fn join_audience(audience: &[String]) -> String {
 
 pub(crate) fn split_audience(text: &str) -> Vec<String> {
     split(text, '\n')
+}
+
+/// Scope and audience of an access token of a grant, where they are not the grant's.
+pub(crate) fn narrowing(owner: &Owner) -> (Option<String>, Option<String>) {
+    match owner {
+        Owner::Grant { scope, audience, .. } => {
+            (scope.as_deref().map(join_scope), audience.as_deref().map(join_audience))
+        }
+        Owner::Client { scope, audience, .. } => (Some(join_scope(scope)), Some(join_audience(audience))),
+    }
 }
 
 fn split(text: &str, separator: char) -> Vec<String> {

@@ -66,7 +66,10 @@ impl Memory {
                     version: seen.saturating_add(1),
                     ..flow.clone()
                 };
-                match issue {
+                let coded = issue
+                    .as_ref()
+                    .and_then(|issue| Some((&issue.grant, issue.code.as_ref()?)));
+                match coded {
                     None => Lesson::Flow(flow),
                     Some((grant, code)) => {
                         let facts = CodeFacts {
@@ -180,7 +183,10 @@ impl Touched {
                 flow, issue, client, ..
             } => (
                 client.as_ref().map(|client| client.id.clone()),
-                [Some(flow.id), issue.as_ref().map(|(_, code)| code.id)],
+                [
+                    Some(flow.id),
+                    issue.as_ref().and_then(|issue| Some(issue.code.as_ref()?.id)),
+                ],
             ),
             Change::Redeem { code, client, .. } => (Some(client.id.clone()), row(code)),
             Change::BurnCode { code, .. } => (None, row(code)),

@@ -59,6 +59,7 @@ pub fn policy(settings: &Settings) -> Policy {
         },
         insecure_redirect_uris: settings.insecure_redirect_urls.clone(),
         dev: settings.dev,
+        access_token: settings.access_token.clone(),
         prefixes: prefixes(&settings.oauth2),
         dynamic_registration: settings.oidc.dynamic_registration,
         default_client_scope: settings.oidc.default_scope.clone(),

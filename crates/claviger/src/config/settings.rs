@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::token::access::{AccessTokens, ScopeClaim};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -43,6 +44,8 @@ pub struct Settings {
     pub ttl: Ttl,
     /// `strategies`.
     pub strategies: Strategies,
+    /// `strategies.access_token`, `strategies.jwt` and what `oauth2` says of JWT access tokens.
+    pub access_token: AccessTokens,
     /// `oauth2`.
     pub oauth2: OAuth2,
     /// `oidc` and `webfinger.oidc_discovery`.
@@ -266,6 +269,7 @@ impl Settings {
                 scope: values.get("strategies.scope")?,
                 id_token_signing_alg: values.get("strategies.jwt.id_token_signing_alg")?,
             },
+            access_token: access_token(values)?,
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
                 dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
@@ -293,6 +297,24 @@ fn no_effect(path: &str, source: &Source) -> String {
 
 fn list(values: &Values, path: &str) -> Result<Vec<String>, ConfigError> {
     Ok(values.get::<Option<_>>(path)?.unwrap_or_default())
+}
+
+/// The form of access tokens.
+fn access_token(values: &Values) -> Result<AccessTokens, ConfigError> {
+    let scope_claim: String = values.get("strategies.jwt.scope_claim")?;
+    let without_not_before: bool = values.get("oauth2.exclude_not_before_claim")?;
+    Ok(AccessTokens {
+        format: values.get("strategies.access_token")?,
+        scope_claim: match scope_claim.as_str() {
+            "string" => ScopeClaim::Text,
+            "both" => ScopeClaim::Both,
+            _ => ScopeClaim::List,
+        },
+        not_before: !without_not_before,
+        top_level: list(values, "oauth2.allowed_top_level_claims")?,
+        mirror: values.get("oauth2.mirror_top_level_claims")?,
+        preserve: values.get("oauth2.preserve_ext_claims")?,
+    })
 }
 
 impl Cookies {

@@ -23,6 +23,9 @@ pub use ring::{KeyRing, Keys};
 /// The set that signs ID tokens.
 pub const ID_TOKEN_SET: &str = "hydra.openid.id-token";
 
+/// The set that signs JWT access tokens.
+pub const ACCESS_TOKEN_SET: &str = "hydra.jwt.access-token";
+
 /// Why keys cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {

@@ -9,7 +9,7 @@ use claviger_core::secrets::Secrets;
 use claviger_jose::{Alg, Jwk, SigningKey, VerifyingKey};
 use tokio::sync::Mutex;
 
-use super::{ID_TOKEN_SET, KeysError, vault};
+use super::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeysError, vault};
 
 /// Keys older than this are read again before use, in milliseconds.
 const STALE_MS: u64 = 2_000;
@@ -20,9 +20,9 @@ const MOST_SEEDS: u32 = 100;
 /// The published key sets, read through from the store.
 pub struct KeyRing {
     store: Arc<dyn Store>,
-    /// The algorithm of which the set always has a key.
+    /// The algorithm of new ID tokens and JWT access tokens.
     alg: Alg,
-    /// [`ID_TOKEN_SET`] first.
+    /// [`ID_TOKEN_SET`] first, [`ACCESS_TOKEN_SET`] last.
     sets: Vec<String>,
     current: RwLock<Option<Reading>>,
     /// Held while the store is read, so that one task reads for all.
@@ -42,6 +42,7 @@ pub struct Keys {
     /// By set, newest first.
     entries: Vec<Arc<Entry>>,
     verifying: Vec<VerifyingKey>,
+    verifying_access: Vec<VerifyingKey>,
     jwks: Bytes,
 }
 
@@ -55,14 +56,14 @@ struct Entry {
 }
 
 impl KeyRing {
-    /// A ring over [`ID_TOKEN_SET`], which signs by `alg`, and the sets that are published besides
-    /// (`webfinger.jwks.broadcast_keys`).
+    /// A ring over [`ID_TOKEN_SET`] and [`ACCESS_TOKEN_SET`], which sign by `alg`, and the sets that are published
+    /// besides (`webfinger.jwks.broadcast_keys`).
     #[must_use]
     pub fn new(store: Arc<dyn Store>, alg: Alg, broadcast: &[String]) -> Self {
         let mut sets = vec![ID_TOKEN_SET.to_owned()];
-        for set in broadcast {
-            if !sets.contains(set) {
-                sets.push(set.clone());
+        for set in broadcast.iter().map(String::as_str).chain([ACCESS_TOKEN_SET]) {
+            if !sets.iter().any(|known| known == set) {
+                sets.push(set.to_owned());
             }
         }
         Self {
@@ -84,42 +85,57 @@ impl KeyRing {
     /// If there is no earlier reading, or no key signs and none can be made.
     pub async fn keys(&self, cx: &Cx<'_>) -> Result<Arc<Keys>, KeysError> {
         let keys = self.read_through(cx).await?;
-        if keys.signing(self.alg).is_some() {
+        if keys.signing(ID_TOKEN_SET, self.alg).is_some() {
             return Ok(keys);
         }
-        self.ensure(cx, self.alg).await
+        self.ensure(cx, ID_TOKEN_SET, self.alg).await
     }
 
-    /// The newest key of [`ID_TOKEN_SET`] that signs by the configured algorithm.
+    /// The newest key of [`ID_TOKEN_SET`] that signs by `alg`, or by the configured algorithm if none is given.
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn id_token_key(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, KeysError> {
-        let alg = self.alg;
-        let keys = self.keys(cx).await?;
-        keys.signing(alg).cloned().ok_or_else(|| KeysError::Contended {
-            set: ID_TOKEN_SET.into(),
+    pub async fn id_token_key(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, KeysError> {
+        self.key(cx, ID_TOKEN_SET, alg.unwrap_or(self.alg)).await
+    }
+
+    /// The same of [`ACCESS_TOKEN_SET`].
+    ///
+    /// # Errors
+    /// As [`Self::keys`].
+    pub async fn access_token_key(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, KeysError> {
+        self.key(cx, ACCESS_TOKEN_SET, alg.unwrap_or(self.alg)).await
+    }
+
+    /// The newest key of a published set that signs by `alg`; it is made if there is none.
+    async fn key(&self, cx: &Cx<'_>, set: &str, alg: Alg) -> Result<Arc<SigningKey>, KeysError> {
+        if let Some(key) = self.read_through(cx).await?.signing(set, alg) {
+            return Ok(Arc::clone(key));
+        }
+        let keys = self.ensure(cx, set, alg).await?;
+        keys.signing(set, alg).cloned().ok_or_else(|| KeysError::Contended {
+            set: set.to_owned(),
             alg,
         })
     }
 
-    /// Makes the first key of [`ID_TOKEN_SET`] for `alg`, unless there is one. Called at start, so that keys that do
-    /// not open with the configured secrets stop the server there.
+    /// Makes the first key of a published set for `alg`, unless there is one. Called at start, so that keys that do not
+    /// open with the configured secrets stop the server there.
     ///
     /// Any number of servers may do this at once and exactly one key comes of it: the store lets one of them seed the
     /// set. If the operator deleted the seeded key since, the next seed is another one, with the same guarantee.
     ///
     /// # Errors
     /// [`KeysError::WrongSecrets`] if stored keys cannot be opened, or what the store says.
-    pub async fn ensure(&self, cx: &Cx<'_>, alg: Alg) -> Result<Arc<Keys>, KeysError> {
+    pub async fn ensure(&self, cx: &Cx<'_>, set: &str, alg: Alg) -> Result<Arc<Keys>, KeysError> {
         let mut keys = self.reload(cx).await?;
-        if keys.signing(alg).is_some() {
+        if keys.signing(set, alg).is_some() {
             return Ok(keys);
         }
         let jwk = vault::generate(alg, cx.new_id().to_string(), "sig").await?;
         for seed in 1..=MOST_SEEDS {
-            let records: Vec<KeyRecord> = keys.entries.iter().map(|entry| entry.record.clone()).collect();
-            let key = vault::seal(cx, ID_TOKEN_SET, &jwk, vault::newest(cx.now, &records));
+            let records: Vec<KeyRecord> = keys.of(set).map(|entry| entry.record.clone()).collect();
+            let key = vault::seal(cx, set, &jwk, vault::newest(cx.now, &records));
             let outcome = self
                 .store
                 .apply(Change::SeedKey {
@@ -128,15 +144,15 @@ impl KeyRing {
                 })
                 .await?;
             if outcome == Outcome::Applied {
-                tracing::info!(set = ID_TOKEN_SET, kid = jwk.kid(), %alg, "made a signing key");
+                tracing::info!(set, kid = jwk.kid(), %alg, "made a signing key");
             }
             keys = self.reload(cx).await?;
-            if keys.signing(alg).is_some() {
+            if keys.signing(set, alg).is_some() {
                 return Ok(keys);
             }
         }
         Err(KeysError::Contended {
-            set: ID_TOKEN_SET.into(),
+            set: set.to_owned(),
             alg,
         })
     }
@@ -231,8 +247,11 @@ impl Reading {
 
 impl Keys {
     fn new(entries: Vec<Arc<Entry>>) -> Self {
-        let of_ours = entries.iter().filter(|entry| entry.record.set == ID_TOKEN_SET);
-        let verifying = of_ours.filter_map(|entry| entry.verifying.clone()).collect();
+        let verifying = |set| {
+            let of_set = entries.iter().filter(move |entry| entry.record.set == set);
+            of_set.filter_map(|entry| entry.verifying.clone()).collect()
+        };
+        let (verifying, verifying_access) = (verifying(ID_TOKEN_SET), verifying(ACCESS_TOKEN_SET));
         let public: Vec<&Jwk> = entries.iter().filter_map(|entry| entry.public.as_ref()).collect();
         #[expect(
             clippy::expect_used,
@@ -242,16 +261,21 @@ impl Keys {
         Self {
             entries,
             verifying,
+            verifying_access,
             jwks: jwks.into(),
         }
     }
 
-    /// The newest key of [`ID_TOKEN_SET`] that signs by `alg`.
+    /// The newest key of a published set that signs by `alg`.
     #[must_use]
-    pub fn signing(&self, alg: Alg) -> Option<&Arc<SigningKey>> {
-        let ours = self.entries.iter().filter(|entry| entry.record.set == ID_TOKEN_SET);
-        ours.filter_map(|entry| entry.signing.as_ref())
+    pub fn signing(&self, set: &str, alg: Alg) -> Option<&Arc<SigningKey>> {
+        self.of(set)
+            .filter_map(|entry| entry.signing.as_ref())
             .find(|key| key.alg() == alg)
+    }
+
+    fn of(&self, set: &str) -> impl Iterator<Item = &Arc<Entry>> {
+        self.entries.iter().filter(move |entry| entry.record.set == set)
     }
 
     /// Every key of [`ID_TOKEN_SET`]: an ID token that comes back is verified by any key that is still published.
@@ -260,10 +284,16 @@ impl Keys {
         &self.verifying
     }
 
-    /// The algorithms that [`Self::signing`] knows, newest key first.
+    /// Every key of [`ACCESS_TOKEN_SET`].
+    #[must_use]
+    pub fn verifying_access(&self) -> &[VerifyingKey] {
+        &self.verifying_access
+    }
+
+    /// The algorithms for which [`ID_TOKEN_SET`] has a key that signs, newest key first.
     #[must_use]
     pub fn signing_algs(&self) -> Vec<Alg> {
-        let ours = self.entries.iter().filter(|entry| entry.record.set == ID_TOKEN_SET);
+        let ours = self.of(ID_TOKEN_SET);
         let mut algs = Vec::new();
         for alg in ours.filter_map(|entry| entry.signing.as_ref()).map(|key| key.alg()) {
             if !algs.contains(&alg) {

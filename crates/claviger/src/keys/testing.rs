@@ -9,6 +9,7 @@ use claviger_core::context::{Cx, DevicePolicy, Entropy, Id, Policy, Prefixes, Sc
 use claviger_core::device::user_code::UserCodeForm;
 use claviger_core::port::*;
 use claviger_core::secrets::Secrets;
+use claviger_core::token::access::AccessTokens;
 use claviger_jose::Alg;
 
 use super::KeyRing;
@@ -86,6 +87,7 @@ fn policy() -> Policy {
         id_token_alg: claviger_jose::Alg::RS256,
         insecure_redirect_uris: Vec::new(),
         dev: true,
+        access_token: AccessTokens::opaque(),
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),

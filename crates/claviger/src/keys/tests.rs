@@ -11,7 +11,11 @@ use super::{ID_TOKEN_SET, KeyRing, KeysError};
 
 impl Server {
     async fn signs(&self) -> String {
-        let key = self.ring.id_token_key(&self.desk.cx()).await.expect("a key signs");
+        let key = self
+            .ring
+            .id_token_key(&self.desk.cx(), None)
+            .await
+            .expect("a key signs");
         key.kid().expect("keys of ours have a kid").to_owned()
     }
 
@@ -129,7 +133,7 @@ mod ring {
         other.desk = Desk::new("another secret of thirty-two byt");
         let error = other
             .ring
-            .ensure(&other.desk.cx(), Alg::ES256)
+            .ensure(&other.desk.cx(), ID_TOKEN_SET, Alg::ES256)
             .await
             .expect_err("the key does not open");
         assert!(matches!(error, KeysError::WrongSecrets { .. }));
@@ -167,7 +171,8 @@ mod ring {
         assert_eq!(server.store.reads.load(Ordering::SeqCst), reads);
         server.desk.millis += 2_000;
         let after = server.ring.keys(&server.desk.cx()).await.expect("keys can be read");
-        assert_eq!(server.store.reads.load(Ordering::SeqCst), reads + 1);
+        // One for each set.
+        assert_eq!(server.store.reads.load(Ordering::SeqCst), reads + 2);
         assert!(Arc::ptr_eq(&before, &after));
     }
 
@@ -191,7 +196,11 @@ mod ring {
     #[tokio::test]
     async fn d28_an_id_token_signed_by_the_previous_key_verifies_while_the_key_is_published() {
         let server = Server::new(&Shelf::new());
-        let key = server.ring.id_token_key(&server.desk.cx()).await.expect("a key signs");
+        let key = server
+            .ring
+            .id_token_key(&server.desk.cx(), None)
+            .await
+            .expect("a key signs");
         let hint = key.sign_jws("JWT", b"{}").expect("signing works");
         server
             .sets()
@@ -249,6 +258,36 @@ mod ring {
         let token = guest.sign_jws("JWT", b"{}").expect("signing works");
         let keys = server.ring.keys(&server.desk.cx()).await.expect("keys can be read");
         assert!(verify_jws(&token, keys.verifying(), &Alg::ALL).is_err());
+    }
+
+    #[tokio::test]
+    async fn access_tokens_have_a_key_of_their_own_which_is_made_on_first_use_once_whatever_races() {
+        let shelf = Shelf::new();
+        let server = Server::new(&shelf);
+        let id_key = server.signs().await;
+        assert_eq!(server.published_kids().await, std::slice::from_ref(&id_key));
+        let others: Vec<Server> = (0..4).map(|_| Server::new(&shelf)).collect();
+        let keys = others.iter().map(|other| async {
+            let key = other
+                .ring
+                .access_token_key(&other.desk.cx(), None)
+                .await
+                .expect("a key signs");
+            key.kid().expect("it has an id").to_owned()
+        });
+        let kids = futures_util::future::join_all(keys).await;
+        assert!(kids.iter().all(|kid| *kid == kids[0]), "{kids:?}");
+        let other = &others[0];
+        assert_eq!(other.published_kids().await, [id_key, kids[0].clone()]);
+        let keys = other.ring.keys(&other.desk.cx()).await.expect("keys can be read");
+        let key = other
+            .ring
+            .access_token_key(&other.desk.cx(), None)
+            .await
+            .expect("a key signs");
+        let token = key.sign_jws("at+jwt", b"{}").expect("signing works");
+        assert!(verify_jws(&token, keys.verifying(), &Alg::ALL).is_err());
+        assert!(verify_jws(&token, keys.verifying_access(), &Alg::ALL).is_ok());
     }
 
     #[tokio::test]

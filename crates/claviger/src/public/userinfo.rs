@@ -4,19 +4,23 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use claviger_core::params::Params;
 use claviger_core::token::lookup::KnownAccess;
-use claviger_core::userinfo::{bearer, userinfo};
-use http::StatusCode;
+use claviger_core::userinfo::{UserInfo, bearer, userinfo};
 use http::header::{AUTHORIZATION, ORIGIN};
+use http::{HeaderValue, StatusCode};
 
 use super::client;
 use crate::edge::call::{Call, Unreadable};
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::provider::{Provider, Shared};
+
+/// OpenID Connect Core §5.3.2.
+const JWT: HeaderValue = HeaderValue::from_static("application/jwt");
 
 /// `GET /userinfo`
 pub async fn get(State(provider): State<Shared>, call: Call) -> Response {
@@ -46,8 +50,10 @@ async fn told(provider: &Provider, call: &Call, form: &Params) -> Response {
 
 async fn answer(provider: &Provider, call: &Call, form: &Params) -> Result<Response, Problem> {
     let token = bearer(call.header(&AUTHORIZATION), form)?;
-    let claims = userinfo(&provider.world(), token).await?;
-    Ok(reply::admin(StatusCode::OK, &claims))
+    Ok(match userinfo(&provider.world(), token).await? {
+        UserInfo::Plain(claims) => reply::admin(StatusCode::OK, &claims),
+        UserInfo::Signed(token) => reply::with_type(StatusCode::OK, JWT, Body::from(token)),
+    })
 }
 
 /// The client that the token was issued to, whose pages may read even that it has expired.
@@ -59,7 +65,6 @@ async fn client_of(provider: &Provider, call: &Call, form: &Params) -> Option<Ar
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
     use axum::extract::Request;
     use serde_json::{Value, json};
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use claviger_core::port::{SchemaStatus, StoreError};
 use claviger_core::secrets::{Secrets, SecretsError};
+use claviger_core::token::access::Format;
 use claviger_store::{Count, Database};
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
@@ -18,7 +19,7 @@ use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
 use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
-use crate::keys::{KeyRing, KeysError};
+use crate::keys::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeyRing, KeysError};
 use crate::notices;
 use crate::provider::{Provider, Shared};
 use crate::telemetry::log::{self, LogSettings};
@@ -200,9 +201,15 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
     Ok(Arc::new(provider.with_metrics(metrics)))
 }
 
-/// Makes the first signing key, and finds out whether the secrets are those of this database.
+/// Makes the first signing keys, and finds out whether the secrets are those of this database.
 async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
-    match provider.ring.ensure(&provider.cx(), provider.policy.id_token_alg).await {
+    let (cx, alg) = (provider.cx(), provider.policy.id_token_alg);
+    let mut made = provider.ring.ensure(&cx, ID_TOKEN_SET, alg).await;
+    // Otherwise the first client that wants a JWT waits for its key.
+    if made.is_ok() && provider.policy.access_token.format == Format::Jwt {
+        made = provider.ring.ensure(&cx, ACCESS_TOKEN_SET, alg).await;
+    }
+    match made {
         // The keys are read, and made, again when they are needed.
         Ok(_) | Err(KeysError::Store(StoreError::NotMigrated)) => Ok(()),
         Err(KeysError::Store(error)) => {

@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::prompt::Prompt;
 use super::response_mode::ResponseMode;
+use super::response_type::ResponseType;
 use crate::client::Client;
 use crate::context::Policy;
 use crate::fault::{Failure, Fault};
@@ -45,27 +46,26 @@ pub(super) const OF_DEVICES: &[Check] = &[device_grant, scopes, audiences];
 const ENOUGH: usize = 8;
 
 fn response_mode(request: &Subject<'_>) -> Result<(), Failure> {
-    match request.params.get("response_mode") {
-        Some(name) if ResponseMode::named(name).is_none() => Err(Fault::ResponseModeUnsupported.into()),
-        _ => Ok(()),
+    let Some(name) = request.params.get("response_mode") else {
+        return Ok(());
+    };
+    let response_type = ResponseType::of(request.params);
+    match ResponseMode::named(name).filter(|mode| mode.suits(response_type)) {
+        Some(_) => Ok(()),
+        None => Err(Fault::ResponseModeUnsupported.into()),
     }
 }
 
-/// The only response type is `code` (RFC 9700 §2.1.2 advises against the others).
 fn response_type(request: &Subject<'_>) -> Result<(), Failure> {
-    if request.params.get("response_type") != Some("code") {
-        return Err(Fault::ResponseTypeUnsupported.into());
+    let response_type = ResponseType::of(request.params).ok_or(Fault::ResponseTypeUnsupported)?;
+    if !response_type.is_registered(request.client) {
+        return Err(Fault::ResponseTypeUnregistered.into());
     }
-    let registered = request
-        .client
-        .response_types
-        .iter()
-        .any(|registered| registered == "code");
-    if registered && request.client.has_grant_type("authorization_code") {
-        Ok(())
-    } else {
-        Err(Fault::ResponseTypeUnregistered.into())
+    let is_openid = || request.params.scope().iter().any(|scope| scope == "openid");
+    if response_type.has_id_token() && !is_openid() {
+        return Err(Fault::IdTokenWithoutOpenId.into());
     }
+    Ok(())
 }
 
 /// The registration may have changed since the device asked.
@@ -117,16 +117,23 @@ fn max_age(request: &Subject<'_>) -> Result<(), Failure> {
     }
 }
 
-/// OpenID Connect Core §15.5.2.
+/// OpenID Connect Core §15.5.2; §3.2.2.1 and §3.3.2.11: whoever brings an ID token through a browser must show that it is
+/// the one that was asked for.
 fn nonce(request: &Subject<'_>) -> Result<(), Failure> {
+    let is_required = ResponseType::of(request.params).is_some_and(ResponseType::has_id_token);
     match request.params.get("nonce") {
+        None if is_required => Err(Fault::NonceMissing.into()),
         Some(nonce) if nonce.chars().count() < ENOUGH => Err(Fault::NonceTooShort.into()),
         _ => Ok(()),
     }
 }
 
-/// RFC 7636 §4.3 with S256 only (RFC 9700 §2.1.1). A method without a challenge means nothing.
+/// RFC 7636 §4.3 with S256 only (RFC 9700 §2.1.1). A method without a challenge means nothing, nor does a challenge without
+/// a code.
 fn pkce(request: &Subject<'_>) -> Result<(), Failure> {
+    if !ResponseType::of(request.params).is_some_and(ResponseType::has_code) {
+        return Ok(());
+    }
     let Some(challenge) = request.params.get("code_challenge") else {
         return if request.client.must_use_pkce(request.policy) {
             Err(Fault::ChallengeRequired.into())

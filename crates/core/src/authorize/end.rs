@@ -8,7 +8,6 @@ use crate::context::{Id, Timestamp};
 use crate::device::is_waiting;
 use crate::fault::{Failure, Fault};
 use crate::flow::login::Rejection;
-use crate::grant::lives::Lives;
 use crate::params::Params;
 use crate::port::{Change, Outcome};
 use crate::world::World;
@@ -52,18 +51,6 @@ impl End {
         match self {
             Self::Client(path) => path.is_exclusive(),
             Self::Device { .. } => false,
-        }
-    }
-
-    /// Until when a grant is needed whose first tokens are taken at the last moment.
-    pub(super) fn keep_grant(&self, world: &World<'_>, client: &Client, scope: &[String]) -> Timestamp {
-        let cx = &world.cx;
-        match self {
-            Self::Client(_) => {
-                let lives = Lives::authorization_code(cx.policy, client);
-                lives.keep_grant(scope, cx.now.plus(cx.policy.code_life))
-            }
-            Self::Device { ends_at, .. } => Lives::device_code(cx.policy, client).keep_grant(scope, *ends_at),
         }
     }
 

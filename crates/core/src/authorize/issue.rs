@@ -1,22 +1,29 @@
-//! The end of a flow: a grant and its code, or the approval of a device, in one write with the flow's last step.
+//! The end of a flow: a grant with what the client gets of it, or the approval of a device, in one write with the flow's
+//! last step.
 //!
-//! RFC 6749 §4.1.2, RFC 9207 §2, RFC 8628 §3.3.
+//! RFC 6749 §4.1.2 and §4.2.2, RFC 9207 §2, RFC 8628 §3.3.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::consent_answered::unmark;
 use super::end::End;
+use super::front_channel::FrontChannel;
 use super::request::AuthorizationRequest;
+use super::response_type::ResponseType;
+use super::return_path::{Answer, ReturnPath};
 use super::{Destination, Reply};
 use crate::consented::{Asked, Consented};
 use crate::context::{Cx, Id, Timestamp};
-use crate::fault::Failure;
+use crate::fault::{Failure, Fault};
 use crate::flow::challenge::began;
 use crate::flow::consent::ConsentAccepted;
 use crate::flow::login::LoginAccepted;
 use crate::flow::{FlowState, removal, with_parameter};
-use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Outcome, SessionChange};
+use crate::grant::lives::Lives;
+use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Issue, Outcome, SessionChange};
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
@@ -36,7 +43,7 @@ pub(super) enum Finish {
     Stale,
 }
 
-/// Ends the flow with a code for the client, or with the approval of the device.
+/// Ends the flow with an answer for the client, or with the approval of the device.
 pub(super) async fn finish(
     world: &World<'_>,
     request: &AuthorizationRequest,
@@ -45,7 +52,7 @@ pub(super) async fn finish(
 ) -> Result<Finish, Failure> {
     let cx = &world.cx;
     let flow = granted.record.id;
-    let grant = Arc::new(grant(world, request, granted)?);
+    let consented = consented(request, granted);
     let done = FlowRecord {
         id: flow,
         step: FlowStep::Done,
@@ -54,29 +61,29 @@ pub(super) async fn finish(
         expires_at: removal(cx, flow),
     };
     let seen = granted.record.version;
+    let client = request.client.proof();
     let (change, to) = match &request.end {
         End::Client(path) => {
-            let (code, record) = code(cx, request, grant.id);
+            let (issue, to) = answer(world, (request, path), granted, &consented).await?;
             let change = Change::Advance {
                 flow: done,
                 seen,
                 session,
-                issue: Some((grant, record)),
-                client: Some(request.client.proof()),
+                issue: Some(issue),
+                client: Some(client),
             };
-            (
-                change,
-                Destination::Client(path.grant(&code.text, &granted.consent.scope)),
-            )
+            (change, to)
         }
-        End::Device { id, .. } => {
+        End::Device { id, ends_at } => {
+            let lives = Lives::device_code(cx.policy, &request.client);
+            let needed = lives.keep_grant(&granted.consent.scope, *ends_at);
             let change = Change::ApproveDevice {
                 device: *id,
                 flow: done,
                 seen,
                 session,
-                grant,
-                client: request.client.proof(),
+                grant: Arc::new(grant(cx, &request.client.id, granted, &consented, needed)?),
+                client,
             };
             let url = with_parameter(&cx.policy.device.success_url, "client_id", &request.client.id);
             (change, Destination::Url(url))
@@ -88,7 +95,37 @@ pub(super) async fn finish(
     })
 }
 
-fn code(cx: &Cx<'_>, request: &AuthorizationRequest, grant: Id) -> (Fresh, CodeRecord) {
+/// What the response type asks for, complete before anything is committed.
+async fn answer(
+    world: &World<'_>,
+    (request, path): (&AuthorizationRequest, &ReturnPath),
+    granted: &Granted<'_>,
+    consented: &Consented,
+) -> Result<(Issue, Destination), Failure> {
+    let cx = &world.cx;
+    let response_type = ResponseType::of(&request.params).ok_or(Fault::ResponseTypeUnsupported)?;
+    let needed = needed_until(cx, request, response_type, &granted.consent.scope);
+    let grant = grant(cx, &request.client.id, granted, consented, needed)?;
+    let code = response_type.has_code().then(|| code(cx, request, grant.id));
+    let code_text = code.as_ref().map(|(text, _)| text.as_str());
+    let front = FrontChannel::make(world, (request, path, response_type), &grant, consented, code_text).await?;
+    let (access_life, _) = Lives::implicit(cx.policy, &request.client);
+    let delivery = path.grant(&Answer {
+        code: code_text,
+        access_token: front.access.as_ref().map(|access| (access.text.as_str(), access_life)),
+        id_token: front.id_token.as_deref(),
+        scope: &granted.consent.scope.join(" "),
+    });
+    let issue = Issue {
+        grant: Arc::new(grant),
+        code: code.map(|(_, record)| record),
+        access: front.access.map(|access| access.record),
+    };
+    Ok((issue, Destination::Client(delivery)))
+}
+
+/// A code for the grant of the flow.
+fn code(cx: &Cx<'_>, request: &AuthorizationRequest, grant: Id) -> (Zeroizing<String>, CodeRecord) {
     let code = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Code, cx.new_id());
     let record = CodeRecord {
         id: code.id,
@@ -98,16 +135,14 @@ fn code(cx: &Cx<'_>, request: &AuthorizationRequest, grant: Id) -> (Fresh, CodeR
         challenge: request.params.get("code_challenge").map(str::to_owned),
         expires_at: cx.now.plus(cx.policy.code_life),
     };
-    (code, record)
+    (code.text, record)
 }
 
-/// The grant has the id of its flow: what the consent app knew as `consent_request_id`.
-fn grant(world: &World<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> Result<GrantRecord, Failure> {
-    let cx = &world.cx;
-    let (id, login, consent) = (granted.record.id, granted.login, granted.consent);
-    let known = granted.state.known().filter(|_| login.skip);
+/// Who authenticated how, what was asked, and the claims of the consent app.
+fn consented(request: &AuthorizationRequest, granted: &Granted<'_>) -> Consented {
+    let (login, consent) = (granted.login, granted.consent);
     let claims = &consent.claims;
-    let consented = Consented {
+    Consented {
         auth_time: login.authenticated_at,
         acr: login.acr.clone(),
         amr: login.amr.clone().unwrap_or_default(),
@@ -120,15 +155,26 @@ fn grant(world: &World<'_>, request: &AuthorizationRequest, granted: &Granted<'_
             login_context: login.context.clone().unwrap_or_default(),
             context: consent.context.clone().unwrap_or_default(),
         }),
-    };
+    }
+}
+
+/// The grant has the id of its flow: what the consent app knew as `consent_request_id`. It is kept until then at least.
+fn grant(
+    cx: &Cx<'_>,
+    client_id: &Arc<str>,
+    granted: &Granted<'_>,
+    consented: &Consented,
+    needed: Timestamp,
+) -> Result<GrantRecord, Failure> {
+    let (id, login, consent) = (granted.record.id, granted.login, granted.consent);
+    let known = granted.state.known().filter(|_| login.skip);
     let remembered_until = consent.remember.then(|| match u64::try_from(consent.remember_for) {
         Ok(seconds) if seconds > 0 => began(id).plus(Duration::from_secs(seconds)),
         _ => Timestamp::NEVER,
     });
-    let needed = request.end.keep_grant(world, &request.client, &consent.scope);
     Ok(GrantRecord {
         id,
-        client_id: Arc::clone(&request.client.id),
+        client_id: Arc::clone(client_id),
         subject: login.subject.clone(),
         session_id: Some(known.map_or(id, |known| known.id)),
         scope: consent.scope.clone(),
@@ -139,4 +185,25 @@ fn grant(world: &World<'_>, request: &AuthorizationRequest, granted: &Granted<'_
         created_at: cx.now,
         expires_at: remembered_until.map_or(needed, |until| until.max(needed)),
     })
+}
+
+/// How long a grant is kept for the sake of what the client has of it.
+fn needed_until(
+    cx: &Cx<'_>,
+    request: &AuthorizationRequest,
+    response_type: ResponseType,
+    scope: &[String],
+) -> Timestamp {
+    let (at_once, _) = Lives::implicit(cx.policy, &request.client);
+    if !response_type.has_code() {
+        return cx.now.plus(at_once);
+    }
+    // The code may be redeemed at its last moment.
+    let lives = Lives::authorization_code(cx.policy, &request.client);
+    let redeemed = lives.keep_grant(scope, cx.now.plus(cx.policy.code_life));
+    if response_type.has_token() {
+        redeemed.max(cx.now.plus(at_once))
+    } else {
+        redeemed
+    }
 }

@@ -1,8 +1,8 @@
 //! The authorization endpoint, a browser's way through it in three hops.
 //!
-//! RFC 6749 §3.1 and §4.1, OpenID Connect Core §3.1.2, RFC 7636, RFC 9207. First hop: the request is judged and the
+//! RFC 6749 §3.1, §4.1 and §4.2, OpenID Connect Core §3.1.2, §3.2 and §3.3, RFC 7636, RFC 9207. First hop: the request is judged and the
 //! browser goes to the login app ([`start`]). Second: it comes back with a login verifier and goes to the consent app
-//! ([`login_answered`]). Third: it comes back with a consent verifier and goes to the client with a code
+//! ([`login_answered`]). Third: it comes back with a consent verifier and goes to the client with a code, tokens or both
 //! ([`consent_answered`], [`issue`]). For a device the way begins and ends elsewhere ([`device`], RFC 8628 §3.3).
 //!
 //! Nothing here trusts what the browser repeats: from the second hop on, the request is the one that was stored.
@@ -11,11 +11,13 @@ mod checks;
 mod consent_answered;
 mod device;
 mod end;
+mod front_channel;
 mod issue;
 mod login_answered;
 mod prompt;
 mod request;
 pub mod response_mode;
+pub mod response_type;
 mod return_path;
 mod start;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use claviger_jose::{Alg, decode_unverified, verify_jws};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::client::Client;
 use crate::fault::{Failure, Fault};
 use crate::params::{Params, words};
 use crate::world::World;
@@ -76,16 +77,22 @@ pub struct OidcContext {
 }
 
 impl OidcContext {
-    /// The context of a request that was judged before: its hint is genuine.
+    /// The context of a request that was judged before: its hint is genuine. What the request does not say about `acr`, the
+    /// registration of the client may (`default_acr_values`).
     #[must_use]
-    pub fn of(params: &Params) -> Self {
+    pub fn of(params: &Params, client: &Client) -> Self {
         let text = |name: &str| params.get(name).unwrap_or_default().to_owned();
-        let list = |name: &str| words(&text(name)).map(str::to_owned).collect();
+        let list = |name: &str| -> Vec<String> { words(&text(name)).map(str::to_owned).collect() };
+        let asked = list("acr_values");
         let hint = params
             .get("id_token_hint")
             .and_then(|hint| decode_unverified(hint).ok()?.claims().ok());
         Self {
-            acr_values: list("acr_values"),
+            acr_values: if asked.is_empty() {
+                client.choices.default_acr_values.clone()
+            } else {
+                asked
+            },
             ui_locales: list("ui_locales"),
             display: text("display"),
             id_token_hint_claims: hint.unwrap_or_default(),

@@ -109,7 +109,9 @@ impl AuthorizationRequest {
 
     /// Whether a login at `authenticated_at` is too old for the client at `now`. With `max_age=0` every one is.
     pub(crate) fn is_too_old(&self, authenticated_at: Timestamp, now: Timestamp) -> bool {
-        match self.params.get("max_age").and_then(|text| text.parse::<u64>().ok()) {
+        let asked = self.params.get("max_age").and_then(|text| text.parse::<u64>().ok());
+        // `default_max_age`: "The max_age request parameter overrides this default value" (Dynamic Registration §2).
+        match asked.or(self.client.choices.default_max_age.map(u64::from)) {
             Some(0) => true,
             Some(most) => now.seconds_since(authenticated_at) > most,
             None => false,

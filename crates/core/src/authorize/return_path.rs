@@ -4,8 +4,10 @@
 //! address is free) and §8.3, RFC 9207 (`iss` in every response, errors too).
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use super::response_mode::{Delivery, ResponseMode};
+use super::response_type::ResponseType;
 use crate::client::Client;
 use crate::context::Policy;
 use crate::fault::{Failure, Fault};
@@ -21,8 +23,18 @@ pub struct ReturnPath {
     issuer: String,
 }
 
+/// What a client gets.
+pub(super) struct Answer<'a> {
+    pub(super) code: Option<&'a str>,
+    /// With its life.
+    pub(super) access_token: Option<(&'a str, Duration)>,
+    pub(super) id_token: Option<&'a str>,
+    /// Granted scopes, space-delimited.
+    pub(super) scope: &'a str,
+}
+
 impl ReturnPath {
-    /// The return path of a request. An unknown `response_mode` is refused elsewhere, by the default one.
+    /// The return path of a request. A `response_mode` that cannot be is refused elsewhere, by the default one.
     ///
     /// # Errors
     /// If the address is missing, not registered or not safe: then nothing may be sent there, not even the error (D23).
@@ -35,10 +47,12 @@ impl ReturnPath {
         if !is_secure(uri, policy) {
             return Err(Fault::RedirectUriInsecure.into());
         }
-        let mode = params.get("response_mode").and_then(ResponseMode::named);
+        let response_type = ResponseType::of(params);
+        let named = params.get("response_mode").and_then(ResponseMode::named);
+        let mode = named.filter(|mode| mode.suits(response_type));
         Ok(Self {
             uri: uri.to_owned(),
-            mode: mode.unwrap_or_else(ResponseMode::default_of_code),
+            mode: mode.unwrap_or_else(|| ResponseMode::default_of(response_type)),
             state: params.get("state").map(str::to_owned),
             issuer: policy.issuer.clone(),
         })
@@ -51,9 +65,30 @@ impl ReturnPath {
         self.uri.starts_with("https://") || is_local(&self.uri)
     }
 
-    /// The response with a code (RFC 6749 §4.1.2).
-    pub(crate) fn grant(&self, code: &str, scope: &[String]) -> Delivery {
-        self.deliver(vec![("code".into(), code.into()), ("scope".into(), scope.join(" "))])
+    /// The response with what was granted (RFC 6749 §4.1.2 and §4.2.2, OpenID Connect Core §3.2.2.5 and §3.3.2.5).
+    pub(super) fn grant(&self, answer: &Answer<'_>) -> Delivery {
+        let mut fields: Vec<(String, String)> = Vec::with_capacity(8);
+        let mut set = |name: &str, value: &str| fields.push((name.to_owned(), value.to_owned()));
+        if let Some(code) = answer.code {
+            set("code", code);
+        }
+        if let Some((token, life)) = answer.access_token {
+            set("access_token", token);
+            set("expires_in", &life.as_secs().to_string());
+            set("token_type", "bearer");
+        }
+        if let Some(id_token) = answer.id_token {
+            set("id_token", id_token);
+        }
+        if answer.id_token.is_none() || answer.access_token.is_some() {
+            set("scope", answer.scope);
+        }
+        self.deliver(fields)
+    }
+
+    /// `state` of the request.
+    pub(super) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
     }
 
     /// The response with an error (RFC 6749 §4.1.2.1).

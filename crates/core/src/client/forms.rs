@@ -73,8 +73,14 @@ pub(super) const RULES: &[Rule] = &[
     rule(
         "userinfo_signed_response_alg",
         |m| from_ref(&m.userinfo_signed_response_alg),
-        userinfo_algorithm,
+        own_algorithm_or_none,
     ),
+    rule(
+        "id_token_signed_response_alg",
+        |m| from_ref(&m.id_token_signed_response_alg),
+        own_algorithm,
+    ),
+    rule("default_acr_values", |m| &m.default_acr_values, acr_value),
     rule(
         "frontchannel_logout_uri",
         |m| from_ref(&m.frontchannel_logout_uri),
@@ -229,16 +235,29 @@ fn algorithm_or_none(value: &str) -> Result<(), &'static str> {
     if value == "none" { Ok(()) } else { algorithm(value) }
 }
 
-fn userinfo_algorithm(value: &str) -> Result<(), &'static str> {
-    match value {
-        "none" => Ok(()),
-        _ => Err("is not supported in this release; use none"),
+/// An algorithm by which this server signs. What is shared with a client cannot sign: only digests of secrets are kept.
+fn own_algorithm(value: &str) -> Result<(), &'static str> {
+    match Alg::parse(value).filter(|alg| !alg.is_symmetric()) {
+        Some(_) => Ok(()),
+        None => Err("is not an algorithm that this server signs by; RS256 and ES256 are"),
     }
+}
+
+fn own_algorithm_or_none(value: &str) -> Result<(), &'static str> {
+    if value == "none" { Ok(()) } else { own_algorithm(value) }
+}
+
+/// Requested as `acr_values`, a list that is delimited by spaces (OpenID Connect Core §3.1.2.1).
+fn acr_value(value: &str) -> Result<(), &'static str> {
+    if value.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err("has spaces or control characters, which no request could ask for");
+    }
+    Ok(())
 }
 
 fn strategy(value: &str) -> Result<(), &'static str> {
     match value {
-        "opaque" => Ok(()),
-        _ => Err("is not supported in this release; use opaque"),
+        "opaque" | "jwt" => Ok(()),
+        _ => Err("is not a form of access tokens; use opaque or jwt"),
     }
 }

@@ -113,6 +113,14 @@ pub struct Metadata {
     pub backchannel_logout_session_required: bool,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub initiate_login_uri: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub id_token_signed_response_alg: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default_max_age: Option<u32>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub require_auth_time: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub default_acr_values: Vec<String>,
     #[serde(serialize_with = "object_at_least")]
     pub metadata: Value,
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -225,6 +233,7 @@ impl Metadata {
             .clone_into(&mut metadata.token_endpoint_auth_method);
         metadata.skip_consent = client.skip_consent;
         metadata.set_lifespans(client.lifespans);
+        client.choices.show(&mut metadata);
         metadata.created_at = client.created_at.rfc3339();
         metadata.updated_at = client.updated_at.rfc3339();
         Ok(metadata)

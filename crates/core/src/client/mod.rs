@@ -3,6 +3,7 @@
 //! RFC 7591 §2, OpenID Connect Dynamic Client Registration §2, and the additions of Hydra's admin API. The record in
 //! the database is the JSON of [`Client`].
 
+mod choices;
 mod forms;
 mod lifespan;
 mod logout;
@@ -18,11 +19,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::choices::Choices;
 pub use self::parsed::ParsedClients;
 use crate::client_auth::LastProven;
 use crate::context::{Policy, Timestamp};
 use crate::port::{ClientProof, ClientRecord, StoreError};
 use crate::scope;
+use crate::token::access::Format;
 
 /// How a client authenticates at the token endpoint (`token_endpoint_auth_method`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +105,9 @@ pub struct Client {
     /// Lifespans of this client's tokens, in seconds.
     #[serde(default)]
     pub lifespans: Lifespans,
+    /// What the client chose about its tokens and answers.
+    #[serde(default)]
+    pub choices: Choices,
     /// What the protocol does not look at, kept for the admin API and the login and consent apps.
     #[serde(default)]
     pub display: serde_json::Map<String, serde_json::Value>,
@@ -170,6 +176,12 @@ impl Client {
             id: Arc::clone(&self.id),
             version: self.version,
         }
+    }
+
+    /// The form of the client's access tokens.
+    #[must_use]
+    pub fn access_token_format(&self, policy: &Policy) -> Format {
+        self.choices.access_token.unwrap_or(policy.access_token.format)
     }
 
     /// Whether the client has no secret (RFC 6749 §2.1).

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::forms::{RULES, Rule, redirect_uri};
 use super::metadata::{ClientSecret, Metadata};
-use super::{AuthMethod, Client};
+use super::{AuthMethod, Choices, Client};
 use crate::client_auth::LastProven;
 use crate::context::{Policy, Timestamp};
 use crate::fault::{Failure, Fault};
@@ -99,6 +99,7 @@ fn without_empty_values(metadata: &mut Metadata) {
         &mut metadata.contacts,
         &mut metadata.request_uris,
         &mut metadata.post_logout_redirect_uris,
+        &mut metadata.default_acr_values,
     ] {
         list.retain(|value| !value.is_empty());
     }
@@ -115,9 +116,6 @@ fn fill_defaults(metadata: &mut Metadata) {
     fill(&mut metadata.response_types, "code");
     if metadata.subject_type.is_empty() {
         "public".clone_into(&mut metadata.subject_type);
-    }
-    if metadata.userinfo_signed_response_alg.is_empty() {
-        "none".clone_into(&mut metadata.userinfo_signed_response_alg);
     }
     for origin in &mut metadata.allowed_cors_origins {
         origin.truncate(origin.trim_end_matches('/').len());
@@ -144,6 +142,7 @@ fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<Strin
         skip_consent: std::mem::take(&mut metadata.skip_consent),
         registration: None,
         lifespans: metadata.take_lifespans(),
+        choices: Choices::take(&mut metadata),
         display: Map::new(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),

@@ -124,14 +124,15 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<ConsentRequest, 
     }
     let login = accepted_login(&asked.state)?;
     let known = asked.state.known().filter(|_| login.skip);
+    let client = client(world, &asked.state, Freshness::ProvedByWrite).await?;
     Ok(ConsentRequest {
         id: asked.record.id.to_string(),
         scope: params.scope(),
         audience: params.audience(),
         skip: asked.handle.skip,
         subject: login.subject.clone(),
-        oidc_context: OidcContext::of(&params),
-        client: client(world, &asked.state, Freshness::ProvedByWrite).await?,
+        oidc_context: OidcContext::of(&params, &client),
+        client,
         request_url: request_url(world, &params, asked.state.device()),
         session_id: known.map_or(asked.record.id, |known| known.id).to_string(),
         acr: login.acr.clone().unwrap_or_default(),

@@ -129,14 +129,15 @@ pub async fn read(world: &World<'_>, challenge: &str) -> Result<LoginRequest, Un
     }
     let client_id = opened.params.get("client_id").unwrap_or_default();
     let client = world.client(client_id, Freshness::ProvedByWrite).await?;
+    let client = client.ok_or(Unanswerable::Unknown)?;
     let known = opened.known.as_ref();
     Ok(LoginRequest {
         scope: opened.params.scope(),
         audience: opened.params.audience(),
         skip: known.is_some(),
         subject: known.map(|known| known.subject.clone()).unwrap_or_default(),
-        oidc_context: OidcContext::of(&opened.params),
-        client: client.ok_or(Unanswerable::Unknown)?,
+        oidc_context: OidcContext::of(&opened.params, &client),
+        client,
         request_url: request_url(world, &opened.params, opened.device),
         session_id: known.map_or(opened.flow, |known| known.id).to_string(),
     })

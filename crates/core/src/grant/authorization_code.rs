@@ -152,7 +152,13 @@ async fn redeem(
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
     let consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
-    let pair = Pair::generate(cx, client, grant, Lives::authorization_code(cx.policy, client));
+    let pair = Pair::make(
+        world,
+        client,
+        (grant, &consented),
+        Lives::authorization_code(cx.policy, client),
+    )
+    .await?;
     let change = Change::Redeem {
         code: facts.code.id,
         at: cx.now,
@@ -161,6 +167,6 @@ async fn redeem(
         client: client.proof(),
     };
     // The answer is complete before the code is consumed.
-    let response = pair.response(world, &consented).await?;
+    let response = pair.response(world).await?;
     Ok(Attempt::of(world.store.apply(change).await?, response))
 }

@@ -12,7 +12,8 @@ use crate::client_auth::Authenticated;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
-use crate::port::{AccessRecord, Change, Freshness, Owner};
+use crate::port::{Change, Freshness, Owner};
+use crate::token::access::Draft;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
@@ -48,21 +49,20 @@ impl Grant for Request {
         let (cx, client) = (&world.cx, &*client.client);
         let scope = self.decide(cx, client)?;
         let fresh = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Access, cx.new_id());
-        let expires_at = cx.now.plus(Lives::client_credentials(cx.policy, client));
-        let response = TokenResponse::of_client(cx, fresh.text, expires_at, &scope);
-        let access = AccessRecord {
-            id: fresh.id,
-            digest: fresh.digest,
+        let draft = Draft {
+            client,
+            grant: None,
             owner: Owner::Client {
                 id: client.id.clone(),
-                scope,
+                scope: scope.clone(),
                 audience: self.audience.clone(),
             },
-            issued_at: cx.now,
-            expires_at,
+            life: Lives::client_credentials(cx.policy, client),
         };
+        let access = draft.make(world, fresh).await?;
+        let response = TokenResponse::of_client(cx, access.text, access.record.expires_at, &scope);
         let change = Change::Issue {
-            access,
+            access: access.record,
             client: client.proof(),
         };
         Ok(Attempt::of(world.store.apply(change).await?, response))

@@ -107,7 +107,13 @@ async fn redeem(
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
     let consented = Consented::open(cx, grant)?.ok_or(Fault::DeviceCodeInvalid)?;
-    let pair = Pair::generate(cx, client, grant, Lives::device_code(cx.policy, client));
+    let pair = Pair::make(
+        world,
+        client,
+        (grant, &consented),
+        Lives::device_code(cx.policy, client),
+    )
+    .await?;
     let change = Change::RedeemDevice {
         device: facts.device.id,
         access: pair.access_record(),
@@ -115,6 +121,6 @@ async fn redeem(
         client: client.proof(),
     };
     // The answer is complete before the code is consumed.
-    let response = pair.response(world, &consented).await?;
+    let response = pair.response(world).await?;
     Ok(Attempt::of(world.store.apply(change).await?, response))
 }

@@ -21,8 +21,9 @@ use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
-use crate::port::{AccessRecord, Change, Freshness, GrantRecord, Owner, TrustRecord};
+use crate::port::{Change, Freshness, GrantRecord, Owner, TrustRecord};
 use crate::scope;
+use crate::token::access::Draft;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
@@ -118,30 +119,38 @@ impl Grant for Request {
         }
         let id = cx.new_id();
         let fresh = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Access, cx.new_id());
-        let expires_at = cx.now.plus(Lives::jwt_bearer(cx.policy, client));
-        let response = TokenResponse::of_client(cx, fresh.text, expires_at, &self.scope);
+        let life = Lives::jwt_bearer(cx.policy, client);
+        let consented = Consented::default();
+        let grant = GrantRecord {
+            id,
+            client_id: client.id.clone(),
+            subject: accepted.subject,
+            session_id: None,
+            scope: self.scope.clone(),
+            audience: self.audience.clone(),
+            sealed: consented.seal(cx, id)?,
+            // Nobody consented, so no list of consents shows it.
+            skipped: true,
+            remembered_until: None,
+            created_at: cx.now,
+            expires_at: cx.now.plus(life),
+        };
+        let owner = Owner::Grant {
+            id,
+            scope: None,
+            audience: None,
+        };
+        let draft = Draft {
+            client,
+            grant: Some((&grant, &consented)),
+            owner,
+            life,
+        };
+        let access = draft.make(world, fresh).await?;
+        let response = TokenResponse::of_client(cx, access.text, access.record.expires_at, &self.scope);
         let change = Change::IssueGrant {
-            grant: Arc::new(GrantRecord {
-                id,
-                client_id: client.id.clone(),
-                subject: accepted.subject,
-                session_id: None,
-                scope: self.scope.clone(),
-                audience: self.audience.clone(),
-                sealed: Consented::default().seal(cx, id)?,
-                // Nobody consented, so no list of consents shows it.
-                skipped: true,
-                remembered_until: None,
-                created_at: cx.now,
-                expires_at,
-            }),
-            access: AccessRecord {
-                id: fresh.id,
-                digest: fresh.digest,
-                owner: Owner::Grant { id, scope: None },
-                issued_at: cx.now,
-                expires_at,
-            },
+            grant: Arc::new(grant),
+            access: access.record,
             client: client.proof(),
             assertion: accepted.used,
         };

@@ -51,6 +51,16 @@ impl Lives {
         }
     }
 
+    /// Tokens that the authorization endpoint itself gives: access and ID tokens.
+    #[must_use]
+    pub fn implicit(policy: &Policy, client: &Client) -> (Duration, Duration) {
+        let own = client.lifespans;
+        (
+            seconds(own.implicit_grant_access_token_lifespan).unwrap_or(policy.access_token_life),
+            seconds(own.implicit_grant_id_token_lifespan).unwrap_or(policy.id_token_life),
+        )
+    }
+
     /// Access tokens of clients themselves.
     #[must_use]
     pub fn client_credentials(policy: &Policy, client: &Client) -> Duration {

@@ -7,6 +7,7 @@
 //! its client; presented after the grace period it revokes its grant, whoever used it first).
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 use super::lives::Lives;
 use super::response::Given;
@@ -19,6 +20,7 @@ use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{AccessRecord, Change, Freshness, GrantRecord, Owner, RefreshFacts, RefreshRecord, Rotated};
 use crate::seal::Age;
+use crate::token::access::{Draft, remake};
 use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
 
@@ -121,16 +123,17 @@ impl Request {
         };
         let lives = Lives::refresh_token(cx.policy, client);
         let (refresh, access) = self.token.successors(cx.secrets, &cx.policy.prefixes, cx.new_id());
-        let access_record = AccessRecord {
-            id: access.id,
-            digest: access.digest,
+        let draft = Draft {
+            client,
+            grant: Some((grant, &consented)),
             owner: Owner::Grant {
                 id: grant.id,
                 scope: narrowed,
+                audience: None,
             },
-            issued_at: cx.now,
-            expires_at: cx.now.plus(lives.access),
+            life: lives.access,
         };
+        let access = draft.make(world, access).await?;
         let refresh_record = RefreshRecord {
             id: refresh.id,
             digest: refresh.digest,
@@ -139,11 +142,12 @@ impl Request {
             expires_at: lives.refresh_until(cx.now),
         };
         // The answer is complete before the token is consumed.
-        let response = answer(world, (grant, &consented), &access_record, (refresh, access), lives).await?;
+        let given = (client, grant, &consented);
+        let response = answer(world, given, &access.record, (refresh, access.text), lives).await?;
         let change = Change::Rotate {
             old: self.token.id,
             at: cx.now,
-            access: access_record,
+            access: access.record,
             refresh: refresh_record,
             client: client.proof(),
             keep_grant: lives.keep_grant(&grant.scope, cx.now),
@@ -163,10 +167,12 @@ impl Request {
         let pair = self
             .token
             .repeat(cx.secrets, &cx.policy.prefixes, refresh.id, refresh.digest);
-        let pair = pair.ok_or(Fault::RefreshTokenUsed)?;
+        let (refresh, opaque) = pair.ok_or(Fault::RefreshTokenUsed)?;
         let consented = Consented::open(cx, grant)?.ok_or(Fault::RefreshTokenInvalid)?;
+        let text = remake(world, client, (grant, &consented), access, opaque).await?;
+        let text = text.ok_or(Fault::RefreshTokenUsed)?;
         let lives = Lives::refresh_token(cx.policy, client);
-        answer(world, (grant, &consented), access, pair, lives).await
+        answer(world, (client, grant, &consented), access, (refresh, text), lives).await
     }
 }
 
@@ -188,9 +194,9 @@ fn presented_again<'a>(cx: &Cx<'_>, grant: &'a GrantRecord, rotated: &'a Rotated
 
 async fn answer(
     world: &World<'_>,
-    (grant, consented): (&GrantRecord, &Consented),
+    (client, grant, consented): (&Client, &GrantRecord, &Consented),
     record: &AccessRecord,
-    (refresh, access): (Fresh, Fresh),
+    (refresh, access): (Fresh, Zeroizing<String>),
     lives: Lives,
 ) -> Result<TokenResponse, Failure> {
     let narrowed = match &record.owner {
@@ -198,10 +204,11 @@ async fn answer(
         Owner::Client { .. } => None,
     };
     let given = Given {
+        client,
         grant,
         consented,
         scope: narrowed.unwrap_or(&grant.scope),
-        access: access.text,
+        access,
         access_expires_at: record.expires_at,
         refresh: Some(refresh.text),
         id_token_life: lives.id,

@@ -7,11 +7,12 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
+use crate::client::Client;
 use crate::consented::Consented;
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
 use crate::port::GrantRecord;
-use crate::token::id_token::IdToken;
+use crate::token::id_token::{Beside, IdToken};
 use crate::world::World;
 
 /// A successful answer. Its members are in the order in which Hydra sends them.
@@ -30,6 +31,7 @@ pub struct TokenResponse {
 
 /// The tokens that a person's grant gives, before the ID token is made.
 pub(super) struct Given<'a> {
+    pub(super) client: &'a Client,
     pub(super) grant: &'a GrantRecord,
     pub(super) consented: &'a Consented,
     /// The scope of the access token, which may be narrower than the grant's.
@@ -59,9 +61,13 @@ impl TokenResponse {
         response.refresh_token = given.refresh;
         if given.scope.iter().any(|word| word == "openid") {
             let id_token = IdToken {
+                alg: given.client.choices.id_token_alg,
                 grant: given.grant,
                 consented: given.consented,
-                access_token: &response.access_token,
+                beside: Beside {
+                    access_token: Some(&response.access_token),
+                    ..Beside::default()
+                },
                 life: given.id_token_life,
             };
             response.id_token = Some(id_token.sign(world).await?);

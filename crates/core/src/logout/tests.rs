@@ -13,7 +13,7 @@ use crate::context::Timestamp;
 use crate::flow::Unanswerable;
 use crate::port::{GrantRecord, NoticeRecord, SessionRecord, Store as _};
 use crate::testing::{Desk, form, now};
-use crate::token::id_token::IdToken;
+use crate::token::id_token::{Beside, IdToken};
 
 const GOODBYE: &str = "https://app.example/goodbye";
 const TOLD_AT: &str = "https://app.example/backchannel";
@@ -108,7 +108,8 @@ fn signed(desk: &Desk, grant: &GrantRecord) -> String {
     let token = IdToken {
         grant,
         consented: &Consented::default(),
-        access_token: "clv_at_example",
+        alg: None,
+        beside: Beside::default(),
         life: Duration::from_secs(60),
     };
     now(token.sign(&desk.world())).expect("a token is signed")

@@ -273,7 +273,7 @@ impl State {
         flow: FlowRecord,
         seen: i64,
         session: Option<SessionChange>,
-        issue: Option<(Arc<GrantRecord>, CodeRecord)>,
+        issue: Option<Issue>,
     ) -> Result<(), Lost> {
         let known = self.flows.get(&flow.id).ok_or(Lost)?;
         require(known.version == seen)?;
@@ -289,15 +289,16 @@ impl State {
             }
             Some(SessionChange::End(id)) => drop(self.sessions.remove(&id)),
         }
-        if let Some((grant, code)) = issue {
-            self.put_grant(GrantRecord::clone(&grant), code);
+        if let Some(issue) = issue {
+            self.access.extend(issue.access.map(|access| (access.id, access)));
+            self.put_grant(GrantRecord::clone(&issue.grant), issue.code);
         }
         Ok(())
     }
 
     /// Also how a test sets the scene for a redemption.
-    pub(crate) fn put_grant(&mut self, grant: GrantRecord, code: CodeRecord) {
-        self.codes.insert(code.id, (code, None));
+    pub(crate) fn put_grant(&mut self, grant: GrantRecord, code: impl Into<Option<CodeRecord>>) {
+        self.codes.extend(code.into().map(|code| (code.id, (code, None))));
         self.put_granted(grant);
     }
 

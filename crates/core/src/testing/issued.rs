@@ -102,6 +102,7 @@ impl Desk {
         let owner = Owner::Grant {
             id: grant.id,
             scope: narrowed.map(|scope| scope.split(' ').map(str::to_owned).collect()),
+            audience: None,
         };
         let record = RefreshRecord {
             id,

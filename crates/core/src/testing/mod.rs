@@ -29,6 +29,7 @@ use crate::device::user_code::UserCodeForm;
 use crate::fault::Failure;
 use crate::remote_keys::RemoteKeys;
 use crate::secrets::Secrets;
+use crate::token::access::AccessTokens;
 use crate::token::testing::Counter;
 use crate::world::{IdTokenKeys, Slow, World};
 
@@ -147,6 +148,7 @@ fn policy() -> Policy {
         id_token_alg: Alg::ES256,
         insecure_redirect_uris: Vec::new(),
         dev: false,
+        access_token: AccessTokens::opaque(),
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),
@@ -156,19 +158,33 @@ fn policy() -> Policy {
     }
 }
 
-/// One signing key.
+/// Two signing keys for ID tokens, the second for `EdDSA`, and one for access tokens.
 pub(crate) struct Keys {
     signing: Arc<SigningKey>,
     public: Jwk,
+    access: (Arc<SigningKey>, Jwk),
+    other: (Arc<SigningKey>, Jwk),
 }
 
 impl Keys {
     fn new(alg: Alg) -> Self {
-        let key = Jwk::generate(alg, "key-1", "sig", RsaSize::Bits2048).expect("a key can be generated");
+        let made = |kid: &str, alg| {
+            let key = Jwk::generate(alg, kid, "sig", RsaSize::Bits2048).expect("a key can be generated");
+            let signing = SigningKey::from_jwk(&key).expect("the key signs");
+            (Arc::new(signing), key.public().expect("the key has a public half"))
+        };
+        let (signing, public) = made("key-1", alg);
         Self {
-            signing: Arc::new(SigningKey::from_jwk(&key).expect("the key signs")),
-            public: key.public().expect("the key has a public half"),
+            signing,
+            public,
+            access: made("access-key-1", alg),
+            other: made("key-2", Alg::EdDSA),
         }
+    }
+
+    /// The key of those that chose `EdDSA`.
+    pub(crate) fn verifying_other(&self) -> VerifyingKey {
+        VerifyingKey::from_jwk(&self.other.1).expect("the key verifies")
     }
 
     pub(crate) fn verifying(&self) -> VerifyingKey {
@@ -183,7 +199,20 @@ impl IdTokenKeys for Keys {
     }
 
     async fn verifying(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
-        Ok(vec![Keys::verifying(self)])
+        Ok(vec![Keys::verifying(self), self.verifying_other()])
+    }
+
+    async fn signing_by(&self, _: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
+        let other = alg.filter(|alg| *alg == self.other.0.alg());
+        Ok(Arc::clone(other.map_or(&self.signing, |_| &self.other.0)))
+    }
+
+    async fn signing_access(&self, _: &Cx<'_>, _: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
+        Ok(Arc::clone(&self.access.0))
+    }
+
+    async fn verifying_access(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
+        Ok(vec![VerifyingKey::from_jwk(&self.access.1).expect("the key verifies")])
     }
 
     async fn algorithms(&self, _: &Cx<'_>) -> Result<Vec<Alg>, Failure> {

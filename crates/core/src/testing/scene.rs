@@ -50,6 +50,7 @@ impl Desk {
             skip_consent: false,
             registration: None,
             lifespans: crate::client::Lifespans::default(),
+            choices: crate::client::Choices::default(),
             display: serde_json::Map::new(),
             created_at: super::START,
             updated_at: super::START,

@@ -174,14 +174,19 @@ impl Store for MemoryStore {
     async fn access(&self, id: Id) -> Result<Option<AccessFacts>, StoreError> {
         self.read(Freshness::Latest, |state| {
             let access = state.access.get(&id)?.clone();
-            let grant = match &access.owner {
-                Owner::Grant { id, .. } => Some(state.grant(*id)?),
-                Owner::Client { id, .. } => {
-                    state.clients.get(&**id)?;
-                    None
+            let (grant, client) = match &access.owner {
+                Owner::Grant { id, .. } => {
+                    let grant = state.grant(*id)?;
+                    let client = Arc::clone(&grant.client_id);
+                    (Some(grant), client)
                 }
+                Owner::Client { id, .. } => (None, Arc::clone(id)),
             };
-            Some(AccessFacts { access, grant })
+            Some(AccessFacts {
+                access,
+                grant,
+                client_version: state.clients.get(&*client)?.version,
+            })
         })
     }
 

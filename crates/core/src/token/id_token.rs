@@ -1,6 +1,6 @@
 //! ID tokens.
 //!
-//! Implements OpenID Connect Core §2 (claims), §3.1.3.6 (`at_hash`) and §12.2 (after a refresh the subject, `auth_time`
+//! Implements OpenID Connect Core §2 (claims), §3.1.3.6 (`at_hash`), §3.3.2.11 (`c_hash`, and `s_hash` of FAPI) and §12.2 (after a refresh the subject, `auth_time`
 //! and `nonce` are the original ones).
 //!
 //! Attacks: a consent app, or whoever fills its claims, that passes for another subject, client or session: claims of
@@ -39,14 +39,27 @@ pub(crate) const RESERVED: [&str; 16] = [
 
 /// What an ID token is made from.
 pub struct IdToken<'a> {
+    /// The algorithm that the client chose, if it did.
+    pub alg: Option<Alg>,
     /// The consent of the person.
     pub grant: &'a GrantRecord,
     /// The opened session of the grant.
     pub consented: &'a Consented,
-    /// The access token in the same answer.
-    pub access_token: &'a str,
+    /// What it vouches for.
+    pub beside: Beside<'a>,
     /// How long it is valid.
     pub life: Duration,
+}
+
+/// What goes to the client in the same answer, so that nobody can exchange it on the way.
+#[derive(Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The access token: `at_hash`.
+    pub access_token: Option<&'a str>,
+    /// The code: `c_hash`.
+    pub code: Option<&'a str>,
+    /// `state` of the request: `s_hash`.
+    pub state: Option<&'a str>,
 }
 
 impl IdToken<'_> {
@@ -55,7 +68,7 @@ impl IdToken<'_> {
     /// # Errors
     /// If there is no key, or it does not sign.
     pub async fn sign(&self, world: &World<'_>) -> Result<String, Failure> {
-        let key = world.keys.signing(&world.cx).await?;
+        let key = world.keys.signing_by(&world.cx, self.alg).await?;
         let broken = |why: String| Failure::Internal(format!("an ID token cannot be signed: {why}"));
         let claims = self.claims(&world.cx, key.alg());
         let payload = serde_json::to_vec(&claims).map_err(|error| broken(error.to_string()))?;
@@ -72,7 +85,16 @@ impl IdToken<'_> {
         set("iat", cx.now.0.into());
         set("jti", cx.new_id().to_string().into());
         set("auth_time", self.consented.auth_time.into());
-        set("at_hash", hash_half(alg, self.access_token.as_bytes()).into());
+        let Beside {
+            access_token,
+            code,
+            state,
+        } = self.beside;
+        for (name, vouched) in [("at_hash", access_token), ("c_hash", code), ("s_hash", state)] {
+            if let Some(vouched) = vouched {
+                set(name, hash_half(alg, vouched.as_bytes()).into());
+            }
+        }
         if let Some(session) = self.grant.session_id {
             set("sid", session.to_string().into());
         }
@@ -108,9 +130,13 @@ mod tests {
         let client = desk.register(&desk.draft("app"));
         let grant = desk.consent(&client, "openid", consented);
         let token = IdToken {
+            alg: None,
             grant: &grant,
             consented,
-            access_token: "clv_at_example",
+            beside: Beside {
+                access_token: Some("clv_at_example"),
+                ..Beside::default()
+            },
             life: Duration::from_secs(1800),
         };
         let signed = now(token.sign(&desk.world())).expect("a token is signed");

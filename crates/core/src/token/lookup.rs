@@ -1,12 +1,15 @@
 //! What the database knows about a token that somebody presented.
 //!
-//! RFC 6749 §1.4 and §1.5. Garbage is refused by its checksum, without a query; what is found is compared by digest.
+//! RFC 6749 §1.4 and §1.5. Garbage is refused by its checksum or signature, without a query; what is found is compared by
+//! digest.
 
 use std::sync::Arc;
 
+use crate::client::Client;
 use crate::context::{Id, Timestamp};
 use crate::fault::Failure;
 use crate::port::{Freshness, GrantRecord, Owner, RefreshFacts};
+use crate::token::access;
 use crate::token::opaque::{Kind, Presented};
 use crate::world::World;
 
@@ -21,6 +24,7 @@ pub struct KnownAccess {
     pub issued_at: Timestamp,
     /// End of life.
     pub expires_at: Timestamp,
+    client_version: i64,
 }
 
 /// On whose behalf an access token acts.
@@ -31,7 +35,9 @@ pub enum Holder {
         /// The grant.
         grant: Arc<GrantRecord>,
         /// The scope of the token, if it is narrower than the grant's (RFC 6749 §6).
-        narrowed: Option<Vec<String>>,
+        scope: Option<Vec<String>>,
+        /// The audience of the token, if it is narrower than the grant's (RFC 8707 §2.2).
+        audience: Option<Vec<String>>,
     },
     /// The client itself (RFC 6749 §4.4).
     Client {
@@ -50,18 +56,22 @@ impl KnownAccess {
     /// # Errors
     /// What the store says.
     pub async fn find(world: &World<'_>, text: &str) -> Result<Option<Self>, Failure> {
-        let Some(presented) = Presented::recognize(world.cx.secrets, Kind::Access, text) else {
-            return Ok(None);
+        let (id, digest) = match Presented::recognize(world.cx.secrets, Kind::Access, text) {
+            Some(presented) => (presented.id, presented.digest),
+            None => match access::recognize(world, text).await? {
+                Some(recognized) => recognized,
+                None => return Ok(None),
+            },
         };
-        let Some(facts) = world.store.access(presented.id).await? else {
+        let Some(facts) = world.store.access(id).await? else {
             return Ok(None);
         };
         let access = facts.access;
-        if access.digest != presented.digest {
+        if access.digest != digest {
             return Ok(None);
         }
         let holder = match (access.owner, facts.grant) {
-            (Owner::Grant { scope: narrowed, .. }, Some(grant)) => Holder::Person { grant, narrowed },
+            (Owner::Grant { scope, audience, .. }, Some(grant)) => Holder::Person { grant, scope, audience },
             (Owner::Grant { .. }, None) => return Ok(None),
             (Owner::Client { id, scope, audience }, _) => Holder::Client { id, scope, audience },
         };
@@ -70,7 +80,21 @@ impl KnownAccess {
             holder,
             issued_at: access.issued_at,
             expires_at: access.expires_at,
+            client_version: facts.client_version,
         }))
+    }
+
+    /// The client to which the token was issued, as it is now. A remembered one will do if it has the version that the
+    /// database told along with the token.
+    ///
+    /// # Errors
+    /// What the store says.
+    pub async fn client(&self, world: &World<'_>) -> Result<Option<Arc<Client>>, Failure> {
+        let remembered = world.client(self.client_id(), Freshness::ProvedByWrite).await?;
+        match remembered.filter(|client| client.version == self.client_version) {
+            Some(client) => Ok(Some(client)),
+            None => world.client(self.client_id(), Freshness::Latest).await,
+        }
     }
 
     /// Whether the token has not expired.
@@ -110,7 +134,7 @@ impl KnownAccess {
     #[must_use]
     pub fn scope(&self) -> &[String] {
         match &self.holder {
-            Holder::Person { grant, narrowed } => narrowed.as_ref().unwrap_or(&grant.scope),
+            Holder::Person { grant, scope, .. } => scope.as_ref().unwrap_or(&grant.scope),
             Holder::Client { scope, .. } => scope,
         }
     }
@@ -119,7 +143,7 @@ impl KnownAccess {
     #[must_use]
     pub fn audience(&self) -> &[String] {
         match &self.holder {
-            Holder::Person { grant, .. } => &grant.audience,
+            Holder::Person { grant, audience, .. } => audience.as_ref().unwrap_or(&grant.audience),
             Holder::Client { audience, .. } => audience,
         }
     }

@@ -1,5 +1,6 @@
-//! Tokens: the opaque ones that this server hands out and recognizes, and the ID tokens that it signs.
+//! Tokens: the opaque ones that this server hands out and recognizes, and those that it signs.
 
+pub mod access;
 pub mod id_token;
 pub mod lookup;
 pub mod opaque;

@@ -123,7 +123,9 @@ async fn d31_discovery_lists_exactly_what_works() {
         assert_ne!(answer.status, 404, "{name}: nothing is at {url}");
     }
     let flow = Flow::new(&server).await;
-    for grant in document["grant_types_supported"].as_array().unwrap() {
+    let grants = document["grant_types_supported"].as_array().unwrap();
+    // That one never comes to the token endpoint.
+    for grant in grants.iter().filter(|grant| **grant != "implicit") {
         let answer = flow.token(&[("grant_type", grant.as_str().unwrap())]).await;
         let error = if answer.status == 200 {
             String::new()

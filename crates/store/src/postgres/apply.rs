@@ -2,8 +2,8 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, NoticeRecord,
-    Owner, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
+    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::devices;
 use super::statements::Statements;
-use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
+use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope, narrowing};
 
 /// One parameter.
 pub(super) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
@@ -79,8 +79,7 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             issue,
             client,
         } => {
-            let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
-            let mut values = moved_with(flow, *seen, session.as_ref(), issue);
+            let mut values = moved_with(flow, *seen, session.as_ref(), issue.as_ref());
             values.extend(proof_values(client.as_ref()));
             predicate(&all.advance_with, values)
         }
@@ -188,6 +187,7 @@ fn asserted<'a>(
         &access.digest.0[..],
         access.issued_at.0,
         access.expires_at.0,
+        grant.skipped,
     ]
 }
 
@@ -214,12 +214,13 @@ fn moved_with<'a>(
     flow: &'a FlowRecord,
     seen: i64,
     session: Option<&'a SessionChange>,
-    issue: Option<(&'a GrantRecord, &'a CodeRecord)>,
+    issue: Option<&'a Issue>,
 ) -> Vec<Value<'a>> {
     let mut values = moved(flow, seen);
     values.extend(session_values(session));
-    values.extend(grant_values(issue.map(|(grant, _)| grant)));
-    values.extend(code_values(issue.map(|(_, code)| code)));
+    values.extend(grant_values(issue.map(|issue| &*issue.grant)));
+    values.extend(code_values(issue.and_then(|issue| issue.code.as_ref())));
+    values.extend(access_values(issue.and_then(|issue| issue.access.as_ref())));
     values
 }
 
@@ -279,12 +280,25 @@ fn code_values(code: Option<&CodeRecord>) -> Vec<Value<'_>> {
     ]
 }
 
+/// `$32` to `$37`.
+fn access_values(access: Option<&AccessRecord>) -> Vec<Value<'_>> {
+    let (scope, audience) = access.map(|access| narrowing(&access.owner)).unwrap_or_default();
+    values![
+        access.map(|access| uuid(access.id)),
+        access.map(|access| &access.digest.0[..]),
+        scope,
+        audience,
+        access.map(|access| access.issued_at.0),
+        access.map(|access| access.expires_at.0),
+    ]
+}
+
 /// The last two of both ways to advance a flow.
 pub(super) fn proof_values(client: Option<&ClientProof>) -> Vec<Value<'_>> {
     values![client.map(|client| &*client.id), client.map(|client| client.version)]
 }
 
-/// `$1` to `$13` of redemption and rotation: what is used up, the proof, the new pair.
+/// `$1` to `$14` of redemption and rotation: what is used up, the proof, the new pair.
 fn exchange<'a>(
     (used, at): (Id, Timestamp),
     client: &'a ClientProof,
@@ -296,22 +310,20 @@ fn exchange<'a>(
     values
 }
 
-/// The nine values of an access token of a grant and the refresh token that may come with it.
+/// The ten values of an access token of a grant and the refresh token that may come with it.
 pub(super) fn pair<'a>(access: &'a AccessRecord, refresh: Option<&'a RefreshRecord>) -> Vec<Value<'a>> {
-    let narrowed = match &access.owner {
-        Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
-        Owner::Client { scope, .. } => Some(join_scope(scope)),
-    };
+    let (scope, audience) = narrowing(&access.owner);
     values![
         uuid(access.id),
         &access.digest.0[..],
-        narrowed,
+        scope,
         access.issued_at.0,
         access.expires_at.0,
         refresh.map(|refresh| uuid(refresh.id)),
         refresh.map(|refresh| &refresh.digest.0[..]),
         refresh.map(|refresh| refresh.issued_at.0),
         refresh.map(|refresh| refresh.expires_at.0),
+        audience,
     ]
 }
 

@@ -74,15 +74,17 @@ pub(super) fn code(row: &Row) -> Read<CodeFacts> {
 
 pub(super) fn access(row: &Row) -> Read<AccessFacts> {
     let scope: Option<&str> = column(row, 3)?;
+    let audience: Option<&str> = column(row, 4)?;
     let owner = match maybe_id(row, 2)? {
         Some(grant) => Owner::Grant {
             id: grant,
             scope: scope.map(split_scope),
+            audience: audience.map(split_audience),
         },
         None => Owner::Client {
             id: column::<&str>(row, 8)?.into(),
             scope: split_scope(scope.unwrap_or_default()),
-            audience: split_audience(column::<Option<&str>>(row, 4)?.unwrap_or_default()),
+            audience: split_audience(audience.unwrap_or_default()),
         },
     };
     let access = AccessRecord {
@@ -95,6 +97,7 @@ pub(super) fn access(row: &Row) -> Read<AccessFacts> {
     Ok(AccessFacts {
         access,
         grant: grant(row, 7)?.map(Arc::new),
+        client_version: column(row, 18)?,
     })
 }
 
@@ -112,7 +115,7 @@ pub(super) fn refresh(row: &Row) -> Read<RefreshFacts> {
     Ok(RefreshFacts {
         refresh,
         rotated,
-        grant: grant(row, 15)?.map(Arc::new),
+        grant: grant(row, 16)?.map(Arc::new),
     })
 }
 
@@ -128,15 +131,17 @@ fn rotated(row: &Row, at: Timestamp, grant: Id) -> Read<Rotated> {
     });
     let access = maybe_id(row, 10)?.map(|id| -> Read<_> {
         let scope: Option<&str> = column(row, 12)?;
+        let audience: Option<&str> = column(row, 13)?;
         Ok(AccessRecord {
             id,
             digest: digest(row, 11)?,
             owner: Owner::Grant {
                 id: grant,
                 scope: scope.map(split_scope),
+                audience: audience.map(split_audience),
             },
-            issued_at: time(row, 13)?,
-            expires_at: time(row, 14)?,
+            issued_at: time(row, 14)?,
+            expires_at: time(row, 15)?,
         })
     });
     Ok(Rotated {

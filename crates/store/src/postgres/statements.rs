@@ -146,7 +146,7 @@ statements! {
     );
     access = concat!(
         "SELECT a.id, a.digest, a.grant_id, a.scope, a.audience, a.issued_at, a.expires_at, ", grant_columns!(),
-        " FROM claviger_access a
+        ", c.version FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
           WHERE a.id = ANY($1) AND a.id > c.access_after AND g.ended IS NOT TRUE"
@@ -154,7 +154,7 @@ statements! {
     refresh = concat!(
         "SELECT r.id, r.digest, r.grant_id, r.issued_at, r.expires_at, r.used_at,
                 s.id, s.digest, s.issued_at, s.expires_at,
-                a.id, a.digest, a.scope, a.issued_at, a.expires_at, ", grant_columns!(),
+                a.id, a.digest, a.scope, a.audience, a.issued_at, a.expires_at, ", grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
           LEFT JOIN (claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial)
@@ -190,8 +190,9 @@ statements! {
           proved AS (SELECT serial FROM owner WHERE $3::bytea IS NULL OR EXISTS (SELECT 1 FROM used)),
           granted AS (
                INSERT INTO claviger_grant (id, client_serial, subject, session_id, scope, audience, sealed,
-                                           remembered_until, created_at, expires_at)
-               SELECT $5::uuid, serial, $6::text, NULL, $7::text, $8::text, $9::bytea, NULL, $10::bigint, $11::bigint
+                                           remembered_until, created_at, expires_at, skipped)
+               SELECT $5::uuid, serial, $6::text, NULL, $7::text, $8::text, $9::bytea, NULL, $10::bigint, $11::bigint,
+                      $16::boolean
                FROM proved),
           accessed AS (
                INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
@@ -208,21 +209,25 @@ statements! {
         "WITH moved AS (
                UPDATE claviger_flow SET step = $2, version = $3::bigint + 1, sealed = $4, expires_at = $5
                WHERE id = $1 AND version = $3::bigint
-                 AND ($32::text IS NULL OR EXISTS (
-                      SELECT 1 FROM claviger_client WHERE id = $32::text AND version = $33::bigint))
+                 AND ($38::text IS NULL OR EXISTS (
+                      SELECT 1 FROM claviger_client WHERE id = $38::text AND version = $39::bigint))
                RETURNING 1),
           ", besides!(), ",
           coded AS (
                INSERT INTO claviger_code (id, digest, grant_id, redirect_uri, challenge, expires_at)
                SELECT $26::uuid, $27::bytea, $28::uuid, $29::text, $30::text, $31::bigint FROM moved
-               WHERE $26::uuid IS NOT NULL)
+               WHERE $26::uuid IS NOT NULL),
+          accessed AS (
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $32::uuid, $33::bytea, $15::uuid, $34::text, $35::text, $36::bigint, $37::bigint FROM moved
+               WHERE $32::uuid IS NOT NULL)
           SELECT 1 FROM moved"
     );
     redeem = concat!(
         "WITH used AS (UPDATE claviger_code SET used_at = $2", unused!("claviger_code"), "),
           accessed AS (
-               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $8::bigint, $9::bigint FROM used),
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $14::text, $8::bigint, $9::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used WHERE $10::uuid IS NOT NULL)
@@ -257,8 +262,8 @@ statements! {
                  AND NOT g.ended AND c.serial = g.client_serial AND c.id = $2 AND c.version = $3
                RETURNING claviger_device.grant_id),
           accessed AS (
-               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-               SELECT $4::uuid, $5::bytea, grant_id, $6::text, $7::bigint, $8::bigint FROM used),
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $4::uuid, $5::bytea, grant_id, $6::text, $13::text, $7::bigint, $8::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $9::uuid, $10::bytea, grant_id, $11::bigint, $12::bigint FROM used WHERE $9::uuid IS NOT NULL)
@@ -268,15 +273,15 @@ statements! {
         "WITH used AS (UPDATE claviger_refresh SET used_at = $2, successor = $10", unused!("claviger_refresh"), "),
           removed AS (DELETE FROM claviger_access USING used WHERE id = $1),
           accessed AS (
-               INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $8::bigint, $9::bigint FROM used),
+               INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+               SELECT $5::uuid, $6::bytea, grant_id, $7::text, $14::text, $8::bigint, $9::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
                SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used),
           kept AS (
                UPDATE claviger_grant
-               SET expires_at = greatest(expires_at, $14::bigint), sealed = coalesce($15::bytea, sealed) FROM used
-               WHERE id = used.grant_id AND (expires_at < $14::bigint OR $15::bytea IS NOT NULL))
+               SET expires_at = greatest(expires_at, $15::bigint), sealed = coalesce($16::bytea, sealed) FROM used
+               WHERE id = used.grant_id AND (expires_at < $15::bigint OR $16::bytea IS NOT NULL))
           SELECT 1 FROM used"
     );
     // Refresh tokens that would outlive their grant for ever go too; others die with their time.

@@ -5,13 +5,13 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, KeyRecord, NoticeRecord,
-    Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
+    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
+    NoticeRecord, Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
 use super::{devices, statements};
-use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope};
+use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope, narrowing};
 
 pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome> {
     match change {
@@ -31,11 +31,16 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             issue,
             client,
         } => {
-            let issue = issue.as_ref().map(|(grant, code)| (&**grant, code));
             if !advance(connection, flow, *seen, client.as_ref())? {
                 return Ok(Outcome::LostRace);
             }
-            step_with(connection, session.as_ref(), issue)
+            if let Some(session) = session {
+                change_session(connection, session)?;
+            }
+            if let Some(issue) = issue {
+                issue_at_once(connection, issue)?;
+            }
+            Ok(Outcome::Applied)
         }
         Change::Redeem {
             code,
@@ -213,21 +218,6 @@ pub(super) fn advance(
     Ok(run(connection, statements::ADVANCE, params)? > 0)
 }
 
-fn step_with(
-    connection: &Connection,
-    session: Option<&SessionChange>,
-    issue: Option<(&GrantRecord, &CodeRecord)>,
-) -> Result<Outcome> {
-    if let Some(session) = session {
-        change_session(connection, session)?;
-    }
-    if let Some((grant, code)) = issue {
-        put_grant(connection, grant)?;
-        put_code(connection, code)?;
-    }
-    Ok(Outcome::Applied)
-}
-
 pub(super) fn change_session(connection: &Connection, change: &SessionChange) -> Result<()> {
     match change {
         SessionChange::Put(session) => put_session(connection, session),
@@ -318,6 +308,17 @@ pub(super) fn put_grant(connection: &Connection, grant: &GrantRecord) -> Result<
     run(connection, statements::PUT_GRANT, params).map(drop)
 }
 
+fn issue_at_once(connection: &Connection, issue: &Issue) -> Result<()> {
+    put_grant(connection, &issue.grant)?;
+    if let Some(code) = &issue.code {
+        put_code(connection, code)?;
+    }
+    if let Some(access) = &issue.access {
+        put_access(connection, access, issue.grant.id.0)?;
+    }
+    Ok(())
+}
+
 fn put_code(connection: &Connection, code: &CodeRecord) -> Result<()> {
     let params = params![
         code.id.0,
@@ -375,15 +376,13 @@ pub(super) fn used(connection: &Connection, sql: &str, params: impl Params) -> R
 }
 
 pub(super) fn put_access(connection: &Connection, access: &AccessRecord, grant: [u8; 16]) -> Result<()> {
-    let narrowed = match &access.owner {
-        Owner::Grant { scope, .. } => scope.as_deref().map(join_scope),
-        Owner::Client { scope, .. } => Some(join_scope(scope)),
-    };
+    let (scope, audience) = narrowing(&access.owner);
     let params = params![
         access.id.0,
         access.digest.0,
         grant,
-        narrowed,
+        scope,
+        audience,
         access.issued_at.0,
         access.expires_at.0,
     ];

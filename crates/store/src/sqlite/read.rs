@@ -168,15 +168,17 @@ pub(super) fn code(connection: &Connection, id: Id) -> Result<Option<Arc<CodeFac
 pub(super) fn access(connection: &Connection, id: Id) -> Result<Option<AccessFacts>> {
     one(connection, statements::ACCESS, [id.0], |row| {
         let scope: Option<String> = row.get(3)?;
+        let audience: Option<String> = row.get(4)?;
         let owner = match row.get::<_, Option<[u8; 16]>>(2)? {
             Some(grant) => Owner::Grant {
                 id: Id(grant),
                 scope: scope.as_deref().map(split_scope),
+                audience: audience.as_deref().map(split_audience),
             },
             None => Owner::Client {
                 id: row.get(8)?,
                 scope: split_scope(&scope.unwrap_or_default()),
-                audience: split_audience(&row.get::<_, Option<String>>(4)?.unwrap_or_default()),
+                audience: split_audience(&audience.unwrap_or_default()),
             },
         };
         let access = AccessRecord {
@@ -189,6 +191,7 @@ pub(super) fn access(connection: &Connection, id: Id) -> Result<Option<AccessFac
         Ok(AccessFacts {
             access,
             grant: grant(row, 7)?.map(Arc::new),
+            client_version: row.get(18)?,
         })
     })
 }
@@ -208,7 +211,7 @@ pub(super) fn refresh(connection: &Connection, id: Id) -> Result<Option<Arc<Refr
         Ok(Arc::new(RefreshFacts {
             refresh,
             rotated,
-            grant: grant(row, 15)?.map(Arc::new),
+            grant: grant(row, 16)?.map(Arc::new),
         }))
     })
 }
@@ -225,15 +228,17 @@ fn rotated(row: &Row<'_>, at: Timestamp, grant: Id) -> Result<Rotated> {
     });
     let access: Option<Result<_>> = row.get::<_, Option<[u8; 16]>>(10)?.map(|id| {
         let scope: Option<String> = row.get(12)?;
+        let audience: Option<String> = row.get(13)?;
         Ok(AccessRecord {
             id: Id(id),
             digest: Digest(row.get(11)?),
             owner: Owner::Grant {
                 id: grant,
                 scope: scope.as_deref().map(split_scope),
+                audience: audience.as_deref().map(split_audience),
             },
-            issued_at: time(row, 13)?,
-            expires_at: time(row, 14)?,
+            issued_at: time(row, 14)?,
+            expires_at: time(row, 15)?,
         })
     });
     Ok(Rotated {

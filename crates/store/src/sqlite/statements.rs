@@ -117,7 +117,7 @@ statements! {
     ACCESS = concat!(
         "SELECT a.id, a.digest, a.grant_id, a.scope, a.audience, a.issued_at, a.expires_at, ",
         grant_columns!(),
-        " FROM claviger_access a
+        ", c.version FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
           WHERE a.id = ?1 AND a.id > c.access_after AND g.ended IS NOT TRUE"
@@ -126,7 +126,7 @@ statements! {
     REFRESH = concat!(
         "SELECT r.id, r.digest, r.grant_id, r.issued_at, r.expires_at, r.used_at,
                 s.id, s.digest, s.issued_at, s.expires_at,
-                a.id, a.digest, a.scope, a.issued_at, a.expires_at, ",
+                a.id, a.digest, a.scope, a.audience, a.issued_at, a.expires_at, ",
         grant_columns!(),
         " FROM claviger_refresh r
           LEFT JOIN claviger_refresh s ON s.id = r.successor
@@ -229,8 +229,8 @@ statements! {
                 WHERE g.id = claviger_device.grant_id AND NOT g.ended AND c.id = ?2 AND c.version = ?3)
           RETURNING grant_id";
 
-    PUT_ACCESS = "INSERT INTO claviger_access (id, digest, grant_id, scope, issued_at, expires_at)
-          VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    PUT_ACCESS = "INSERT INTO claviger_access (id, digest, grant_id, scope, audience, issued_at, expires_at)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
 
     PUT_REFRESH = "INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
           VALUES (?1, ?2, ?3, ?4, ?5)";

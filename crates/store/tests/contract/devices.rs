@@ -279,7 +279,11 @@ pub(crate) async fn a_client_that_changed_has_no_device_approved(scene: &Scene) 
     let store = scene.store();
     let (client, device) = begun(scene).await;
     let flow = answered(&*store, flow()).await;
-    applied(&*store, Change::UpdateClient(client.clone())).await;
+    let newer = ClientRecord {
+        version: client.version + 1,
+        ..client.clone()
+    };
+    applied(&*store, Change::UpdateClient(newer)).await;
     lost(&*store, approve(&device, &flow, &grant("app"), &client)).await;
     assert_eq!(read(scene, &device).await.state, DeviceState::Pending);
 }

@@ -144,7 +144,7 @@ pub(crate) async fn a_lost_race_leaves_session_grant_and_code_alone(scene: &Scen
             flow: flow.clone(),
             seen: flow.version,
             session: Some(change.clone()),
-            issue: Some((made.into(), code.clone())),
+            issue: Some(at_once(made, Some(code.clone()), None)),
             client: None,
         };
         lost(&*store, loser).await;
@@ -187,13 +187,45 @@ pub(crate) async fn a_flow_can_be_answered_and_finished_in_one_step(scene: &Scen
         },
         seen: flow.version,
         session: Some(SessionChange::Put(session.clone())),
-        issue: Some((grant.clone().into(), code.clone())),
+        issue: Some(at_once(grant.clone(), Some(code.clone()), None)),
         client: None,
     };
     applied(&*store, change).await;
     assert_eq!(store.session(session.id).await.unwrap(), Some(session));
     let facts = store.code(code.id, Freshness::Latest).await.unwrap().unwrap();
     assert_eq!(facts.grant.as_deref(), Some(&grant));
+}
+
+pub(crate) async fn an_authorization_may_end_with_an_access_token_and_no_code(scene: &Scene) {
+    let store = scene.store();
+    scene.client("app").await;
+    let grant = grant("app");
+    let token = AccessRecord {
+        owner: Owner::Grant {
+            id: grant.id,
+            scope: Some(vec!["openid".to_owned()]),
+            audience: Some(vec!["https://api.example".to_owned()]),
+        },
+        ..access(grant.id)
+    };
+    let flow = answered(&*store, flow()).await;
+    let change = |seen| Change::Advance {
+        flow: FlowRecord {
+            step: FlowStep::Done,
+            ..flow.clone()
+        },
+        seen,
+        session: None,
+        issue: Some(at_once(grant.clone(), None, Some(token.clone()))),
+        client: None,
+    };
+    lost(&*store, change(flow.version + 1)).await;
+    assert_eq!(store.access(token.id).await.unwrap(), None);
+    applied(&*store, change(flow.version)).await;
+    let facts = store.access(token.id).await.unwrap().unwrap();
+    assert_eq!((facts.access, facts.grant.as_deref()), (token.clone(), Some(&grant)));
+    applied(&*store, Change::RevokeGrant(grant.id)).await;
+    assert_eq!(store.access(token.id).await.unwrap(), None);
 }
 
 pub(crate) async fn a_grant_of_a_removed_client_is_never_made(scene: &Scene) {
@@ -224,7 +256,7 @@ pub(crate) async fn an_advance_that_relied_on_a_client_needs_the_version_that_wa
             flow: flow.clone(),
             seen: flow.version,
             session: Some(SessionChange::Put(kept.clone())),
-            issue: Some((grant.clone().into(), code.clone())),
+            issue: Some(at_once(grant.clone(), Some(code.clone()), None)),
             client: None,
         };
         [step(&flow, FlowStep::ConsentAnswered), finish].map(|change| relying_on(client, change))

@@ -81,6 +81,7 @@ contract! {
         a_lost_race_leaves_session_grant_and_code_alone,
         the_end_of_a_session_may_be_repeated,
         a_flow_can_be_answered_and_finished_in_one_step,
+        an_authorization_may_end_with_an_access_token_and_no_code,
         a_grant_of_a_removed_client_is_never_made,
         an_advance_that_relied_on_a_client_needs_the_version_that_was_seen;
     tokens:
@@ -98,7 +99,7 @@ contract! {
         a_rotation_keeps_the_grant_long_enough,
         a_rotation_seals_the_grant_anew_when_it_says_so,
         a_rotation_needs_its_grant_and_the_clients_version,
-        a_narrowed_scope_belongs_to_its_token_only,
+        what_a_token_was_narrowed_to_belongs_to_it_only,
         revoking_a_grant_kills_every_token_of_it,
         revoking_twice_is_applied_twice,
         endless_refresh_tokens_go_with_their_grant,

@@ -111,7 +111,11 @@ pub(crate) fn access(grant: Id) -> AccessRecord {
     AccessRecord {
         id,
         digest: digest(id),
-        owner: Owner::Grant { id: grant, scope: None },
+        owner: Owner::Grant {
+            id: grant,
+            scope: None,
+            audience: None,
+        },
         issued_at: NOW,
         expires_at: LATER,
     }
@@ -144,6 +148,15 @@ pub(crate) fn proof(client: &ClientRecord) -> ClientProof {
     }
 }
 
+/// What the end of an authorization gives.
+pub(crate) fn at_once(grant: GrantRecord, code: Option<CodeRecord>, access: Option<AccessRecord>) -> Issue {
+    Issue {
+        grant: Arc::new(grant),
+        code,
+        access,
+    }
+}
+
 /// A flow that ends in this step with a grant and its code.
 pub(crate) fn consented(grant: GrantRecord, code: CodeRecord, flow: &FlowRecord) -> Change {
     Change::Advance {
@@ -154,7 +167,7 @@ pub(crate) fn consented(grant: GrantRecord, code: CodeRecord, flow: &FlowRecord)
         },
         seen: flow.version,
         session: None,
-        issue: Some((Arc::new(grant), code)),
+        issue: Some(at_once(grant, Some(code), None)),
         client: None,
     }
 }

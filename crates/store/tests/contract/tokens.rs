@@ -207,7 +207,7 @@ pub(crate) async fn a_rotation_needs_its_grant_and_the_clients_version(scene: &S
     assert_eq!((&facts.rotated, &facts.grant), (&None, &None));
 }
 
-pub(crate) async fn a_narrowed_scope_belongs_to_its_token_only(scene: &Scene) {
+pub(crate) async fn what_a_token_was_narrowed_to_belongs_to_it_only(scene: &Scene) {
     let store = scene.store();
     let (client, grant, old) = scene.redeemed("app").await;
     let new = refresh(grant.id);
@@ -218,7 +218,8 @@ pub(crate) async fn a_narrowed_scope_belongs_to_its_token_only(scene: &Scene) {
         };
         let owner = Owner::Grant {
             id: grant.id,
-            scope: Some(narrowed),
+            scope: Some(narrowed.clone()),
+            audience: Some(narrowed),
         };
         let mut change = rotate(old, new, &client);
         if let Change::Rotate { access, .. } = &mut change {

@@ -196,11 +196,10 @@ fn pairwise_subjects_need_a_salt_of_eight_characters() {
 #[test]
 fn settings_of_features_to_come_are_named_in_a_warning() {
     let settings = Start::served()
-        .env("STRATEGIES_ACCESS_TOKEN", "jwt")
+        .env("STRATEGIES_JWT_STATELESS_ENABLED", "true")
         .env("TTL_DEVICE_USER_CODE", "10m")
         .load();
-    let expected =
-        "strategies.access_token (environment variable STRATEGIES_ACCESS_TOKEN) has no effect in this release";
+    let expected = "strategies.jwt.stateless.enabled (environment variable STRATEGIES_JWT_STATELESS_ENABLED) has no effect in this release";
     assert_eq!(settings.warnings, [expected]);
 }
 

@@ -4,6 +4,7 @@ mod answers;
 mod flows;
 mod proofs;
 mod requests;
+mod response_types;
 mod sessions;
 mod system_secrets;
 
@@ -31,6 +32,8 @@ enum Place {
     Login(String),
     Consent(String),
     Client(Params),
+    /// The same in a fragment.
+    Fragment(Params),
     Again(Params),
     ErrorPage(Code),
 }
@@ -53,7 +56,7 @@ impl Place {
     /// A member of the answer that the client got.
     fn told(&self, name: &str) -> Option<&str> {
         match self {
-            Self::Client(answer) => answer.get(name),
+            Self::Client(answer) | Self::Fragment(answer) => answer.get(name),
             other => panic!("not at the client but at {other:?}"),
         }
     }
@@ -138,7 +141,10 @@ impl Walk {
             Destination::ErrorPage(failure) => Place::ErrorPage(failure.fault().code()),
             Destination::Client(Delivery::Redirect(url)) => {
                 assert!(url.starts_with(CALLBACK), "{url}");
-                Place::Client(query_of(&url))
+                match url.split_once('#') {
+                    Some((_, fragment)) => Place::Fragment(Params::parse(fragment.as_bytes()).expect("well formed")),
+                    None => Place::Client(query_of(&url)),
+                }
             }
             Destination::Client(Delivery::Form { action, fields }) => {
                 assert_eq!(action, CALLBACK);

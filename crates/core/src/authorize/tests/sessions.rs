@@ -277,3 +277,24 @@ fn another_person_than_the_hinted_one_logs_in_for_nothing() {
     );
     assert_eq!(walk.session, None);
 }
+
+/// OpenID Connect Dynamic Client Registration §2.
+#[test]
+fn a_client_has_its_own_longest_age_of_a_login_unless_the_request_names_one() {
+    let mut walk = Walk::with(|client| client.choices.default_max_age = Some(60));
+    walk.finish(&[], true);
+    walk.start(&[("prompt", "none")]).login();
+    walk.desk.advance(std::time::Duration::from_secs(61));
+    assert_eq!(walk.start(&[("prompt", "none")]).error(), "login_required");
+    walk.start(&[("prompt", "none"), ("max_age", "600")]).login();
+}
+
+#[test]
+fn the_login_app_is_told_the_acr_values_of_the_client_unless_the_request_names_some() {
+    let mut walk = Walk::with(|client| client.choices.default_acr_values = vec!["2".to_owned()]);
+    for (asked, expected) in [("", ["2"]), ("3", ["3"])] {
+        let challenge = walk.start(&[("acr_values", asked)]).login();
+        let told = now(login::read(&walk.desk.world(), &challenge)).expect("the challenge is good");
+        assert_eq!(told.oidc_context.acr_values, expected);
+    }
+}

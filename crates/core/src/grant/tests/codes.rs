@@ -25,6 +25,7 @@ mod rfc6749_4_1_2 {
         let owner = Owner::Grant {
             id: grant.id,
             scope: None,
+            audience: None,
         };
         assert_eq!(scene.access(&tokens.access_token).owner, owner);
         assert_eq!(scene.refresh_record(tokens.refresh()).grant, grant.id);
