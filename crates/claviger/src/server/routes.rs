@@ -57,8 +57,6 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
         routes
             .on(&Method::GET, "/oauth2/fallbacks/consent", dev::consent)
             .on(&Method::POST, "/oauth2/fallbacks/consent", dev::give_consent)
-            .on(&Method::GET, "/oauth2/fallbacks/device", dev_device::show)
-            .on(&Method::POST, "/oauth2/fallbacks/device", dev_device::enter)
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/consent", fallback::consent)
     };
