@@ -14,6 +14,9 @@ pub struct Consented {
     /// `auth_time` (OpenID Connect Core §2).
     #[serde(rename = "t")]
     pub auth_time: i64,
+    /// What the client calls the person, if not by the grant's subject ([`crate::subject`]).
+    #[serde(rename = "s", default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
     /// `acr`.
     #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
     pub acr: Option<String>,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::device::user_code::UserCodeForm;
 use crate::secrets::Secrets;
+use crate::subject::PairwiseSalt;
 use crate::token::access::AccessTokens;
 
 /// Seconds since 1970-01-01T00:00:00Z, the `NumericDate` of RFC 7519 §2 without a fraction.
@@ -192,6 +193,10 @@ pub struct Policy {
     pub dynamic_registration: bool,
     /// Scopes of clients registered without any, and all that strangers may ask for.
     pub default_client_scope: Vec<String>,
+    /// Whether clients may be told the subjects that the login app uses (`oidc.subject_identifiers.supported_types`).
+    pub public_subjects: bool,
+    /// The salt of pairwise identifiers, if there may be any.
+    pub pairwise_salt: Option<PairwiseSalt>,
     /// Extra entries of `claims_supported`.
     pub supported_claims: Vec<String>,
     /// Extra entries of `scopes_supported`.

@@ -54,7 +54,7 @@ pub struct Metadata<'a> {
     response_types_supported: [&'static str; response_type::ALL.len()],
     response_modes_supported: [&'static str; response_mode::ALL.len()],
     grant_types_supported: Vec<&'static str>,
-    subject_types_supported: [&'static str; 1],
+    subject_types_supported: Vec<&'static str>,
     id_token_signing_alg_values_supported: Vec<&'static str>,
     /// Hydra's own member, which its SDK for Go requires: the algorithm of new ID tokens.
     id_token_signed_response_alg: [&'static str; 1],
@@ -99,7 +99,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         response_types_supported: response_type::ALL,
         response_modes_supported: response_mode::ALL.map(|mode| mode.name),
         grant_types_supported: grant::supported().chain(["implicit"]).collect(),
-        subject_types_supported: ["public"],
+        subject_types_supported: subject_types(policy),
         id_token_signing_alg_values_supported: signing(policy, algorithms),
         id_token_signed_response_alg: [policy.id_token_alg.as_str()],
         userinfo_signing_alg_values_supported: iter::once("none").chain(signing(policy, algorithms)).collect(),
@@ -150,6 +150,12 @@ fn with<'a>(own: &[&'static str], configured: &'a [String]) -> Vec<&'a str> {
         }
     }
     all
+}
+
+fn subject_types(policy: &Policy) -> Vec<&'static str> {
+    let public = policy.public_subjects.then_some("public");
+    let pairwise = policy.pairwise_salt.as_ref().map(|_| "pairwise");
+    public.into_iter().chain(pairwise).collect()
 }
 
 #[cfg(test)]

@@ -254,6 +254,7 @@ faults! {
     UserCodesGuessed => TemporarilyUnavailable, "RFC 8628 \u{a7}5.1", "Too many people enter wrong codes right now. Try again in a minute.";
     SubjectAbsent => InvalidRequest, "-", "The member subject is missing. Name the person who logged in.";
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
+    SubjectTypeDisabled => InvalidRequest, "OpenID Connect Core \u{a7}8", "The client is registered for pairwise subject identifiers, which are not enabled any more.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";
 
     // Logout request

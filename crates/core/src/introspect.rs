@@ -56,6 +56,9 @@ pub struct Active {
     iss: String,
     token_type: &'static str,
     token_use: &'static str,
+    /// What the client calls the person, if not by `sub`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    obfuscated_subject: Option<String>,
     /// `session.access_token` of the consent application.
     #[serde(skip_serializing_if = "Map::is_empty")]
     ext: Map<String, Value>,
@@ -103,15 +106,16 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
                 client.id == *token.client_id() || token.audience().iter().any(|entry| **entry == *client.id)
             }
         };
-    let ext = if is_told { extra(cx, token.grant())? } else { None };
-    let Some(ext) = ext else {
+    let person = if is_told { person(cx, token.grant())? } else { None };
+    let Some(person) = person else {
         return Ok(Introspection::Inactive);
     };
+    let (sub, obfuscated_subject) = person.named(token.subject(), token.client_id(), caller);
     Ok(Introspection::Active(Box::new(Active {
         active: true,
         scope: token.scope().join(" "),
         client_id: Arc::clone(token.client_id()),
-        sub: token.subject().to_owned(),
+        sub,
         exp: expiry(token.expires_at),
         iat: token.issued_at.0,
         nbf: token.issued_at.0,
@@ -119,7 +123,8 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
         iss: cx.policy.issuer.clone(),
         token_type: "Bearer",
         token_use: "access_token",
-        ext,
+        obfuscated_subject,
+        ext: person.ext,
     })))
 }
 
@@ -132,16 +137,17 @@ fn refresh(cx: &Cx<'_>, token: &KnownRefresh, caller: Caller<'_>) -> Result<Intr
             // servers" (RFC 6749 §1.5): the audience has no business with them.
             Caller::Client(Authenticated { client, .. }) => client.id == grant.client_id,
         };
-    let ext = if is_told { extra(cx, Some(grant))? } else { None };
-    let Some(ext) = ext else {
+    let person = if is_told { person(cx, Some(grant))? } else { None };
+    let Some(person) = person else {
         return Ok(Introspection::Inactive);
     };
+    let (sub, obfuscated_subject) = person.named(&grant.subject, &grant.client_id, caller);
     let record = &token.facts().refresh;
     Ok(Introspection::Active(Box::new(Active {
         active: true,
         scope: grant.scope.join(" "),
         client_id: Arc::clone(&grant.client_id),
-        sub: grant.subject.clone(),
+        sub,
         exp: expiry(record.expires_at),
         iat: record.issued_at.0,
         nbf: record.issued_at.0,
@@ -149,7 +155,8 @@ fn refresh(cx: &Cx<'_>, token: &KnownRefresh, caller: Caller<'_>) -> Result<Intr
         iss: cx.policy.issuer.clone(),
         token_type: "Bearer",
         token_use: "refresh_token",
-        ext,
+        obfuscated_subject,
+        ext: person.ext,
     })))
 }
 
@@ -162,12 +169,34 @@ fn expiry(at: Timestamp) -> Option<i64> {
     (at != Timestamp::NEVER).then_some(at.0)
 }
 
-/// The consent app's claims; none if the grant cannot be opened, so that its tokens are dead.
-fn extra(cx: &Cx<'_>, grant: Option<&GrantRecord>) -> Result<Option<Map<String, Value>>, Failure> {
+/// What is told of who granted.
+#[derive(Default)]
+struct Person {
+    /// The consent app's claims.
+    ext: Map<String, Value>,
+    /// What the client calls the person, if not by the subject.
+    pairwise: Option<String>,
+}
+
+impl Person {
+    /// `sub` and `obfuscated_subject`. The client itself must not learn what others call the person.
+    fn named(&self, subject: &str, owner: &str, caller: Caller<'_>) -> (String, Option<String>) {
+        match (caller, &self.pairwise) {
+            (Caller::Client(caller), Some(pairwise)) if *caller.client.id == *owner => (pairwise.clone(), None),
+            (_, pairwise) => (subject.to_owned(), pairwise.clone()),
+        }
+    }
+}
+
+/// None if the grant cannot be opened, so that its tokens are dead.
+fn person(cx: &Cx<'_>, grant: Option<&GrantRecord>) -> Result<Option<Person>, Failure> {
     let Some(grant) = grant else {
-        return Ok(Some(Map::new()));
+        return Ok(Some(Person::default()));
     };
-    Ok(Consented::open(cx, grant)?.map(|consented| consented.access_token))
+    Ok(Consented::open(cx, grant)?.map(|consented| Person {
+        ext: consented.access_token,
+        pairwise: consented.subject,
+    }))
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod scope;
 pub mod seal;
 pub mod secrets;
 pub mod sessions;
+pub mod subject;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;

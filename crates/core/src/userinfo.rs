@@ -11,6 +11,7 @@ use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
+use crate::subject::shown;
 use crate::token::id_token::RESERVED;
 use crate::token::lookup::KnownAccess;
 use crate::world::World;
@@ -76,10 +77,11 @@ fn claims(cx: &Cx<'_>, token: &KnownAccess) -> Result<Map<String, Value>, Failur
         return Err(Fault::OpenIdNotGranted.into());
     }
     let consented = Consented::open(cx, grant)?.ok_or(Fault::BearerInvalid)?;
+    let subject = json!(shown(grant, &consented));
     let mut claims = consented.userinfo.unwrap_or(consented.id_token);
     claims.retain(|name, _| !RESERVED.contains(&name.as_str()));
     let mut set = |name: &str, value: Value| claims.insert(name.to_owned(), value);
-    set("sub", json!(grant.subject));
+    set("sub", subject);
     set("iss", json!(cx.policy.issuer));
     set("aud", json!([grant.client_id]));
     set("iat", json!(token.issued_at.0));

@@ -288,8 +288,8 @@ pub static SECTIONS: &[Section] = &[
         key("oauth2.token_prefixes.code", Kind::Prefix, "clv_ac_", "Text before every authorization code."),
     ] },
     Section { title: "OpenID Connect, discovery", keys: &[
-        key("oidc.subject_identifiers.supported_types", SomeOf(&["public", "pairwise"]), "public", "Kinds of subject identifiers; `pairwise` needs a salt.").hot().not_yet(),
-        key("oidc.subject_identifiers.pairwise.salt", Secret, "", "Salt of pairwise identifiers, at least 8 characters, never to be changed.").not_yet(),
+        key("oidc.subject_identifiers.supported_types", SomeOf(&["public", "pairwise"]), "public", "Kinds of subject identifiers; `pairwise` needs a salt.").hot(),
+        key("oidc.subject_identifiers.pairwise.salt", Secret, "", "Salt of pairwise identifiers, at least 8 characters, never to be changed."),
         key("oidc.dynamic_client_registration.enabled", Bool, "false", "Let anybody register clients at /oauth2/register, within limits.").hot(),
         key("oidc.dynamic_client_registration.default_scope", Texts, "offline_access,offline,openid", "Scopes of clients that are registered without any, and all that strangers may register for.").hot(),
         key("webfinger.jwks.broadcast_keys", Texts, "hydra.openid.id-token", "Key sets at /.well-known/jwks.json.").hot().not_yet(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::subject::PairwiseSalt;
 use claviger_core::token::access::{AccessTokens, ScopeClaim};
 use serde::Deserialize;
 use serde_json::Value;
@@ -213,6 +214,10 @@ pub struct Oidc {
     pub dynamic_registration: bool,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
+    /// Whether clients may have public subject identifiers.
+    pub public_subjects: bool,
+    /// The salt of pairwise ones, if there may be any.
+    pub pairwise_salt: Option<PairwiseSalt>,
     /// Extra entries of `claims_supported`.
     pub supported_claims: Vec<String>,
     /// Extra entries of `scopes_supported`.
@@ -274,6 +279,8 @@ impl Settings {
             oidc: Oidc {
                 dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
+                public_subjects: has_subject_type(values, "public")?,
+                pairwise_salt: pairwise_salt(values)?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
             },
@@ -400,4 +407,15 @@ impl OAuth2 {
             device: Device::from_values(values)?,
         })
     }
+}
+
+fn has_subject_type(values: &Values, name: &str) -> Result<bool, ConfigError> {
+    let types: Vec<String> = values.get("oidc.subject_identifiers.supported_types")?;
+    Ok(types.iter().any(|kind| kind == name))
+}
+
+fn pairwise_salt(values: &Values) -> Result<Option<PairwiseSalt>, ConfigError> {
+    let salt: Option<Secret> = values.get("oidc.subject_identifiers.pairwise.salt")?;
+    let salt = salt.map(|salt| PairwiseSalt::new(salt.expose().to_owned()));
+    Ok(salt.filter(|_| has_subject_type(values, "pairwise").unwrap_or_default()))
 }

@@ -24,6 +24,7 @@ use crate::flow::login::LoginAccepted;
 use crate::flow::{FlowState, removal, with_parameter};
 use crate::grant::lives::Lives;
 use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Issue, Outcome, SessionChange};
+use crate::subject::pairwise;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
@@ -52,7 +53,7 @@ pub(super) async fn finish(
 ) -> Result<Finish, Failure> {
     let cx = &world.cx;
     let flow = granted.record.id;
-    let consented = consented(request, granted);
+    let consented = consented(cx, request, granted)?;
     let done = FlowRecord {
         id: flow,
         step: FlowStep::Done,
@@ -139,10 +140,16 @@ fn code(cx: &Cx<'_>, request: &AuthorizationRequest, grant: Id) -> (Zeroizing<St
 }
 
 /// Who authenticated how, what was asked, and the claims of the consent app.
-fn consented(request: &AuthorizationRequest, granted: &Granted<'_>) -> Consented {
+fn consented(cx: &Cx<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) -> Result<Consented, Failure> {
     let (login, consent) = (granted.login, granted.consent);
     let claims = &consent.claims;
-    Consented {
+    Ok(Consented {
+        subject: pairwise(
+            cx.policy,
+            &request.client,
+            &login.subject,
+            login.forced_subject.as_deref(),
+        )?,
         auth_time: login.authenticated_at,
         acr: login.acr.clone(),
         amr: login.amr.clone().unwrap_or_default(),
@@ -155,7 +162,7 @@ fn consented(request: &AuthorizationRequest, granted: &Granted<'_>) -> Consented
             login_context: login.context.clone().unwrap_or_default(),
             context: consent.context.clone().unwrap_or_default(),
         }),
-    }
+    })
 }
 
 /// The grant has the id of its flow: what the consent app knew as `consent_request_id`. It is kept until then at least.

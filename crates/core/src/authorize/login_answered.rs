@@ -92,7 +92,8 @@ async fn attempt(
         }
         (Some(LoginAnswer::Accepted(login)), _) => login.clone(),
     };
-    if !request.is_about(&login.subject) {
+    let session = state.known().filter(|_| login.skip).map_or(record.id, |known| known.id);
+    if !request.is_about(cx.policy, &login.subject, session) {
         if freshness == Freshness::ProvedByWrite {
             return Ok(None);
         }

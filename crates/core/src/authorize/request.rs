@@ -9,10 +9,11 @@ use super::end::End;
 use super::prompt::{Prompt, hint};
 use super::return_path::ReturnPath;
 use crate::client::Client;
-use crate::context::{Id, Timestamp};
+use crate::context::{Id, Policy, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::Freshness;
+use crate::subject::pairwise;
 use crate::world::World;
 
 /// A request that may go on.
@@ -99,12 +100,18 @@ impl AuthorizationRequest {
         Ok((prompt, hint))
     }
 
-    /// Whether the client may get an answer about this person (OpenID Connect Core §3.1.2.2).
-    pub(crate) fn is_about(&self, subject: &str) -> bool {
-        match &self.hint {
-            Some(claims) => claims.get("sub").and_then(Value::as_str) == Some(subject),
-            None => true,
-        }
+    /// Whether the client may get an answer about this person, whose session this is (OpenID Connect Core §3.1.2.2). An
+    /// identifier that the login app chose for the client is known by the session only.
+    pub(crate) fn is_about(&self, policy: &Policy, subject: &str, session: Id) -> bool {
+        let Some(claims) = &self.hint else {
+            return true;
+        };
+        let hinted = |name: &str| claims.get(name).and_then(Value::as_str);
+        // Where pairwise identifiers are not enabled any more, the flow ends in an error whatever the hint says.
+        let pairwise = pairwise(policy, &self.client, subject, None).unwrap_or_default();
+        let is_pairwise = pairwise.is_some();
+        let is_same = hinted("sub") == Some(pairwise.as_deref().unwrap_or(subject));
+        is_same || is_pairwise && hinted("sid").and_then(Id::parse) == Some(session)
     }
 
     /// Whether a login at `authenticated_at` is too old for the client at `now`. With `max_age=0` every one is.

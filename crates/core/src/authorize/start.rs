@@ -77,7 +77,7 @@ async fn known_session(
             authenticated_at: session.authenticated_at,
         });
     match &known {
-        Some(known) if !request.is_about(&known.subject) => Err(Fault::SubjectMismatch.into()),
+        Some(known) if !request.is_about(cx.policy, &known.subject, known.id) => Err(Fault::SubjectMismatch.into()),
         None if request.prompt.none => Err(Fault::LoginRequired.into()),
         _ => Ok(known),
     }

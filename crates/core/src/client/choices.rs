@@ -8,7 +8,13 @@ use claviger_jose::Alg;
 use serde::{Deserialize, Serialize};
 
 use super::metadata::Metadata;
+use crate::subject::sector;
 use crate::token::access::Format;
+
+/// `subject_type` of clients that are told the subjects themselves.
+pub(super) const PUBLIC: &str = "public";
+/// `subject_type` of clients that each know a person by another identifier.
+pub(super) const PAIRWISE: &str = "pairwise";
 
 /// The choices of one client.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +29,12 @@ pub struct Choices {
     /// `userinfo_signed_response_alg`; none means that userinfo is plain JSON.
     #[serde(with = "algorithm", skip_serializing_if = "Option::is_none")]
     pub userinfo_alg: Option<Alg>,
+    /// `sector_identifier_uri`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub sector_identifier_uri: String,
+    /// The sector of a client with pairwise identifiers ([`crate::subject`]); none if `subject_type` is `public`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sector: Option<String>,
     /// `default_max_age`, in seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u32>,
@@ -39,6 +51,11 @@ impl Choices {
             access_token: Format::named(&take(&mut metadata.access_token_strategy)),
             id_token_alg: Alg::parse(&take(&mut metadata.id_token_signed_response_alg)),
             userinfo_alg: Alg::parse(&take(&mut metadata.userinfo_signed_response_alg)),
+            sector: match take(&mut metadata.subject_type).as_str() {
+                PAIRWISE => sector(&metadata.sector_identifier_uri, &metadata.redirect_uris),
+                _ => None,
+            },
+            sector_identifier_uri: take(&mut metadata.sector_identifier_uri),
             default_max_age: metadata.default_max_age.take(),
             require_auth_time: take(&mut metadata.require_auth_time),
             default_acr_values: take(&mut metadata.default_acr_values),
@@ -56,6 +73,9 @@ impl Choices {
         self.userinfo_alg
             .map_or("none", Alg::as_str)
             .clone_into(&mut metadata.userinfo_signed_response_alg);
+        let subject_type = if self.sector.is_some() { PAIRWISE } else { PUBLIC };
+        subject_type.clone_into(&mut metadata.subject_type);
+        metadata.sector_identifier_uri.clone_from(&self.sector_identifier_uri);
         metadata.default_max_age = self.default_max_age;
         metadata.require_auth_time = self.require_auth_time;
         metadata.default_acr_values.clone_from(&self.default_acr_values);

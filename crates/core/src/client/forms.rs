@@ -8,6 +8,7 @@ use std::slice::from_ref;
 use claviger_jose::Alg;
 use url::Url;
 
+use super::choices::{PAIRWISE, PUBLIC};
 use super::metadata::Metadata;
 
 /// Every grant type that clients of Hydra are registered for. Whether the token endpoint serves one is its own matter.
@@ -214,14 +215,19 @@ fn origin(value: &str) -> Result<(), &'static str> {
 
 fn subject_type(value: &str) -> Result<(), &'static str> {
     match value {
-        "public" => Ok(()),
-        _ => Err("is not supported; use public"),
+        PUBLIC | PAIRWISE => Ok(()),
+        _ => Err("is not a kind of subject identifiers; use public or pairwise"),
     }
 }
 
-/// It could not be checked against the redirect URIs, and pairwise subjects, which it is for, are not made.
-fn sector(_: &str) -> Result<(), &'static str> {
-    Err("serves pairwise subjects, which are not supported; leave it out")
+/// "a URL using the https scheme" (OpenID Connect Dynamic Client Registration §2).
+fn sector(value: &str) -> Result<(), &'static str> {
+    endpoint(value)?;
+    if value.starts_with("https:") {
+        Ok(())
+    } else {
+        Err("must be an https URL")
+    }
 }
 
 fn algorithm(value: &str) -> Result<(), &'static str> {

@@ -16,6 +16,7 @@ use crate::client_auth::secret::{
 use crate::context::{Cx, Entropy};
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, ClientQuery, ClientRecord, Freshness, Outcome, StoreError};
+use crate::subject::prove_sector;
 use crate::world::World;
 
 /// How often a change is tried while others change the same client. Each time at least one of them wins.
@@ -85,6 +86,7 @@ pub(super) async fn create_with(
     client.registration = registration;
     client.created_at = world.cx.now;
     client.updated_at = world.cx.now;
+    prove_sector(world, &client).await?;
     let shown = Hashed::default().settle(world, &mut client, secret, &[]).await?;
     match world.store.apply(Change::CreateClient(record(&client)?)).await? {
         Outcome::Applied => Ok(Metadata::of(&client)?.with_secret(shown)),
@@ -199,6 +201,9 @@ pub(super) async fn change(
             updated_at: world.cx.now.max(known.updated_at),
             ..client
         };
+        if needs_proof(&known, &client) {
+            prove_sector(world, &client).await?;
+        }
         let shown = hashed.settle(world, &mut client, secret, &known.secrets).await?;
         match world.store.apply(Change::UpdateClient(record(&client)?)).await? {
             Outcome::Applied => return Ok(Metadata::of(&client)?.with_secret(shown)),
@@ -206,6 +211,17 @@ pub(super) async fn change(
         }
     }
     Err(RegistryError::Contended)
+}
+
+/// Whether the client might have left its sector.
+fn needs_proof(known: &Client, client: &Client) -> bool {
+    let place = |client: &Client| {
+        (
+            client.choices.sector_identifier_uri.clone(),
+            client.redirect_uris.clone(),
+        )
+    };
+    place(known) != place(client)
 }
 
 /// The hash of a chosen secret, which is made once however often a change is tried.

@@ -8,6 +8,7 @@ use claviger_jose::{Alg, Jwk, VerifyingKey, parse_jwk_set};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::choices::{PAIRWISE, PUBLIC};
 use super::forms::{RULES, Rule, redirect_uri};
 use super::metadata::{ClientSecret, Metadata};
 use super::{AuthMethod, Choices, Client};
@@ -15,6 +16,7 @@ use crate::client_auth::LastProven;
 use crate::context::{Policy, Timestamp};
 use crate::fault::{Failure, Fault};
 use crate::scope::is_scope_token;
+use crate::subject::sector;
 
 /// Fewest characters of a secret that somebody chose.
 const SHORTEST_SECRET: usize = 6;
@@ -51,6 +53,7 @@ pub fn validate(mut metadata: Metadata, policy: &Policy) -> Result<Validated, Fa
     }
     keys(&metadata)?;
     post_logout_redirect_uris(&metadata)?;
+    subject_type(&mut metadata, policy)?;
     let auth_method = auth_method(&metadata.token_endpoint_auth_method)?;
     signing(&metadata, auth_method)?;
     let secret = chosen_secret(&mut metadata, auth_method)?;
@@ -114,9 +117,6 @@ fn fill_defaults(metadata: &mut Metadata) {
     };
     fill(&mut metadata.grant_types, "authorization_code");
     fill(&mut metadata.response_types, "code");
-    if metadata.subject_type.is_empty() {
-        "public".clone_into(&mut metadata.subject_type);
-    }
     for origin in &mut metadata.allowed_cors_origins {
         origin.truncate(origin.trim_end_matches('/').len());
     }
@@ -134,6 +134,7 @@ fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<Strin
         version: 0,
         secrets: Vec::new(),
         auth_method,
+        choices: Choices::take(&mut metadata),
         redirect_uris: std::mem::take(&mut metadata.redirect_uris),
         grant_types: std::mem::take(&mut metadata.grant_types),
         response_types: response_types.iter().map(|words| sorted(words)).collect(),
@@ -142,7 +143,6 @@ fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<Strin
         skip_consent: std::mem::take(&mut metadata.skip_consent),
         registration: None,
         lifespans: metadata.take_lifespans(),
-        choices: Choices::take(&mut metadata),
         display: Map::new(),
         created_at: Timestamp::default(),
         updated_at: Timestamp::default(),
@@ -239,6 +239,30 @@ fn chosen_secret(metadata: &mut Metadata, auth_method: AuthMethod) -> Result<Cli
         )));
     }
     Ok(secret)
+}
+
+/// OpenID Connect Core §8.1: an identifier of its own needs a sector that it is of.
+fn subject_type(metadata: &mut Metadata, policy: &Policy) -> Result<(), Failure> {
+    if metadata.subject_type.is_empty() {
+        let default = if policy.public_subjects { PUBLIC } else { PAIRWISE };
+        default.clone_into(&mut metadata.subject_type);
+    }
+    let is_pairwise = metadata.subject_type == PAIRWISE;
+    let is_enabled = if is_pairwise {
+        policy.pairwise_salt.is_some()
+    } else {
+        policy.public_subjects
+    };
+    if !is_enabled {
+        let reason = "is not enabled; see oidc.subject_identifiers.supported_types";
+        return Err(refused(told("subject_type", &metadata.subject_type, reason)));
+    }
+    if is_pairwise && sector(&metadata.sector_identifier_uri, &metadata.redirect_uris).is_none() {
+        return Err(refused(
+            "The 'subject_type' pairwise needs 'redirect_uris' on one host, or a 'sector_identifier_uri'.".to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// The fewest octets of a key for HMAC (RFC 7518 §3.2).

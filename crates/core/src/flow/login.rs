@@ -54,6 +54,7 @@ pub struct LoginAcceptance {
     pub amr: Option<Vec<String>>,
     pub context: Option<Value>,
     pub identity_provider_session_id: Option<String>,
+    pub force_subject_identifier: Option<String>,
 }
 
 /// The body of a rejection, by the login or the consent app.
@@ -109,6 +110,9 @@ pub(crate) struct LoginAccepted {
     pub(crate) amr: Option<Vec<String>>,
     pub(crate) context: Option<Value>,
     pub(crate) identity_provider_session_id: Option<String>,
+    /// `force_subject_identifier`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) forced_subject: Option<String>,
     /// Seconds since 1970.
     pub(crate) authenticated_at: i64,
 }
@@ -192,6 +196,7 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
         amr: body.amr.filter(|amr| !amr.is_empty()).or(earlier.amr),
         context: body.context.filter(|context| !context.is_null()),
         identity_provider_session_id: body.identity_provider_session_id.filter(|id| !id.is_empty()),
+        forced_subject: body.force_subject_identifier.filter(|subject| !subject.is_empty()),
         authenticated_at: known.map_or(world.cx.now, |known| known.authenticated_at).0,
     };
     answer(world, &opened, LoginAnswer::Accepted(accepted)).await

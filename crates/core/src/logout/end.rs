@@ -25,7 +25,8 @@ pub(super) async fn end(
 ) -> Result<Option<Farewell>, Failure> {
     let cx = &world.cx;
     let (mut frames, mut notices) = (Vec::new(), Vec::new());
-    for participant in world.store.participants(ending.session, Some(&ending.subject)).await? {
+    let subject = Some(ending.subject.as_str()).filter(|subject| !subject.is_empty());
+    for participant in world.store.participants(ending.session, subject).await? {
         let Some(client) = world.client(&participant.client, Freshness::Latest).await? else {
             continue;
         };

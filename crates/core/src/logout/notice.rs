@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use crate::client::Client;
 use crate::context::{Cx, Timestamp};
 use crate::fault::Failure;
 use crate::outgoing::{FetchFailed, Outgoing};
@@ -76,10 +77,13 @@ pub async fn tell(world: &World<'_>, notice: &NoticeRecord) -> Result<Told, Fail
 /// Whether the client took the news; none if it has no address for them.
 async fn attempt(world: &World<'_>, notice: &NoticeRecord) -> Result<Option<Result<(), Unheard>>, Failure> {
     let client = world.client(&notice.client, Freshness::Latest).await?;
-    let Some(uri) = client.as_deref().and_then(|client| client.backchannel_logout_uri()) else {
+    let Some((client, uri)) = client
+        .as_deref()
+        .and_then(|client| Some((client, client.backchannel_logout_uri()?)))
+    else {
         return Ok(None);
     };
-    let token = logout_token(world, notice).await?;
+    let token = logout_token(world, client, notice).await?;
     let request = Outgoing::post_form(uri, &[("logout_token", &token)]);
     // §2.8: 200, and 204 from frameworks that answer it in its place.
     Ok(Some(match world.fetch.fetch(request).await {
@@ -89,13 +93,12 @@ async fn attempt(world: &World<'_>, notice: &NoticeRecord) -> Result<Option<Resu
     }))
 }
 
-async fn logout_token(world: &World<'_>, notice: &NoticeRecord) -> Result<String, Failure> {
+async fn logout_token(world: &World<'_>, client: &Client, notice: &NoticeRecord) -> Result<String, Failure> {
     let cx = &world.cx;
     let broken = |why: String| Failure::Internal(format!("a logout token cannot be signed: {why}"));
     let key = world.keys.signing(cx).await?;
-    let claims = json!({
+    let mut claims = json!({
         "iss": cx.policy.issuer,
-        "sub": notice.subject,
         "aud": [notice.client],
         "iat": cx.now.0,
         "exp": cx.now.plus(TOKEN_LIFE).0,
@@ -103,6 +106,12 @@ async fn logout_token(world: &World<'_>, notice: &NoticeRecord) -> Result<String
         "sid": notice.session.to_string(),
         "events": { EVENT: {} },
     });
+    // §2.4: "MUST contain either a sub or a sid". A client with an identifier of its own for the person knows the session.
+    if client.choices.sector.is_none()
+        && let Some(claims) = claims.as_object_mut()
+    {
+        claims.insert("sub".to_owned(), notice.subject.as_str().into());
+    }
     let payload = serde_json::to_vec(&claims).map_err(|error| broken(error.to_string()))?;
     key.sign_jws(TYP, &payload).map_err(|error| broken(error.to_string()))
 }

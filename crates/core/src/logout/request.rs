@@ -61,9 +61,14 @@ impl LogoutRequest {
         self.hint.is_some()
     }
 
-    /// Whose session the ID token says it is.
+    /// Whose session the ID token says it is; empty if it does not, as one with an identifier for its client alone.
     pub(super) fn subject(&self) -> &str {
-        self.hint.as_ref().map(|hint| hint.subject.as_str()).unwrap_or_default()
+        let is_pairwise = self
+            .client
+            .as_ref()
+            .is_some_and(|client| client.choices.sector.is_some());
+        let hint = self.hint.as_ref().filter(|_| !is_pairwise);
+        hint.map(|hint| hint.subject.as_str()).unwrap_or_default()
     }
 
     /// Whether the person need not be asked. Who merely names a client cannot save the question.

@@ -152,6 +152,8 @@ fn policy() -> Policy {
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),
+        public_subjects: true,
+        pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
         expose_internal_errors: false,

@@ -24,6 +24,7 @@ use crate::consented::Consented;
 use crate::context::{Cx, Id};
 use crate::fault::Failure;
 use crate::port::{AccessRecord, Digest, GrantRecord, Owner};
+use crate::subject::shown;
 use crate::world::World;
 
 /// The media type of the header, without `application/` (RFC 9068 §2.1).
@@ -206,7 +207,7 @@ async fn sign(world: &World<'_>, client: &Client, payload: &[u8]) -> Result<Zero
 
 /// The claims as they are signed. They depend on the record, the grant and settings only, so that they can be made again.
 fn payload(cx: &Cx<'_>, record: &AccessRecord, grant: Option<(&GrantRecord, &Consented)>) -> Result<Vec<u8>, Failure> {
-    let (client, subject, scope, audience) = said(&record.owner, grant.map(|(grant, _)| grant))?;
+    let (client, subject, scope, audience) = said(&record.owner, grant)?;
     let form = &cx.policy.access_token;
     let session = grant.map(|(_, consented)| consented.access_token.clone());
     let mut claims = of_session(form, session.unwrap_or_default());
@@ -233,12 +234,12 @@ fn payload(cx: &Cx<'_>, record: &AccessRecord, grant: Option<(&GrantRecord, &Con
 /// Client, subject, scope and audience.
 type Said<'a> = (&'a str, &'a str, &'a [String], &'a [String]);
 
-fn said<'a>(owner: &'a Owner, grant: Option<&'a GrantRecord>) -> Result<Said<'a>, Failure> {
+fn said<'a>(owner: &'a Owner, grant: Option<(&'a GrantRecord, &'a Consented)>) -> Result<Said<'a>, Failure> {
     match (owner, grant) {
         (Owner::Client { id, scope, audience }, _) => Ok((id, id, scope, audience)),
-        (Owner::Grant { scope, audience, .. }, Some(grant)) => Ok((
+        (Owner::Grant { scope, audience, .. }, Some((grant, consented))) => Ok((
             &grant.client_id,
-            &grant.subject,
+            shown(grant, consented),
             scope.as_ref().unwrap_or(&grant.scope),
             audience.as_ref().unwrap_or(&grant.audience),
         )),

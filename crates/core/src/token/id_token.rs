@@ -15,6 +15,7 @@ use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::Failure;
 use crate::port::GrantRecord;
+use crate::subject::shown;
 use crate::world::World;
 
 /// Claims that only this server sets, whether a token carries them or not. `rat` is one of Hydra's.
@@ -79,7 +80,7 @@ impl IdToken<'_> {
         let mut claims = extra_claims(self.consented);
         let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
         set("iss", cx.policy.issuer.as_str().into());
-        set("sub", self.grant.subject.as_str().into());
+        set("sub", shown(self.grant, self.consented).into());
         set("aud", vec![Value::from(&*self.grant.client_id)].into());
         set("exp", cx.now.plus(self.life).0.into());
         set("iat", cx.now.0.into());

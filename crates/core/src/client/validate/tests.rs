@@ -27,7 +27,7 @@ mod rfc7591_2 {
             (client.grant_types, client.response_types),
             (vec!["authorization_code".into()], vec!["code".into()])
         );
-        assert_eq!(client.display["subject_type"], "public");
+        assert_eq!(client.choices.sector, None);
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod rfc7591_3_2_2 {
             ("allowed_cors_origins", json!(["https://a.example?q"])),
             ("subject_type", json!("foo")),
             ("subject_type", json!("pairwise")),
-            ("sector_identifier_uri", json!("https://a.example/s")),
+            ("sector_identifier_uri", json!("http://a.example/s")),
             ("jwks_uri", json!("foo")),
             ("jwks_uri", json!("https://a.example/#x")),
             ("token_endpoint_auth_method", json!("foo")),
