@@ -37,6 +37,8 @@ pub enum Code {
     InvalidRequest,
     /// `invalid_scope`
     InvalidScope,
+    /// RFC 8707 §2.
+    InvalidTarget,
     /// `invalid_state` (Hydra)
     InvalidState,
     /// `invalid_token`
@@ -90,6 +92,7 @@ impl Code {
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
+            Self::InvalidTarget => "invalid_target",
             Self::InvalidState => "invalid_state",
             Self::InvalidToken => "invalid_token",
             Self::LoginRequired => "login_required",
@@ -194,6 +197,9 @@ faults! {
     IdTokenWithoutOpenId => UnsupportedResponseType, "OpenID Connect Core \u{a7}3.2.2.1", "The response_type asks for an ID token, which only the scope openid gives. Ask for it, and grant it.";
     ResponseModeUnsupported => UnsupportedResponseMode, "OAuth 2.0 Multiple Response Types \u{a7}2.1", "The response_mode is not supported for this response_type.";
     ScopeUnregistered => InvalidScope, "RFC 6749 \u{a7}3.3", "A requested scope is malformed or not registered for the client.";
+    ResourceMalformed => InvalidTarget, "RFC 8707 \u{a7}2", "A resource is not an absolute URI without fragment.";
+    ResourceUnknown => InvalidTarget, "RFC 8707 \u{a7}2", "A requested resource is not registered as an audience of the client.";
+    ResourceNotGranted => InvalidTarget, "RFC 8707 \u{a7}2.2", "A requested resource was not granted. A token can be meant for fewer than were granted, not for others.";
     AudienceUnregistered => InvalidRequest, "RFC 8707 \u{a7}2", "A requested audience is not registered for the client.";
     RegistrationParameter => RegistrationNotSupported, "OpenID Connect Core \u{a7}7.2.1", "The parameter registration is not supported.";
     RequestObject => RequestNotSupported, "OpenID Connect Core \u{a7}6.1", "Request objects are not supported. Send the parameters themselves.";

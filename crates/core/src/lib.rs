@@ -26,6 +26,7 @@ pub mod seal;
 pub mod secrets;
 pub mod sessions;
 pub mod subject;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;

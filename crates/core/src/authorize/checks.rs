@@ -14,6 +14,7 @@ use crate::context::Policy;
 use crate::fault::{Failure, Fault};
 use crate::grant::DEVICE_CODE;
 use crate::params::Params;
+use crate::target::Target;
 
 /// What a check looks at.
 pub(super) struct Subject<'a> {
@@ -98,11 +99,7 @@ fn scopes(request: &Subject<'_>) -> Result<(), Failure> {
 }
 
 fn audiences(request: &Subject<'_>) -> Result<(), Failure> {
-    let mut wanted = request.params.audience().into_iter();
-    match wanted.find(|audience| !request.client.may_have_audience(audience)) {
-        Some(audience) => Err(Fault::AudienceUnregistered.because(format!("It is '{audience}'."))),
-        None => Ok(()),
-    }
+    Target::parse(request.params)?.require_registered(request.client)
 }
 
 fn prompt(request: &Subject<'_>) -> Result<(), Failure> {
