@@ -115,7 +115,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
             .map(AuthMethod::as_str)
             .collect(),
         code_challenge_methods_supported: ["S256"],
-        claims_parameter_supported: false,
+        claims_parameter_supported: true,
         request_parameter_supported: false,
         request_uri_parameter_supported: false,
         authorization_response_iss_parameter_supported: true,
@@ -193,7 +193,7 @@ mod rfc8414_2 {
         let document = document(&Desk::new().policy, &[Alg::ES256]);
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
         assert_eq!(document["subject_types_supported"], json!(["public"]));
-        for name in ["claims", "request", "request_uri"] {
+        for name in ["request", "request_uri"] {
             assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
         }
         assert!(document.get("registration_endpoint").is_none());

@@ -39,6 +39,8 @@ pub enum Code {
     InvalidScope,
     /// RFC 8707 §2.
     InvalidTarget,
+    /// OpenID Connect Core Error Code unmet_authentication_requirements §2.
+    UnmetAuthenticationRequirements,
     /// `invalid_state` (Hydra)
     InvalidState,
     /// `invalid_token`
@@ -92,6 +94,7 @@ impl Code {
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
             Self::InvalidTarget => "invalid_target",
             Self::InvalidState => "invalid_state",
             Self::InvalidToken => "invalid_token",
@@ -197,6 +200,8 @@ faults! {
     IdTokenWithoutOpenId => UnsupportedResponseType, "OpenID Connect Core \u{a7}3.2.2.1", "The response_type asks for an ID token, which only the scope openid gives. Ask for it, and grant it.";
     ResponseModeUnsupported => UnsupportedResponseMode, "OAuth 2.0 Multiple Response Types \u{a7}2.1", "The response_mode is not supported for this response_type.";
     ScopeUnregistered => InvalidScope, "RFC 6749 \u{a7}3.3", "A requested scope is malformed or not registered for the client.";
+    ClaimsMalformed => InvalidRequest, "OpenID Connect Core \u{a7}5.5", "The parameter claims is not a JSON object with requests for claims under id_token and userinfo.";
+    AcrUnmet => UnmetAuthenticationRequirements, "OpenID Connect Core \u{a7}5.5.1.1", "The person did not authenticate in a way that the client accepts. Send acr_values that the login app can offer.";
     ResourceMalformed => InvalidTarget, "RFC 8707 \u{a7}2", "A resource is not an absolute URI without fragment.";
     ResourceUnknown => InvalidTarget, "RFC 8707 \u{a7}2", "A requested resource is not registered as an audience of the client.";
     ResourceNotGranted => InvalidTarget, "RFC 8707 \u{a7}2.2", "A requested resource was not granted. A token can be meant for fewer than were granted, not for others.";

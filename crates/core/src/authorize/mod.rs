@@ -8,6 +8,7 @@
 //! Nothing here trusts what the browser repeats: from the second hop on, the request is the one that was stored.
 
 mod checks;
+mod claims;
 mod consent_answered;
 mod device;
 mod end;
