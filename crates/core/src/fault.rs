@@ -51,10 +51,10 @@ pub enum Code {
     MissingRequiredParameter,
     /// `registration_not_supported`
     RegistrationNotSupported,
-    /// `request_not_supported`
-    RequestNotSupported,
-    /// `request_uri_not_supported`
-    RequestUriNotSupported,
+    /// `invalid_request_object`
+    InvalidRequestObject,
+    /// `invalid_request_uri`
+    InvalidRequestUri,
     /// `request_forbidden` (Hydra): the browser is not the one that started
     RequestForbidden,
     /// `request_unauthorized` (Hydra): too late, or no credentials
@@ -101,8 +101,8 @@ impl Code {
             Self::LoginRequired => "login_required",
             Self::MissingRequiredParameter => "missing_required_parameter",
             Self::RegistrationNotSupported => "registration_not_supported",
-            Self::RequestNotSupported => "request_not_supported",
-            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestForbidden => "request_forbidden",
             Self::RequestUnauthorized => "request_unauthorized",
             Self::ServerError => "server_error",
@@ -207,8 +207,10 @@ faults! {
     ResourceNotGranted => InvalidTarget, "RFC 8707 \u{a7}2.2", "A requested resource was not granted. A token can be meant for fewer than were granted, not for others.";
     AudienceUnregistered => InvalidRequest, "RFC 8707 \u{a7}2", "A requested audience is not registered for the client.";
     RegistrationParameter => RegistrationNotSupported, "OpenID Connect Core \u{a7}7.2.1", "The parameter registration is not supported.";
-    RequestObject => RequestNotSupported, "OpenID Connect Core \u{a7}6.1", "Request objects are not supported. Send the parameters themselves.";
-    RequestUri => RequestUriNotSupported, "OpenID Connect Core \u{a7}6.2", "The parameter request_uri is not supported. Send the parameters themselves.";
+    RequestTwice => InvalidRequest, "RFC 9101 \u{a7}5", "The parameters request and request_uri exclude each other.";
+    RequestObjectInvalid => InvalidRequestObject, "RFC 9101 \u{a7}6", "The request object is not accepted.";
+    RequestUriUnregistered => InvalidRequestUri, "OpenID Connect Core \u{a7}6.2", "The request_uri is not registered for the client. It must equal one of its request_uris to the letter.";
+    RequestUriUnanswered => InvalidRequestUri, "RFC 9101 \u{a7}7", "No request object could be fetched from the request_uri. It must be served with status 200, over https, at a public address.";
     StateTooShort => InvalidState, "RFC 9700 \u{a7}4.7.1", "The state has fewer than eight characters and neither PKCE nor nonce protects the request. Send a longer one, or none with PKCE.";
     NonceMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.2.2.1", "The parameter nonce is missing. A response_type with id_token needs it.";
     NonceTooShort => InsufficientEntropy, "OpenID Connect Core \u{a7}15.5.2", "The nonce has fewer than eight characters. Send a longer random value.";

@@ -7,6 +7,7 @@ mod assertion;
 pub mod authorize;
 pub mod client;
 pub mod client_auth;
+mod client_keys;
 pub mod consented;
 pub mod context;
 pub mod device;

@@ -30,7 +30,7 @@ pub(super) type Check = fn(&Subject<'_>) -> Result<(), Failure>;
 pub(super) const CHECKS: &[Check] = &[
     response_mode,
     response_type,
-    unsupported_parameters,
+    registration,
     scopes,
     audiences,
     prompt,
@@ -78,14 +78,9 @@ fn device_grant(request: &Subject<'_>) -> Result<(), Failure> {
     }
 }
 
-fn unsupported_parameters(request: &Subject<'_>) -> Result<(), Failure> {
-    let unsupported = [
-        ("request", Fault::RequestObject),
-        ("request_uri", Fault::RequestUri),
-        ("registration", Fault::RegistrationParameter),
-    ];
-    match unsupported.iter().find(|(name, _)| request.params.get(name).is_some()) {
-        Some((_, fault)) => Err((*fault).into()),
+fn registration(request: &Subject<'_>) -> Result<(), Failure> {
+    match request.params.get("registration") {
+        Some(_) => Err(Fault::RegistrationParameter.into()),
         None => Ok(()),
     }
 }

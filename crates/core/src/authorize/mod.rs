@@ -17,6 +17,7 @@ mod issue;
 mod login_answered;
 mod prompt;
 mod request;
+mod request_object;
 pub mod response_mode;
 pub mod response_type;
 mod return_path;

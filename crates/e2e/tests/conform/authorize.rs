@@ -210,17 +210,17 @@ async fn d23_an_insecure_redirect_uri_gets_nothing() {
     assert!(!answer.header("location").contains("login_challenge"), "{answer:?}");
 }
 
-/// OpenID Connect Core §3.1.2.6: what is not supported has its own code.
+/// RFC 9101, and OpenID Connect Core §3.1.2.6: what is wrong with an object has a code of its own.
 #[tokio::test]
-async fn d6_request_objects_are_refused_by_their_own_code() {
+async fn d6_request_objects_are_judged_by_their_own_codes() {
     let (_database, server) = server().await;
     let flow = Flow::new(&server).await;
     assert_eq!(
         refused(flow.clone().with("request", "eyJhbGciOiJub25lIn0.e30.")).await,
-        "request_not_supported"
+        "invalid_request_object"
     );
     let uri = flow.with("request_uri", "https://shop.example/request.jwt");
-    assert_eq!(refused(uri).await, "request_uri_not_supported");
+    assert_eq!(refused(uri).await, "invalid_request_uri");
 }
 
 /// By the response mode in force.
