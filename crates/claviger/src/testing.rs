@@ -142,6 +142,7 @@ impl Stage {
                 expires_at: until,
             }),
             client: client.clone(),
+            resealed: None,
         })
         .await;
         pair
@@ -154,6 +155,7 @@ impl Stage {
             id: client.id.clone(),
             scope: vec!["openid".to_owned()],
             audience: Vec::new(),
+            sealed: None,
         };
         self.apply(Change::Issue {
             access: access(&token, owner, self.provider.cx().now),

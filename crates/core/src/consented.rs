@@ -85,6 +85,13 @@ impl Consented {
         Ok(Some((consented, age)))
     }
 
+    /// Opens what [`Self::seal`] made for this id; none if its secret is no longer configured.
+    #[must_use]
+    pub fn open_sealed(cx: &Cx<'_>, id: Id, sealed: &[u8]) -> Option<Self> {
+        let (plain, _) = open_with_age(cx.secrets, Purpose::GrantAtRest, &id.0, sealed).ok()?;
+        serde_json::from_slice(&plain).ok()
+    }
+
     /// [`Self::auth_time`] as a time.
     #[must_use]
     pub fn authenticated_at(&self) -> Timestamp {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::device::user_code::UserCodeForm;
+use crate::hook::Hooks;
 use crate::secrets::Secrets;
 use crate::subject::PairwiseSalt;
 use crate::token::access::AccessTokens;
@@ -193,6 +194,8 @@ pub struct Policy {
     pub dynamic_registration: bool,
     /// Scopes of clients registered without any, and all that strangers may ask for.
     pub default_client_scope: Vec<String>,
+    /// Who is asked before tokens are issued.
+    pub hooks: Hooks,
     /// Whether clients may be told the subjects that the login app uses (`oidc.subject_identifiers.supported_types`).
     pub public_subjects: bool,
     /// The salt of pairwise identifiers, if there may be any.

@@ -268,6 +268,8 @@ faults! {
     SubjectAbsent => InvalidRequest, "-", "The member subject is missing. Name the person who logged in.";
     GrantTooWide => InvalidRequest, "RFC 6749 \u{a7}3.3", "Scopes or audiences were granted that are not registered for the client.";
     SubjectTypeDisabled => InvalidRequest, "OpenID Connect Core \u{a7}8", "The client is registered for pairwise subject identifiers, which are not enabled any more.";
+    HookDenied => AccessDenied, "-", "The operator's token hook refuses these tokens.";
+    HookFailed => ServerError, "-", "The operator's token hook did not decide. Nothing was used up: try again, and tell the operator if it goes on.";
     AnswerMalformed => InvalidRequest, "-", "The body is not the JSON object that is documented.";
 
     // Logout request

@@ -106,7 +106,11 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
                 client.id == *token.client_id() || token.audience().iter().any(|entry| **entry == *client.id)
             }
         };
-    let person = if is_told { person(cx, token.grant())? } else { None };
+    let person = if is_told {
+        person(cx, token.grant(), token.hooked(cx))?
+    } else {
+        None
+    };
     let Some(person) = person else {
         return Ok(Introspection::Inactive);
     };
@@ -137,7 +141,7 @@ fn refresh(cx: &Cx<'_>, token: &KnownRefresh, caller: Caller<'_>) -> Result<Intr
             // servers" (RFC 6749 §1.5): the audience has no business with them.
             Caller::Client(Authenticated { client, .. }) => client.id == grant.client_id,
         };
-    let person = if is_told { person(cx, Some(grant))? } else { None };
+    let person = if is_told { person(cx, Some(grant), None)? } else { None };
     let Some(person) = person else {
         return Ok(Introspection::Inactive);
     };
@@ -189,11 +193,12 @@ impl Person {
 }
 
 /// None if the grant cannot be opened, so that its tokens are dead.
-fn person(cx: &Cx<'_>, grant: Option<&GrantRecord>) -> Result<Option<Person>, Failure> {
-    let Some(grant) = grant else {
-        return Ok(Some(Person::default()));
+fn person(cx: &Cx<'_>, grant: Option<&GrantRecord>, hooked: Option<Consented>) -> Result<Option<Person>, Failure> {
+    let consented = match grant {
+        Some(grant) => Consented::open(cx, grant)?,
+        None => Some(hooked.unwrap_or_default()),
     };
-    Ok(Consented::open(cx, grant)?.map(|consented| Person {
+    Ok(consented.map(|consented| Person {
         ext: consented.access_token,
         pairwise: consented.subject,
     }))

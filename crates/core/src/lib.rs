@@ -15,6 +15,7 @@ pub mod discovery;
 pub mod fault;
 pub mod flow;
 pub mod grant;
+pub mod hook;
 pub mod introspect;
 pub mod logout;
 pub mod outgoing;

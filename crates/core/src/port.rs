@@ -238,6 +238,8 @@ pub enum Owner {
         scope: Vec<String>,
         /// Granted audiences.
         audience: Vec<String>,
+        /// Claims of the token hook, sealed, if it gave any.
+        sealed: Option<Vec<u8>>,
     },
 }
 
@@ -390,6 +392,8 @@ pub enum Change {
         refresh: Option<RefreshRecord>,
         /// The client.
         client: ClientProof,
+        /// What the grant seals from now on, if the token hook changed it.
+        resealed: Option<Vec<u8>>,
     },
     /// Consume a code without tokens: a wrong verifier was presented (RFC 7636 §4.6, D1). Predicate: it is unused.
     BurnCode {
@@ -463,6 +467,8 @@ pub enum Change {
         refresh: Option<RefreshRecord>,
         /// The client.
         client: ClientProof,
+        /// What the grant seals from now on, if the token hook changed it.
+        resealed: Option<Vec<u8>>,
     },
     /// Remove a grant, and with it every token of it. Applied also if it is gone already.
     RevokeGrant(Id),

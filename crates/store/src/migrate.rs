@@ -55,6 +55,7 @@ migrations! {
     3 "0003_logout",
     4 "0004_device",
     6 "0006_assertions",
+    7 "0007_hook",
 }
 
 /// How one step stands.

@@ -84,10 +84,15 @@ impl Memory {
             Change::Redeem {
                 code,
                 refresh: Some(refresh),
+                resealed,
                 ..
             } => {
                 let grant = self.codes.get(code).and_then(|facts| facts.grant.clone());
-                Lesson::Refresh(refresh.clone(), grant)
+                let kept = |grant: Arc<GrantRecord>| {
+                    let until = grant.expires_at;
+                    kept(grant, until, resealed.as_ref())
+                };
+                Lesson::Refresh(refresh.clone(), grant.map(kept))
             }
             Change::Rotate {
                 old,

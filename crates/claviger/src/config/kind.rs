@@ -272,7 +272,18 @@ fn is_cookie_attribute(text: &str) -> bool {
 
 fn is_hook(object: &Map<String, Value>) -> bool {
     let known = object.keys().all(|name| name == "url" || name == "auth");
-    known && object.get("url").and_then(Value::as_str).is_some_and(is_url)
+    let auth = object.get("auth").is_none_or(is_hook_auth);
+    known && auth && object.get("url").and_then(Value::as_str).is_some_and(is_url)
+}
+
+/// `{"type": "api_key", "config": {"in": "header" or "cookie", "name": …, "value": …}}`.
+fn is_hook_auth(auth: &Value) -> bool {
+    let text = |name: &str| auth.pointer(name).and_then(Value::as_str).unwrap_or_default();
+    auth.is_null()
+        || text("/type") == "api_key"
+            && matches!(text("/config/in"), "header" | "cookie")
+            && is_token(text("/config/name"))
+            && is_cookie_attribute(text("/config/value"))
 }
 
 #[cfg(test)]
@@ -365,7 +376,7 @@ mod tests {
 
     #[test]
     fn hooks_are_urls_or_objects_and_hide_their_credentials() {
-        let hook = json!({"url": "https://a/h", "auth": {"type": "api_key", "config": {"value": "hidden"}}});
+        let hook = json!({"url": "https://a/h", "auth": {"type": "api_key", "config": {"in": "header", "name": "X-Key", "value": "hidden"}}});
         assert_eq!(Kind::Hook.read(&hook.to_string()), Ok(hook.clone()));
         assert_eq!(Kind::Hook.read("https://a/h"), Ok(json!("https://a/h")));
         assert!(Kind::Hook.check(&json!({"uri": "https://a/h"})).is_err());

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::hook::{Hook, HookAuth, Hooks};
 use claviger_core::subject::PairwiseSalt;
 use claviger_core::token::access::{AccessTokens, ScopeClaim};
 use serde::Deserialize;
@@ -191,6 +192,8 @@ pub enum SigningAlg {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth2 {
     pub expose_internal_errors: bool,
+    /// `oauth2.token_hook` and `oauth2.refresh_token_hook`.
+    pub hooks: Hooks,
     pub pkce_enforced: bool,
     pub pkce_enforced_for_public_clients: bool,
     pub default_grant_allowed_scope: bool,
@@ -394,6 +397,10 @@ impl OAuth2 {
         }
         Ok(Self {
             expose_internal_errors: values.get("oauth2.expose_internal_errors")?,
+            hooks: Hooks {
+                token: hook(values, "oauth2.token_hook")?,
+                refresh: hook(values, "oauth2.refresh_token_hook")?,
+            },
             pkce_enforced: values.get("oauth2.pkce.enforced")?,
             pkce_enforced_for_public_clients: values.get("oauth2.pkce.enforced_for_public_clients")?,
             default_grant_allowed_scope: values.get("oauth2.client_credentials.default_grant_allowed_scope")?,
@@ -418,4 +425,24 @@ fn pairwise_salt(values: &Values) -> Result<Option<PairwiseSalt>, ConfigError> {
     let salt: Option<Secret> = values.get("oidc.subject_identifiers.pairwise.salt")?;
     let salt = salt.map(|salt| PairwiseSalt::new(salt.expose().to_owned()));
     Ok(salt.filter(|_| has_subject_type(values, "pairwise").unwrap_or_default()))
+}
+
+/// A URL, or a URL and a key; the form was checked when the value was read.
+fn hook(values: &Values, name: &'static str) -> Result<Option<Hook>, ConfigError> {
+    let value: Option<Value> = values.get(name)?;
+    let text = |pointer: &str| {
+        let found = value.as_ref().and_then(|value| value.pointer(pointer));
+        found.and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let url = match &value {
+        Some(Value::String(url)) => url.clone(),
+        _ => text("/url"),
+    };
+    let auth = Some(text("/auth/config/name")).filter(|name| !name.is_empty());
+    let auth = auth.map(|name| HookAuth {
+        in_cookie: text("/auth/config/in") == "cookie",
+        name,
+        value: text("/auth/config/value").into(),
+    });
+    Ok(Some(Hook { url, auth }).filter(|hook| !hook.url.is_empty()))
 }

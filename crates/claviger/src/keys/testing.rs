@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use claviger_core::context::{Cx, DevicePolicy, Entropy, Id, Policy, Prefixes, ScopeStrategy, Timestamp};
 use claviger_core::device::user_code::UserCodeForm;
+use claviger_core::hook::Hooks;
 use claviger_core::port::*;
 use claviger_core::secrets::Secrets;
 use claviger_core::token::access::AccessTokens;
@@ -91,6 +92,7 @@ fn policy() -> Policy {
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),
+        hooks: Hooks::default(),
         public_subjects: true,
         pairwise_salt: None,
         supported_claims: Vec::new(),

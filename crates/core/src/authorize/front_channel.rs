@@ -34,7 +34,8 @@ impl FrontChannel {
         let access = if response_type.has_token() {
             let draft = Draft {
                 client: &request.client,
-                grant: Some((grant, consented)),
+                grant: Some(grant),
+                consented,
                 owner: Owner::Grant {
                     id: grant.id,
                     scope: None,

@@ -23,6 +23,7 @@ use crate::client_auth::Authenticated;
 use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
+use crate::hook::{self, Event};
 use crate::params::Params;
 use crate::port::{Change, CodeFacts, Freshness, GrantRecord};
 use crate::target::Target;
@@ -156,7 +157,20 @@ async fn redeem(
     (grant, audience): (&GrantRecord, Option<Vec<String>>),
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
-    let consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
+    let mut consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
+    let event = Event {
+        grant_type: "authorization_code",
+        client,
+        subject: &grant.subject,
+        requested: &grant.scope,
+        scope: &grant.scope,
+        audience: audience.as_ref().unwrap_or(&grant.audience),
+        assertion: None,
+    };
+    let resealed = match hook::token(world, &event, &mut consented).await? {
+        true => Some(consented.seal(cx, grant.id)?),
+        false => None,
+    };
     let pair = Pair::make(
         world,
         client,
@@ -171,6 +185,7 @@ async fn redeem(
         access: pair.access_record(),
         refresh: pair.refresh_record(),
         client: client.proof(),
+        resealed,
     };
     // The answer is complete before the code is consumed.
     let response = pair.response(world).await?;

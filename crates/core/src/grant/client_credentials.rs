@@ -9,8 +9,10 @@ use super::lives::Lives;
 use super::{Attempt, Grant, TokenResponse, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
+use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
+use crate::hook::{self, Event};
 use crate::params::Params;
 use crate::port::{Change, Freshness, Owner};
 use crate::target::Target;
@@ -49,13 +51,30 @@ impl Grant for Request {
         let (cx, client) = (&world.cx, &*client.client);
         let scope = self.decide(cx, client)?;
         let fresh = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Access, cx.new_id());
+        let audience = self.target.clone().into_audience();
+        let mut consented = Consented::default();
+        let event = Event {
+            grant_type: "client_credentials",
+            client,
+            subject: &client.id,
+            requested: &self.scope,
+            scope: &scope,
+            audience: &audience,
+            assertion: None,
+        };
+        let sealed = match hook::token(world, &event, &mut consented).await? {
+            true => Some(consented.seal(cx, fresh.id)?),
+            false => None,
+        };
         let draft = Draft {
             client,
             grant: None,
+            consented: &consented,
             owner: Owner::Client {
                 id: client.id.clone(),
                 scope: scope.clone(),
-                audience: self.target.clone().into_audience(),
+                audience,
+                sealed,
             },
             life: Lives::client_credentials(cx.policy, client),
         };

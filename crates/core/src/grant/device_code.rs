@@ -10,12 +10,13 @@ use async_trait::async_trait;
 
 use super::lives::Lives;
 use super::pair::Pair;
-use super::{Attempt, Grant, require_audiences, require_scopes};
+use super::{Attempt, DEVICE_CODE, Grant, require_audiences, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
+use crate::hook::{self, Event};
 use crate::params::Params;
 use crate::port::{Change, DeviceFacts, DeviceState, Freshness, GrantRecord};
 use crate::target::Target;
@@ -109,7 +110,20 @@ async fn redeem(
     (grant, audience): (&GrantRecord, Option<Vec<String>>),
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
-    let consented = Consented::open(cx, grant)?.ok_or(Fault::DeviceCodeInvalid)?;
+    let mut consented = Consented::open(cx, grant)?.ok_or(Fault::DeviceCodeInvalid)?;
+    let event = Event {
+        grant_type: DEVICE_CODE,
+        client,
+        subject: &grant.subject,
+        requested: &grant.scope,
+        scope: &grant.scope,
+        audience: audience.as_ref().unwrap_or(&grant.audience),
+        assertion: None,
+    };
+    let resealed = match hook::token(world, &event, &mut consented).await? {
+        true => Some(consented.seal(cx, grant.id)?),
+        false => None,
+    };
     let pair = Pair::make(
         world,
         client,
@@ -123,6 +137,7 @@ async fn redeem(
         access: pair.access_record(),
         refresh: pair.refresh_record(),
         client: client.proof(),
+        resealed,
     };
     // The answer is complete before the code is consumed.
     let response = pair.response(world).await?;

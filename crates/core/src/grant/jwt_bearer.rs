@@ -20,6 +20,7 @@ use crate::client_auth::Authenticated;
 use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
+use crate::hook::{self, Event};
 use crate::params::Params;
 use crate::port::{Change, Freshness, GrantRecord, Owner, TrustRecord};
 use crate::scope;
@@ -27,6 +28,9 @@ use crate::target::Target;
 use crate::token::access::Draft;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
+
+/// RFC 7523 §2.1.
+pub(super) const NAME: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 
 struct Request {
     assertion: String,
@@ -121,7 +125,17 @@ impl Grant for Request {
         let id = cx.new_id();
         let fresh = Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, Kind::Access, cx.new_id());
         let life = Lives::jwt_bearer(cx.policy, client);
-        let consented = Consented::default();
+        let mut consented = Consented::default();
+        let event = Event {
+            grant_type: NAME,
+            client,
+            subject: &accepted.subject,
+            requested: &self.scope,
+            scope: &self.scope,
+            audience: &self.target.clone().into_audience(),
+            assertion: Some(&self.assertion),
+        };
+        hook::token(world, &event, &mut consented).await?;
         let grant = GrantRecord {
             id,
             client_id: client.id.clone(),
@@ -143,7 +157,8 @@ impl Grant for Request {
         };
         let draft = Draft {
             client,
-            grant: Some((&grant, &consented)),
+            grant: Some(&grant),
+            consented: &consented,
             owner,
             life,
         };

@@ -33,7 +33,7 @@ const GRANTS: [(&str, Parse); 5] = [
     ("authorization_code", authorization_code::parse),
     ("refresh_token", refresh_token::parse),
     ("client_credentials", client_credentials::parse),
-    ("urn:ietf:params:oauth:grant-type:jwt-bearer", jwt_bearer::parse),
+    (jwt_bearer::NAME, jwt_bearer::parse),
     (DEVICE_CODE, device_code::parse),
 ];
 

@@ -38,7 +38,8 @@ impl<'a> Pair<'a> {
         let generate = |kind, id| Fresh::generate(cx.secrets, cx.entropy, &cx.policy.prefixes, kind, id);
         let draft = Draft {
             client,
-            grant: Some((grant, consented)),
+            grant: Some(grant),
+            consented,
             owner: Owner::Grant {
                 id: grant.id,
                 scope: None,

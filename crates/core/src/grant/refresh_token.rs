@@ -17,6 +17,7 @@ use crate::client_auth::Authenticated;
 use crate::consented::Consented;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
+use crate::hook::{self, Event};
 use crate::params::Params;
 use crate::port::{AccessRecord, Change, Freshness, GrantRecord, Owner, RefreshFacts, RefreshRecord, Rotated};
 use crate::seal::Age;
@@ -118,21 +119,33 @@ impl Request {
     ) -> Result<Attempt, Failure> {
         let cx = &world.cx;
         let opened = Consented::open_with_age(cx, grant)?;
-        let (consented, age) = opened.ok_or(Fault::RefreshTokenInvalid)?;
+        let (mut consented, age) = opened.ok_or(Fault::RefreshTokenInvalid)?;
+        let audience = self.target.narrow(grant)?;
+        let event = Event {
+            grant_type: "refresh_token",
+            client,
+            subject: &grant.subject,
+            requested: narrowed.as_ref().unwrap_or(&grant.scope),
+            scope: narrowed.as_ref().unwrap_or(&grant.scope),
+            audience: audience.as_ref().unwrap_or(&grant.audience),
+            assertion: None,
+        };
+        let is_changed = hook::refresh(world, &event, &mut consented).await?;
         // The secret under which the grant rests may be dropped once its last token is renewed.
         let resealed = match age {
-            Age::Newest => None,
-            Age::Older => Some(consented.seal(cx, grant.id)?),
+            Age::Newest if !is_changed => None,
+            Age::Newest | Age::Older => Some(consented.seal(cx, grant.id)?),
         };
         let lives = Lives::refresh_token(cx.policy, client);
         let (refresh, access) = self.token.successors(cx.secrets, &cx.policy.prefixes, cx.new_id());
         let draft = Draft {
             client,
-            grant: Some((grant, &consented)),
+            grant: Some(grant),
+            consented: &consented,
             owner: Owner::Grant {
                 id: grant.id,
                 scope: narrowed,
-                audience: self.target.narrow(grant)?,
+                audience,
             },
             life: lives.access,
         };

@@ -88,10 +88,12 @@ impl State {
                 access,
                 refresh,
                 client,
+                resealed,
             } => {
                 self.prove(&client)?;
                 let grant = self.use_code(code, at)?;
                 require(self.grant(grant).is_some())?;
+                self.reseal(grant, resealed);
                 self.access.insert(access.id, access);
                 self.refreshes
                     .extend(refresh.map(|refresh| (refresh.id, (refresh, None))));
@@ -294,6 +296,12 @@ impl State {
             self.put_grant(GrantRecord::clone(&issue.grant), issue.code);
         }
         Ok(())
+    }
+
+    pub(super) fn reseal(&mut self, grant: Id, sealed: Option<Vec<u8>>) {
+        if let (Some(grant), Some(sealed)) = (self.grants.get_mut(&grant), sealed) {
+            grant.sealed = sealed;
+        }
     }
 
     /// Also how a test sets the scene for a redemption.

@@ -53,12 +53,14 @@ impl State {
                 access,
                 refresh,
                 client,
+                resealed,
             } => {
                 self.prove(&client)?;
                 let facts = self.answer(device, DeviceState::Approved)?;
                 facts.state = DeviceState::Used;
                 let grant = facts.grant.as_ref().map(|grant| grant.id).ok_or(Lost)?;
                 require(self.grant(grant).is_some())?;
+                self.reseal(grant, resealed);
                 self.access.insert(access.id, access);
                 self.refreshes
                     .extend(refresh.map(|refresh| (refresh.id, (refresh, None))));

@@ -39,6 +39,7 @@ impl Desk {
             access: access.1,
             refresh: Some(refresh.1),
             client: client.proof(),
+            resealed: None,
         });
         Pair {
             access: access.0,
@@ -71,6 +72,7 @@ impl Desk {
             id: client.id.clone(),
             scope: scope.split(' ').map(str::to_owned).collect(),
             audience: Vec::new(),
+            sealed: None,
         };
         self.apply(Change::Issue {
             access: self.access(&fresh, owner),

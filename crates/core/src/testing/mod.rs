@@ -27,6 +27,7 @@ use crate::context::{Cx, DevicePolicy, Policy, Prefixes, ScopeStrategy, Timestam
 use crate::device::guesses::Guesses;
 use crate::device::user_code::UserCodeForm;
 use crate::fault::Failure;
+use crate::hook::Hooks;
 use crate::remote_keys::RemoteKeys;
 use crate::secrets::Secrets;
 use crate::token::access::AccessTokens;
@@ -152,6 +153,7 @@ fn policy() -> Policy {
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),
+        hooks: Hooks::default(),
         public_subjects: true,
         pairwise_salt: None,
         supported_claims: Vec::new(),

@@ -121,8 +121,10 @@ impl AccessTokens {
 pub(crate) struct Draft<'a> {
     /// The client that gets it.
     pub(crate) client: &'a Client,
-    /// The grant of a person with what it seals; none if the client acts for itself.
-    pub(crate) grant: Option<(&'a GrantRecord, &'a Consented)>,
+    /// The grant of a person; none if the client acts for itself.
+    pub(crate) grant: Option<&'a GrantRecord>,
+    /// What the grant seals, or what the token hook said of the client.
+    pub(crate) consented: &'a Consented,
     /// On whose behalf.
     pub(crate) owner: Owner,
     /// How long it lives.
@@ -149,7 +151,7 @@ impl Draft<'_> {
         let text = match self.client.access_token_format(cx.policy) {
             Format::Opaque => fresh.text,
             Format::Jwt => {
-                let payload = payload(cx, &record, self.grant)?;
+                let payload = payload(cx, &record, self.grant, self.consented)?;
                 record.digest = digest(record.id, &payload);
                 sign(world, self.client, &payload).await?
             }
@@ -163,14 +165,14 @@ impl Draft<'_> {
 pub(crate) async fn remake(
     world: &World<'_>,
     client: &Client,
-    grant: (&GrantRecord, &Consented),
+    (grant, consented): (&GrantRecord, &Consented),
     record: &AccessRecord,
     opaque: Fresh,
 ) -> Result<Option<Zeroizing<String>>, Failure> {
     if record.digest == opaque.digest {
         return Ok(Some(opaque.text));
     }
-    let payload = payload(&world.cx, record, Some(grant))?;
+    let payload = payload(&world.cx, record, Some(grant), consented)?;
     if record.digest != digest(record.id, &payload) {
         return Ok(None);
     }
@@ -206,11 +208,15 @@ async fn sign(world: &World<'_>, client: &Client, payload: &[u8]) -> Result<Zero
 }
 
 /// The claims as they are signed. They depend on the record, the grant and settings only, so that they can be made again.
-fn payload(cx: &Cx<'_>, record: &AccessRecord, grant: Option<(&GrantRecord, &Consented)>) -> Result<Vec<u8>, Failure> {
-    let (client, subject, scope, audience) = said(&record.owner, grant)?;
+fn payload(
+    cx: &Cx<'_>,
+    record: &AccessRecord,
+    grant: Option<&GrantRecord>,
+    consented: &Consented,
+) -> Result<Vec<u8>, Failure> {
+    let (client, subject, scope, audience) = said(&record.owner, grant, consented)?;
     let form = &cx.policy.access_token;
-    let session = grant.map(|(_, consented)| consented.access_token.clone());
-    let mut claims = of_session(form, session.unwrap_or_default());
+    let mut claims = of_session(form, consented.access_token.clone());
     let mut set = |name: &str, value: Value| drop(claims.insert(name.to_owned(), value));
     set("iss", cx.policy.issuer.as_str().into());
     set("sub", subject.into());
@@ -234,10 +240,15 @@ fn payload(cx: &Cx<'_>, record: &AccessRecord, grant: Option<(&GrantRecord, &Con
 /// Client, subject, scope and audience.
 type Said<'a> = (&'a str, &'a str, &'a [String], &'a [String]);
 
-fn said<'a>(owner: &'a Owner, grant: Option<(&'a GrantRecord, &'a Consented)>) -> Result<Said<'a>, Failure> {
+fn said<'a>(owner: &'a Owner, grant: Option<&'a GrantRecord>, consented: &'a Consented) -> Result<Said<'a>, Failure> {
     match (owner, grant) {
-        (Owner::Client { id, scope, audience }, _) => Ok((id, id, scope, audience)),
-        (Owner::Grant { scope, audience, .. }, Some((grant, consented))) => Ok((
+        (
+            Owner::Client {
+                id, scope, audience, ..
+            },
+            _,
+        ) => Ok((id, id, scope, audience)),
+        (Owner::Grant { scope, audience, .. }, Some(grant)) => Ok((
             &grant.client_id,
             shown(grant, consented),
             scope.as_ref().unwrap_or(&grant.scope),

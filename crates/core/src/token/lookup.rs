@@ -6,7 +6,8 @@
 use std::sync::Arc;
 
 use crate::client::Client;
-use crate::context::{Id, Timestamp};
+use crate::consented::Consented;
+use crate::context::{Cx, Id, Timestamp};
 use crate::fault::Failure;
 use crate::port::{Freshness, GrantRecord, Owner, RefreshFacts};
 use crate::token::access;
@@ -47,6 +48,8 @@ pub enum Holder {
         scope: Vec<String>,
         /// Granted audiences.
         audience: Vec<String>,
+        /// Claims of the token hook, sealed.
+        sealed: Option<Vec<u8>>,
     },
 }
 
@@ -73,7 +76,20 @@ impl KnownAccess {
         let holder = match (access.owner, facts.grant) {
             (Owner::Grant { scope, audience, .. }, Some(grant)) => Holder::Person { grant, scope, audience },
             (Owner::Grant { .. }, None) => return Ok(None),
-            (Owner::Client { id, scope, audience }, _) => Holder::Client { id, scope, audience },
+            (
+                Owner::Client {
+                    id,
+                    scope,
+                    audience,
+                    sealed,
+                },
+                _,
+            ) => Holder::Client {
+                id,
+                scope,
+                audience,
+                sealed,
+            },
         };
         Ok(Some(Self {
             id: access.id,
@@ -109,6 +125,17 @@ impl KnownAccess {
         match &self.holder {
             Holder::Person { grant, .. } => Some(grant),
             Holder::Client { .. } => None,
+        }
+    }
+
+    /// What the token hook said of a token of the client itself.
+    #[must_use]
+    pub fn hooked(&self, cx: &Cx<'_>) -> Option<Consented> {
+        match &self.holder {
+            Holder::Client {
+                sealed: Some(sealed), ..
+            } => Consented::open_sealed(cx, self.id, sealed),
+            _ => None,
         }
     }
 

@@ -89,7 +89,12 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
             access,
             refresh,
             client,
-        } => predicate(&all.redeem, exchange((*code, *at), client, access, refresh.as_ref())),
+            resealed,
+        } => {
+            let mut values = exchange((*code, *at), client, access, refresh.as_ref());
+            values.extend(values![resealed]);
+            predicate(&all.redeem, values)
+        }
         Change::Rotate {
             old,
             at,

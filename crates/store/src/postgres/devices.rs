@@ -49,9 +49,11 @@ pub(super) fn step<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'
             access,
             refresh,
             client,
+            resealed,
         } => {
             let mut values = values![uuid(*device), &*client.id, client.version];
             values.extend(pair(access, refresh.as_ref()));
+            values.extend(values![resealed]);
             predicate(&all.redeem_device, values)
         }
         _ => return None,

@@ -119,12 +119,18 @@ impl Lane {
         let issued: Vec<_> = all().map(|access| access.issued_at.0).collect();
         let expires: Vec<_> = all().map(|access| access.expires_at.0).collect();
         let clients: Vec<_> = batch.iter().map(|issue| &*issue.client.id).collect();
+        let sealed: Vec<Option<&[u8]>> = all()
+            .map(|access| match &access.owner {
+                Owner::Client { sealed, .. } => sealed.as_deref(),
+                Owner::Grant { .. } => None,
+            })
+            .collect();
         let versions: Vec<_> = batch.iter().map(|issue| issue.client.version).collect();
         self.statistics.sent(Kind::Issue);
         let statement = &session.statements.issue;
         let asking = async {
-            let values: [&(dyn ToSql + Sync); 8] = [
-                &ids, &digests, &scopes, &audiences, &issued, &expires, &clients, &versions,
+            let values: [&(dyn ToSql + Sync); 9] = [
+                &ids, &digests, &scopes, &audiences, &issued, &expires, &clients, &versions, &sealed,
             ];
             session.client.query(statement, &values).await
         };

@@ -85,6 +85,7 @@ pub(super) fn access(row: &Row) -> Read<AccessFacts> {
             id: column::<&str>(row, 8)?.into(),
             scope: split_scope(scope.unwrap_or_default()),
             audience: split_audience(audience.unwrap_or_default()),
+            sealed: column(row, 19)?,
         },
     };
     let access = AccessRecord {

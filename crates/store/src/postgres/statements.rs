@@ -146,7 +146,7 @@ statements! {
     );
     access = concat!(
         "SELECT a.id, a.digest, a.grant_id, a.scope, a.audience, a.issued_at, a.expires_at, ", grant_columns!(),
-        ", c.version FROM claviger_access a
+        ", c.version, a.sealed FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
           WHERE a.id = ANY($1) AND a.id > c.access_after AND g.ended IS NOT TRUE"
@@ -176,10 +176,11 @@ statements! {
 
     migrations = APPLIED;
 
-    issue = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at)
-          SELECT t.id, t.digest, c.serial, t.scope, t.audience, t.issued_at, t.expires_at
-          FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[])
-               AS t(id, digest, scope, audience, issued_at, expires_at, client, version)
+    issue = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at, sealed)
+          SELECT t.id, t.digest, c.serial, t.scope, t.audience, t.issued_at, t.expires_at, t.sealed
+          FROM unnest($1::uuid[], $2::bytea[], $3::text[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::bigint[],
+                      $9::bytea[])
+               AS t(id, digest, scope, audience, issued_at, expires_at, client, version, sealed)
           JOIN claviger_client c ON c.id = t.client AND c.version = t.version
           RETURNING id";
     use_assertion = "INSERT INTO claviger_assertion (id, expires_at) VALUES ($1, $2) ON CONFLICT (id) DO NOTHING";
@@ -230,7 +231,10 @@ statements! {
                SELECT $5::uuid, $6::bytea, grant_id, $7::text, $14::text, $8::bigint, $9::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
-               SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used WHERE $10::uuid IS NOT NULL)
+               SELECT $10::uuid, $11::bytea, grant_id, $12::bigint, $13::bigint FROM used WHERE $10::uuid IS NOT NULL),
+          resealed AS (
+               UPDATE claviger_grant SET sealed = $15::bytea FROM used
+               WHERE id = used.grant_id AND $15::bytea IS NOT NULL)
           SELECT 1 FROM used"
     );
     begin_device = "INSERT INTO claviger_device
@@ -266,7 +270,10 @@ statements! {
                SELECT $4::uuid, $5::bytea, grant_id, $6::text, $13::text, $7::bigint, $8::bigint FROM used),
           refreshed AS (
                INSERT INTO claviger_refresh (id, digest, grant_id, issued_at, expires_at)
-               SELECT $9::uuid, $10::bytea, grant_id, $11::bigint, $12::bigint FROM used WHERE $9::uuid IS NOT NULL)
+               SELECT $9::uuid, $10::bytea, grant_id, $11::bigint, $12::bigint FROM used WHERE $9::uuid IS NOT NULL),
+          resealed AS (
+               UPDATE claviger_grant SET sealed = $14::bytea FROM used
+               WHERE id = used.grant_id AND $14::bytea IS NOT NULL)
           SELECT 1 FROM used";
     burn_code = "UPDATE claviger_code SET used_at = $2 WHERE id = $1 AND used_at IS NULL";
     rotate = concat!(

@@ -48,7 +48,11 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             access,
             refresh,
             client,
-        } => redeem(connection, (*code, *at), client, access, refresh.as_ref()),
+            resealed,
+        } => {
+            let given = (access, refresh.as_ref(), resealed.as_deref());
+            redeem(connection, (*code, *at), client, given)
+        }
         Change::Rotate {
             old,
             at,
@@ -140,7 +144,13 @@ pub(super) fn always(connection: &Connection, sql: &str, params: impl Params) ->
 }
 
 fn issue(connection: &Connection, access: &AccessRecord, client: &ClientProof) -> Result<Outcome> {
-    let Owner::Client { scope, audience, .. } = &access.owner else {
+    let Owner::Client {
+        scope,
+        audience,
+        sealed,
+        ..
+    } = &access.owner
+    else {
         return Err(Error::InvalidParameterName(
             "a token of a grant cannot be issued without a code".to_owned(),
         ));
@@ -154,6 +164,7 @@ fn issue(connection: &Connection, access: &AccessRecord, client: &ClientProof) -
         access.expires_at.0,
         client.id,
         client.version,
+        sealed,
     ];
     predicate(connection, statements::ISSUE, params)
 }
@@ -335,16 +346,27 @@ fn redeem(
     connection: &Connection,
     (code, at): (Id, Timestamp),
     client: &ClientProof,
-    access: &AccessRecord,
-    refresh: Option<&RefreshRecord>,
+    given: (&AccessRecord, Option<&RefreshRecord>, Option<&[u8]>),
 ) -> Result<Outcome> {
     let params = params![code.0, at.0, client.id, client.version];
     let Some(grant) = used(connection, statements::USE_CODE, params)? else {
         return Ok(Outcome::LostRace);
     };
+    give(connection, grant, given)
+}
+
+/// The first tokens of a grant, and what it seals from now on if that is given.
+pub(super) fn give(
+    connection: &Connection,
+    grant: [u8; 16],
+    (access, refresh, resealed): (&AccessRecord, Option<&RefreshRecord>, Option<&[u8]>),
+) -> Result<Outcome> {
     put_access(connection, access, grant)?;
     if let Some(refresh) = refresh {
         put_refresh(connection, refresh, grant)?;
+    }
+    if let Some(sealed) = resealed {
+        run(connection, statements::RESEAL_GRANT, params![grant, sealed])?;
     }
     Ok(Outcome::Applied)
 }

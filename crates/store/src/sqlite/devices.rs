@@ -1,9 +1,9 @@
 //! Changes to devices that wait for a person, inside the transaction of the writer.
 
-use claviger_core::port::{AccessRecord, Change, ClientProof, DeviceRecord, Outcome, RefreshRecord};
+use claviger_core::port::{Change, ClientProof, DeviceRecord, Outcome};
 use rusqlite::{Connection, Error, Result, params};
 
-use super::apply::{advance, always, change_session, predicate, put_access, put_grant, put_refresh, run, used};
+use super::apply::{advance, always, change_session, give, predicate, put_grant, run, used};
 use super::statements;
 use crate::columns::{join_audience, join_scope};
 
@@ -37,12 +37,13 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
             access,
             refresh,
             client,
+            resealed,
         } => {
             let proof = params![device.0, client.id, client.version];
             let Some(grant) = used(connection, statements::USE_DEVICE, proof)? else {
                 return Ok(Outcome::LostRace);
             };
-            give(connection, grant, access, refresh.as_ref())
+            give(connection, grant, (access, refresh.as_ref(), resealed.as_deref()))
         }
         _ => Err(Error::InvalidParameterName("not a change of a device".to_owned())),
     }
@@ -62,17 +63,4 @@ fn begin(connection: &Connection, device: &DeviceRecord, client: &ClientProof) -
         client.version,
     ];
     predicate(connection, statements::BEGIN_DEVICE, params)
-}
-
-fn give(
-    connection: &Connection,
-    grant: [u8; 16],
-    access: &AccessRecord,
-    refresh: Option<&RefreshRecord>,
-) -> Result<Outcome> {
-    put_access(connection, access, grant)?;
-    if let Some(refresh) = refresh {
-        put_refresh(connection, refresh, grant)?;
-    }
-    Ok(Outcome::Applied)
 }

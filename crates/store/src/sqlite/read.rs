@@ -179,6 +179,7 @@ pub(super) fn access(connection: &Connection, id: Id) -> Result<Option<AccessFac
                 id: row.get(8)?,
                 scope: split_scope(&scope.unwrap_or_default()),
                 audience: split_audience(&audience.unwrap_or_default()),
+                sealed: row.get(19)?,
             },
         };
         let access = AccessRecord {

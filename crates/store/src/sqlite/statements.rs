@@ -117,7 +117,7 @@ statements! {
     ACCESS = concat!(
         "SELECT a.id, a.digest, a.grant_id, a.scope, a.audience, a.issued_at, a.expires_at, ",
         grant_columns!(),
-        ", c.version FROM claviger_access a
+        ", c.version, a.sealed FROM claviger_access a
           LEFT JOIN claviger_grant g ON g.id = a.grant_id
           JOIN claviger_client c ON c.serial = coalesce(g.client_serial, a.client_serial)
           WHERE a.id = ?1 AND a.id > c.access_after AND g.ended IS NOT TRUE"
@@ -161,8 +161,8 @@ statements! {
         " FROM claviger_trust WHERE issuer = ?1 AND subject IN (?2, '') ORDER BY id DESC LIMIT 100"
     );
 
-    ISSUE = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at)
-          SELECT ?1, ?2, serial, ?3, ?4, ?5, ?6 FROM claviger_client WHERE id = ?7 AND version = ?8";
+    ISSUE = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at, sealed)
+          SELECT ?1, ?2, serial, ?3, ?4, ?5, ?6, ?9 FROM claviger_client WHERE id = ?7 AND version = ?8";
 
     USE_ASSERTION = "INSERT INTO claviger_assertion (id, expires_at) VALUES (?1, ?2) ON CONFLICT (id) DO NOTHING";
 
@@ -237,6 +237,8 @@ statements! {
 
     KEEP_GRANT = "UPDATE claviger_grant SET expires_at = max(expires_at, ?2), sealed = coalesce(?3, sealed)
           WHERE id = ?1 AND (expires_at < ?2 OR ?3 IS NOT NULL)";
+
+    RESEAL_GRANT = "UPDATE claviger_grant SET sealed = ?2 WHERE id = ?1";
 
     REVOKE_GRANT = "DELETE FROM claviger_grant WHERE id = ?1";
 

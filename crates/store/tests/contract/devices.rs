@@ -51,6 +51,7 @@ fn redeem(device: &DeviceRecord, refresh: &RefreshRecord, client: &ClientRecord)
         access: access_with(refresh),
         refresh: Some(refresh.clone()),
         client: proof(client),
+        resealed: None,
     }
 }
 

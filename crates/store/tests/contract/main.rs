@@ -98,6 +98,8 @@ contract! {
         a_rotated_token_leads_to_its_successor,
         a_rotation_keeps_the_grant_long_enough,
         a_rotation_seals_the_grant_anew_when_it_says_so,
+        a_redemption_seals_the_grant_anew_when_it_says_so,
+        what_a_redemption_sealed_is_what_the_next_refresh_finds,
         a_rotation_needs_its_grant_and_the_clients_version,
         what_a_token_was_narrowed_to_belongs_to_it_only,
         revoking_a_grant_kills_every_token_of_it,

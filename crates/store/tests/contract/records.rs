@@ -127,6 +127,7 @@ pub(crate) fn own_access(client: &str) -> AccessRecord {
             id: client.into(),
             scope: vec!["read".to_owned(), "write".to_owned()],
             audience: vec!["api".to_owned()],
+            sealed: Some(b"claims of the hook".to_vec()),
         },
         ..access(id())
     }

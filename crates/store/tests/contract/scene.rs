@@ -158,6 +158,7 @@ pub(crate) fn redeem(code: &CodeRecord, refresh: &RefreshRecord, client: &Client
         access: access_with(refresh),
         refresh: Some(refresh.clone()),
         client: proof(client),
+        resealed: None,
     }
 }
 

@@ -52,6 +52,7 @@ pub(crate) async fn a_code_without_refresh_token_gives_an_access_token_only(scen
         access: access.clone(),
         refresh: None,
         client: proof(&client),
+        resealed: None,
     };
     applied(&*store, change).await;
     assert_eq!(store.access(access.id).await.unwrap().unwrap().access, access);
@@ -280,6 +281,7 @@ pub(crate) async fn an_access_token_of_the_client_itself_is_read_back(scene: &Sc
                 id: "app".into(),
                 scope: Vec::new(),
                 audience: Vec::new(),
+                sealed: None,
             },
             ..own_access("app")
         },
@@ -424,4 +426,53 @@ async fn updated(scene: &Scene, seen: &ClientRecord) -> ClientRecord {
     };
     applied(&*scene.store(), Change::UpdateClient(now.clone())).await;
     now
+}
+
+pub(crate) async fn a_redemption_seals_the_grant_anew_when_it_says_so(scene: &Scene) {
+    let store = scene.store();
+    let client = scene.client("app").await;
+    let (grant, code) = scene.coded(grant("app")).await;
+    let access = access(grant.id);
+    let change = Change::Redeem {
+        code: code.id,
+        at: NOW,
+        access: access.clone(),
+        refresh: None,
+        client: proof(&client),
+        resealed: Some(b"anew".to_vec()),
+    };
+    applied(&*store, change).await;
+    let facts = store.access(access.id).await.unwrap().unwrap();
+    assert_eq!(facts.grant.unwrap().sealed, b"anew");
+}
+
+pub(crate) async fn what_a_redemption_sealed_is_what_the_next_refresh_finds(scene: &Scene) {
+    let store = scene.store();
+    let client = scene.client("app").await;
+    let (grant, code) = scene.coded(grant("app")).await;
+    let refresh = refresh(grant.id);
+    let redeem = match redeem(&code, &refresh, &client) {
+        Change::Redeem {
+            code,
+            at,
+            access,
+            refresh,
+            client,
+            ..
+        } => Change::Redeem {
+            code,
+            at,
+            access,
+            refresh,
+            client,
+            resealed: Some(b"anew".to_vec()),
+        },
+        other => other,
+    };
+    store.code(code.id, Freshness::Latest).await.unwrap();
+    applied(&*store, redeem).await;
+    for freshness in [Freshness::ProvedByWrite, Freshness::Latest] {
+        let facts = store.refresh(refresh.id, freshness).await.unwrap().unwrap();
+        assert_eq!(facts.grant.as_ref().unwrap().sealed, b"anew");
+    }
 }

@@ -217,7 +217,6 @@ fn protection_that_is_not_there_yet_is_refused_and_not_ignored() {
     for (name, value) in [
         ("SERVE_PUBLIC_TLS_ENABLED", "true"),
         ("HSM_ENABLED", "true"),
-        ("OAUTH2_TOKEN_HOOK", "https://a/h"),
     ] {
         let error = Start::served().env(name, value).error();
         assert!(

@@ -7,7 +7,9 @@ use crate::port::Owner;
 
 fn owner(scene: &Scene, tokens: &Tokens) -> (Vec<String>, Vec<String>) {
     match scene.access(&tokens.access_token).owner {
-        Owner::Client { id, scope, audience } => {
+        Owner::Client {
+            id, scope, audience, ..
+        } => {
             assert_eq!(&*id, "app");
             (scope, audience)
         }
