@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 use super::cors::Cors;
 use super::error::ConfigError;
+use super::tls::{Networks, Tls};
 use super::values::Values;
 
 /// `serve.public` or `serve.admin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Listener {
     /// A host name, an IP address with or without brackets, `unix:/path` for a socket, or empty for every interface.
     pub host: String,
@@ -17,19 +18,27 @@ pub struct Listener {
     pub quiet_health: bool,
     /// Who may call from a page of another origin.
     pub cors: Cors,
+    /// Certificate and key; none where plain HTTP is spoken.
+    pub tls: Option<Tls>,
+    /// Networks of proxies that end TLS before us, whose `X-Forwarded-*` headers count.
+    pub proxies: Networks,
 }
 
 impl Listener {
     pub(super) fn from_values(values: &Values, name: &str) -> Result<Self, ConfigError> {
         let quiet = |key: &str| values.get::<bool>(&format!("serve.{name}.{key}.disable_for_health"));
         let (by_this_name, by_old_name) = (quiet("request_log")?, quiet("access_log")?);
+        let host: String = values
+            .get::<Option<_>>(&format!("serve.{name}.host"))?
+            .unwrap_or_default();
+        let tls = Tls::from_values(values, name, host.starts_with("unix:"))?;
         Ok(Self {
-            host: values
-                .get::<Option<_>>(&format!("serve.{name}.host"))?
-                .unwrap_or_default(),
+            host,
             port: values.get(&format!("serve.{name}.port"))?,
             quiet_health: by_this_name || by_old_name,
             cors: Cors::from_values(values, name)?,
+            tls,
+            proxies: Networks::of_proxies(values, name)?,
         })
     }
 
@@ -50,6 +59,12 @@ impl Listener {
             _ if self.host.is_empty() => Some(format!("127.0.0.1:{port}")),
             _ => (!self.host.starts_with("unix:")).then(|| format!("{}:{port}", self.host)),
         }
+    }
+
+    /// The scheme of a URL that reaches it.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.tls.is_some() { "https" } else { "http" }
     }
 
     fn ip(&self) -> Option<IpAddr> {

@@ -75,6 +75,7 @@ impl Running {
         let request_ids = Arc::new(RequestIds::new(1));
         let port = Port {
             bound,
+            tls: None,
             router,
             limits,
             request_ids,

@@ -17,7 +17,9 @@ use crate::edge::address::{Address, BindError, Bound};
 use crate::edge::cors::{self, CrossOrigin};
 use crate::edge::cross_site::{self, Guard};
 use crate::edge::listener::{self, Drained, Limits, Port};
+use crate::edge::proxies;
 use crate::edge::request_id::RequestIds;
+use crate::edge::tls::{Acceptor, TlsError};
 use crate::provider::{OperatingSystem, Shared};
 
 /// One of the two ports.
@@ -27,12 +29,14 @@ pub(super) enum Side {
     Admin,
 }
 
-/// A port that cannot be opened, with the setting that moves it.
+/// A port that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("{error} ({}, environment variable {})", side.setting(), side.variable())]
-pub(super) struct PortError {
-    side: Side,
-    error: BindError,
+pub(super) enum PortError {
+    /// With the setting that moves it.
+    #[error("{error} ({}, environment variable {})", side.setting(), side.variable())]
+    Bind { side: Side, error: BindError },
+    #[error("the {} port cannot speak TLS: {error}", side.name())]
+    Tls { side: Side, error: TlsError },
 }
 
 impl Side {
@@ -74,7 +78,15 @@ impl Side {
         }
     }
 
-    fn router(self, provider: &Shared, listener: &Listener) -> Router {
+    /// Certificate and key, if it speaks TLS.
+    fn tls(self, settings: &Settings) -> Result<Option<Arc<Acceptor>>, PortError> {
+        let loaded = self.listener(settings).tls.as_ref().map(Acceptor::load).transpose();
+        let acceptor = loaded.map_err(|error| PortError::Tls { side: self, error })?;
+        Ok(acceptor.map(Arc::new))
+    }
+
+    fn router(self, provider: &Shared, settings: &Settings) -> Router {
+        let listener = self.listener(settings);
         let cors = listener.cors.clone();
         let is_enabled = cors.enabled;
         let (router, rules) = match self {
@@ -89,16 +101,33 @@ impl Side {
                 (router.layer(from_fn_with_state(guard, cross_site::refuse)), rules)
             }
         };
-        if is_enabled {
+        let router = if is_enabled {
             router.layer(from_fn_with_state(rules, cors::answer))
+        } else {
+            router
+        };
+        if demands_proxy(settings, listener) {
+            let proxies = Arc::new(listener.proxies.clone());
+            router.layer(from_fn_with_state(proxies, proxies::demand_tls))
         } else {
             router
         }
     }
 }
 
+/// Where plain HTTP is allowed outright, nobody needs to come through a proxy.
+fn demands_proxy(settings: &Settings, listener: &Listener) -> bool {
+    listener.tls.is_none() && !listener.proxies.is_empty() && !settings.dev && !settings.force_http
+}
+
 /// Ports that listen already. Who comes waits until they are served.
-pub(super) struct Ports(Vec<(Side, Bound)>);
+pub(super) struct Ports(Vec<Open>);
+
+struct Open {
+    side: Side,
+    bound: Bound,
+    tls: Option<Arc<Acceptor>>,
+}
 
 impl Ports {
     /// Opens the ports.
@@ -106,9 +135,11 @@ impl Ports {
         let mut ports = Vec::with_capacity(sides.len());
         for &side in sides {
             let listener = side.listener(settings);
+            let tls = side.tls(settings)?;
             let address = Address::new(&listener.host, listener.port);
             let bound = Bound::listen(&address).await;
-            ports.push((side, bound.map_err(|error| PortError { side, error })?));
+            let bound = bound.map_err(|error| PortError::Bind { side, error })?;
+            ports.push(Open { side, bound, tls });
         }
         Ok(Self(ports))
     }
@@ -116,7 +147,7 @@ impl Ports {
     /// Where they listen.
     #[cfg(test)]
     pub(super) fn addresses(&self) -> Vec<String> {
-        let addresses = self.0.iter().filter_map(|(_, bound)| bound.address());
+        let addresses = self.0.iter().filter_map(|open| open.bound.address());
         addresses.map(|address| address.to_string()).collect()
     }
 
@@ -128,12 +159,23 @@ impl Ports {
         };
         let request_ids = Arc::new(RequestIds::new(seed()));
         let mut serving = JoinSet::new();
-        for (side, bound) in self.0 {
+        for Open { side, bound, tls } in self.0 {
             let address = bound.address().map(|address| address.to_string()).unwrap_or_default();
-            tracing::info!(port = side.name(), address, version = VERSION, "listening");
+            let encrypted = tls.is_some();
+            tracing::info!(
+                port = side.name(),
+                address,
+                tls = encrypted,
+                version = VERSION,
+                "listening"
+            );
+            if let Some(tls) = &tls {
+                tokio::spawn(Arc::clone(tls).follow(side.name(), stop.clone()));
+            }
             let port = Port {
                 bound,
-                router: side.router(provider, side.listener(settings)),
+                tls,
+                router: side.router(provider, settings),
                 limits: limits.clone(),
                 request_ids: Arc::clone(&request_ids),
                 metrics: provider.metrics.port(side.name()),
