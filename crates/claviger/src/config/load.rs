@@ -188,14 +188,11 @@ fn check_pairwise(values: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Whoever reaches the admin port can do everything.
 fn check_admin(settings: &Settings, values: &Values) -> Result<(), ConfigError> {
-    let asks_certificates = settings.admin.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-    if values.get("serve.admin.allow_unauthenticated")? || settings.admin.is_local() || asks_certificates {
-        return Ok(());
+    match settings.open_admin(&settings.admin) {
+        Some(reason) => Err(values.invalid("serve.admin.host", reason)),
+        None => Ok(()),
     }
-    let reason = "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it";
-    Err(values.invalid("serve.admin.host", reason))
 }
 
 #[cfg(test)]

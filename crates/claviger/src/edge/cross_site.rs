@@ -87,6 +87,7 @@ fn is_local_name(host: &str, own: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::cors::Cors;
+    use crate::config::listener::SocketFile;
     use crate::config::tls::Networks;
 
     fn objects(host: &str, cors: Cors, headers: &[(&'static str, &str)]) -> bool {
@@ -97,6 +98,8 @@ mod tests {
             cors: cors.clone(),
             tls: None,
             proxies: Networks::default(),
+            socket: SocketFile::default(),
+            listen_file: None,
         };
         let guard = Guard::new(Arc::new(CrossOrigin::admin(cors)), &listener);
         let mut map = HeaderMap::new();

@@ -173,7 +173,7 @@ async fn accept(bound: &Bound, slots: &Arc<Semaphore>) -> io::Result<(Stream, Ow
             Stream::Tcp(stream, Peer::Network(address))
         }
         #[cfg(unix)]
-        Bound::Unix(socket) => Stream::Unix(socket.listener.accept().await?.0),
+        Bound::Unix(socket) => Stream::Unix(socket.accept().await?.0),
     };
     Ok((stream, slot))
 }

@@ -8,6 +8,7 @@ pub mod call;
 mod connection;
 pub mod cors;
 pub mod cross_site;
+pub mod inherited;
 pub mod lenient;
 pub mod listener;
 mod patience;
@@ -19,6 +20,8 @@ pub mod router;
 pub mod segments;
 mod sniff;
 pub mod tls;
+#[cfg(unix)]
+mod unix_socket;
 
 #[cfg(test)]
 mod socket_tests;
