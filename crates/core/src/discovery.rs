@@ -71,6 +71,8 @@ pub struct Metadata<'a> {
     claims_parameter_supported: bool,
     request_parameter_supported: bool,
     request_uri_parameter_supported: bool,
+    require_request_uri_registration: bool,
+    request_object_signing_alg_values_supported: Vec<&'static str>,
     authorization_response_iss_parameter_supported: bool,
 }
 
@@ -115,9 +117,11 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
             .map(AuthMethod::as_str)
             .collect(),
         code_challenge_methods_supported: ["S256"],
-        claims_parameter_supported: false,
-        request_parameter_supported: false,
-        request_uri_parameter_supported: false,
+        claims_parameter_supported: true,
+        request_parameter_supported: true,
+        request_uri_parameter_supported: true,
+        require_request_uri_registration: true,
+        request_object_signing_alg_values_supported: iter::once("none").chain(Alg::ALL.map(Alg::as_str)).collect(),
         authorization_response_iss_parameter_supported: true,
     }
 }
@@ -193,9 +197,6 @@ mod rfc8414_2 {
         let document = document(&Desk::new().policy, &[Alg::ES256]);
         assert_eq!(document["code_challenge_methods_supported"], json!(["S256"]));
         assert_eq!(document["subject_types_supported"], json!(["public"]));
-        for name in ["claims", "request", "request_uri"] {
-            assert_eq!(document[format!("{name}_parameter_supported")], false, "{name}");
-        }
         assert!(document.get("registration_endpoint").is_none());
     }
 

@@ -37,6 +37,10 @@ pub enum Code {
     InvalidRequest,
     /// `invalid_scope`
     InvalidScope,
+    /// RFC 8707 §2.
+    InvalidTarget,
+    /// OpenID Connect Core Error Code unmet_authentication_requirements §2.
+    UnmetAuthenticationRequirements,
     /// `invalid_state` (Hydra)
     InvalidState,
     /// `invalid_token`
@@ -47,10 +51,10 @@ pub enum Code {
     MissingRequiredParameter,
     /// `registration_not_supported`
     RegistrationNotSupported,
-    /// `request_not_supported`
-    RequestNotSupported,
-    /// `request_uri_not_supported`
-    RequestUriNotSupported,
+    /// `invalid_request_object`
+    InvalidRequestObject,
+    /// `invalid_request_uri`
+    InvalidRequestUri,
     /// `request_forbidden` (Hydra): the browser is not the one that started
     RequestForbidden,
     /// `request_unauthorized` (Hydra): too late, or no credentials
@@ -90,13 +94,15 @@ impl Code {
             Self::InvalidRedirectUri => "invalid_redirect_uri",
             Self::InvalidRequest => "invalid_request",
             Self::InvalidScope => "invalid_scope",
+            Self::UnmetAuthenticationRequirements => "unmet_authentication_requirements",
+            Self::InvalidTarget => "invalid_target",
             Self::InvalidState => "invalid_state",
             Self::InvalidToken => "invalid_token",
             Self::LoginRequired => "login_required",
             Self::MissingRequiredParameter => "missing_required_parameter",
             Self::RegistrationNotSupported => "registration_not_supported",
-            Self::RequestNotSupported => "request_not_supported",
-            Self::RequestUriNotSupported => "request_uri_not_supported",
+            Self::InvalidRequestObject => "invalid_request_object",
+            Self::InvalidRequestUri => "invalid_request_uri",
             Self::RequestForbidden => "request_forbidden",
             Self::RequestUnauthorized => "request_unauthorized",
             Self::ServerError => "server_error",
@@ -194,10 +200,17 @@ faults! {
     IdTokenWithoutOpenId => UnsupportedResponseType, "OpenID Connect Core \u{a7}3.2.2.1", "The response_type asks for an ID token, which only the scope openid gives. Ask for it, and grant it.";
     ResponseModeUnsupported => UnsupportedResponseMode, "OAuth 2.0 Multiple Response Types \u{a7}2.1", "The response_mode is not supported for this response_type.";
     ScopeUnregistered => InvalidScope, "RFC 6749 \u{a7}3.3", "A requested scope is malformed or not registered for the client.";
+    ClaimsMalformed => InvalidRequest, "OpenID Connect Core \u{a7}5.5", "The parameter claims is not a JSON object with requests for claims under id_token and userinfo.";
+    AcrUnmet => UnmetAuthenticationRequirements, "OpenID Connect Core \u{a7}5.5.1.1", "The person did not authenticate in a way that the client accepts. Send acr_values that the login app can offer.";
+    ResourceMalformed => InvalidTarget, "RFC 8707 \u{a7}2", "A resource is not an absolute URI without fragment.";
+    ResourceUnknown => InvalidTarget, "RFC 8707 \u{a7}2", "A requested resource is not registered as an audience of the client.";
+    ResourceNotGranted => InvalidTarget, "RFC 8707 \u{a7}2.2", "A requested resource was not granted. A token can be meant for fewer than were granted, not for others.";
     AudienceUnregistered => InvalidRequest, "RFC 8707 \u{a7}2", "A requested audience is not registered for the client.";
     RegistrationParameter => RegistrationNotSupported, "OpenID Connect Core \u{a7}7.2.1", "The parameter registration is not supported.";
-    RequestObject => RequestNotSupported, "OpenID Connect Core \u{a7}6.1", "Request objects are not supported. Send the parameters themselves.";
-    RequestUri => RequestUriNotSupported, "OpenID Connect Core \u{a7}6.2", "The parameter request_uri is not supported. Send the parameters themselves.";
+    RequestTwice => InvalidRequest, "RFC 9101 \u{a7}5", "The parameters request and request_uri exclude each other.";
+    RequestObjectInvalid => InvalidRequestObject, "RFC 9101 \u{a7}6", "The request object is not accepted.";
+    RequestUriUnregistered => InvalidRequestUri, "OpenID Connect Core \u{a7}6.2", "The request_uri is not registered for the client. It must equal one of its request_uris to the letter.";
+    RequestUriUnanswered => InvalidRequestUri, "RFC 9101 \u{a7}7", "No request object could be fetched from the request_uri. It must be served with status 200, over https, at a public address.";
     StateTooShort => InvalidState, "RFC 9700 \u{a7}4.7.1", "The state has fewer than eight characters and neither PKCE nor nonce protects the request. Send a longer one, or none with PKCE.";
     NonceMissing => InvalidRequest, "OpenID Connect Core \u{a7}3.2.2.1", "The parameter nonce is missing. A response_type with id_token needs it.";
     NonceTooShort => InsufficientEntropy, "OpenID Connect Core \u{a7}15.5.2", "The nonce has fewer than eight characters. Send a longer random value.";

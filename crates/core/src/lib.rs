@@ -7,6 +7,7 @@ mod assertion;
 pub mod authorize;
 pub mod client;
 pub mod client_auth;
+mod client_keys;
 pub mod consented;
 pub mod context;
 pub mod device;
@@ -26,6 +27,7 @@ pub mod seal;
 pub mod secrets;
 pub mod sessions;
 pub mod subject;
+mod target;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod token;

@@ -86,14 +86,15 @@ impl Params {
         distinct(words(self.get("scope").unwrap_or_default()))
     }
 
-    /// `audience`, each once. One value is a list split on spaces, as clients of Hydra send it; several are taken as they
-    /// are.
+    /// `audience` and `resource`, each once. One value of `audience` is a list split on spaces, as clients of Hydra send it;
+    /// several are taken as they are.
     #[must_use]
     pub fn audience(&self) -> Vec<String> {
         let mut values = self.all("audience");
+        let resources = self.all("resource");
         match (values.next(), values.next()) {
-            (Some(list), None) => distinct(words(list)),
-            _ => distinct(self.all("audience")),
+            (Some(list), None) => distinct(words(list).chain(resources)),
+            _ => distinct(self.all("audience").chain(resources)),
         }
     }
 

@@ -9,8 +9,9 @@ use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use claviger_e2e::flow::text;
-use claviger_e2e::{Answer, Database, Http, Request, Server, ServerOptions, dump};
+use claviger_e2e::client::parameter;
+use claviger_e2e::flow::{text, web_client};
+use claviger_e2e::{Answer, Database, Flow, Http, Request, Server, ServerOptions, dump};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
@@ -493,4 +494,28 @@ async fn trusts_are_listed_shown_and_removed_in_hydras_shapes() {
             (400, "missing_required_parameter")
         );
     }
+}
+
+/// RFC 9101: what the object says is what the login app and the client see; somebody else's object is not taken.
+#[tokio::test]
+async fn a_signed_request_object_supersedes_the_parameters() {
+    let database = Database::sqlite();
+    let server = Server::on(&database).await;
+    let (own, foreign) = (Key::new("own"), Key::new("own"));
+    let mut metadata = web_client();
+    metadata["jwks"] = json!({"keys": [own.public()]});
+    metadata["request_object_signing_alg"] = json!("ES256");
+    let flow = Flow::of(&server, &server.create_client(&metadata).await);
+    let claims = json!({
+        "iss": flow.client_id, "client_id": flow.client_id, "state": "state-of-the-object", "login_hint": "alice",
+    });
+    let mut forged = flow.clone().with("request", &foreign.sign(&claims));
+    let landed = forged.start().await.location();
+    assert_eq!(parameter(&landed, "error").as_deref(), Some("invalid_request_object"));
+    let mut flow = flow.with("request", &own.sign(&claims));
+    let challenge = flow.login_challenge().await;
+    let context = &flow.request("login", &challenge).await["oidc_context"];
+    assert_eq!(context["login_hint"], "alice");
+    let landed = flow.finish().await;
+    assert_eq!(parameter(&landed, "state").as_deref(), Some("state-of-the-object"));
 }

@@ -207,3 +207,60 @@ async fn userinfo_is_signed_by_the_algorithm_that_the_client_chose() {
         );
     }
 }
+
+/// RFC 8707: what was granted for several servers gives tokens for each of them alone.
+#[tokio::test]
+async fn a_resource_narrows_a_token_to_one_server() {
+    for database in [Database::postgres(), Database::sqlite()] {
+        let server = server(&database, &[("STRATEGIES_ACCESS_TOKEN", "jwt")]).await;
+        let (one, two) = ("https://one.example", "https://two.example");
+        let flow = client(&server, json!({"audience": [one, two]})).await;
+        let mut flow = flow.adding("resource", one).adding("resource", two);
+        let challenge = flow.consent_challenge(&json!({"subject": SUBJECT})).await;
+        let asked = flow.request("consent", &challenge).await;
+        assert_eq!(asked["requested_access_token_audience"], json!([one, two]));
+        let consent = json!({"grant_scope": ["openid", "offline"], "grant_access_token_audience": [one, two]});
+        let onward = flow.decided("consent", "accept", &challenge, &consent).await;
+        let landed = flow.http.get(&onward).await.location();
+        let code = parameter(&landed, "code").unwrap();
+        let redeem = |resource: &'static str| {
+            vec![
+                ("grant_type", "authorization_code".to_owned()),
+                ("code", code.clone()),
+                ("redirect_uri", claviger_e2e::flow::REDIRECT_URI.to_owned()),
+                ("resource", resource.to_owned()),
+            ]
+        };
+        let send = |form: Vec<(&'static str, String)>| {
+            let flow = &flow;
+            async move {
+                let form: Vec<(&str, &str)> = form.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                flow.token(&form).await
+            }
+        };
+        let refused = send(redeem("https://three.example")).await;
+        assert_eq!((refused.status, refused.error().as_str()), (400, "invalid_target"));
+        let answer = send(redeem("https://two.example")).await.json();
+        assert_eq!(claims(&text(&answer, "access_token"))["aud"], json!([two]));
+        let token = text(&answer, "refresh_token");
+        let refresh = [
+            ("grant_type", "refresh_token"),
+            ("refresh_token", &token),
+            ("resource", one),
+        ];
+        let renewed = flow.token(&refresh).await.json();
+        let access = text(&renewed, "access_token");
+        assert_eq!(claims(&access)["aud"], json!([one]));
+        assert_eq!(introspected(&server, &access).await["aud"], json!([one]));
+        let own = [
+            ("grant_type", "client_credentials"),
+            ("resource", "https://three.example"),
+        ];
+        assert_eq!(flow.token(&own).await.error(), "invalid_target");
+        let own = [("grant_type", "client_credentials"), ("resource", two)];
+        let answer = flow.token(&own).await.json();
+        assert_eq!(claims(&text(&answer, "access_token"))["aud"], json!([two]));
+        let whole = flow.refresh(&text(&renewed, "refresh_token")).await.json();
+        assert_eq!(claims(&text(&whole, "access_token"))["aud"], json!([one, two]));
+    }
+}

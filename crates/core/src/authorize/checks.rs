@@ -14,6 +14,7 @@ use crate::context::Policy;
 use crate::fault::{Failure, Fault};
 use crate::grant::DEVICE_CODE;
 use crate::params::Params;
+use crate::target::Target;
 
 /// What a check looks at.
 pub(super) struct Subject<'a> {
@@ -29,7 +30,7 @@ pub(super) type Check = fn(&Subject<'_>) -> Result<(), Failure>;
 pub(super) const CHECKS: &[Check] = &[
     response_mode,
     response_type,
-    unsupported_parameters,
+    registration,
     scopes,
     audiences,
     prompt,
@@ -77,14 +78,9 @@ fn device_grant(request: &Subject<'_>) -> Result<(), Failure> {
     }
 }
 
-fn unsupported_parameters(request: &Subject<'_>) -> Result<(), Failure> {
-    let unsupported = [
-        ("request", Fault::RequestObject),
-        ("request_uri", Fault::RequestUri),
-        ("registration", Fault::RegistrationParameter),
-    ];
-    match unsupported.iter().find(|(name, _)| request.params.get(name).is_some()) {
-        Some((_, fault)) => Err((*fault).into()),
+fn registration(request: &Subject<'_>) -> Result<(), Failure> {
+    match request.params.get("registration") {
+        Some(_) => Err(Fault::RegistrationParameter.into()),
         None => Ok(()),
     }
 }
@@ -98,11 +94,7 @@ fn scopes(request: &Subject<'_>) -> Result<(), Failure> {
 }
 
 fn audiences(request: &Subject<'_>) -> Result<(), Failure> {
-    let mut wanted = request.params.audience().into_iter();
-    match wanted.find(|audience| !request.client.may_have_audience(audience)) {
-        Some(audience) => Err(Fault::AudienceUnregistered.because(format!("It is '{audience}'."))),
-        None => Ok(()),
-    }
+    Target::parse(request.params)?.require_registered(request.client)
 }
 
 fn prompt(request: &Subject<'_>) -> Result<(), Failure> {

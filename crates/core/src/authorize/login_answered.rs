@@ -101,6 +101,14 @@ async fn attempt(
         let cookies = vec![CookieChange::EndSession];
         return Ok(Some(Reply { cookies, ..refused }));
     }
+    if !request.claims.is_met_by(login.acr.as_deref()) {
+        if freshness == Freshness::ProvedByWrite {
+            return Ok(None);
+        }
+        let refused = Reply::failed(request.refuse(Fault::AcrUnmet));
+        let cookies = vec![CookieChange::Unmark(Stage::Login, record.id)];
+        return Ok(Some(Reply { cookies, ..refused }));
+    }
     let returned = Returned {
         record,
         state,

@@ -8,6 +8,7 @@
 //! Nothing here trusts what the browser repeats: from the second hop on, the request is the one that was stored.
 
 mod checks;
+mod claims;
 mod consent_answered;
 mod device;
 mod end;
@@ -16,6 +17,7 @@ mod issue;
 mod login_answered;
 mod prompt;
 mod request;
+mod request_object;
 pub mod response_mode;
 pub mod response_type;
 mod return_path;

@@ -4,6 +4,7 @@ use claviger_jose::{Alg, decode_unverified, verify_jws};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::claims::Claims;
 use crate::client::Client;
 use crate::fault::{Failure, Fault};
 use crate::params::{Params, words};
@@ -74,6 +75,9 @@ pub struct OidcContext {
     /// `login_hint`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub login_hint: String,
+    /// `claims` (OpenID Connect Core §5.5).
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
 }
 
 impl OidcContext {
@@ -83,7 +87,11 @@ impl OidcContext {
     pub fn of(params: &Params, client: &Client) -> Self {
         let text = |name: &str| params.get(name).unwrap_or_default().to_owned();
         let list = |name: &str| -> Vec<String> { words(&text(name)).map(str::to_owned).collect() };
-        let asked = list("acr_values");
+        let claims = Claims::parse(params).unwrap_or_default();
+        let mut asked = list("acr_values");
+        if asked.is_empty() {
+            asked = claims.acr_values().into_iter().map(str::to_owned).collect();
+        }
         let hint = params
             .get("id_token_hint")
             .and_then(|hint| decode_unverified(hint).ok()?.claims().ok());
@@ -97,6 +105,7 @@ impl OidcContext {
             display: text("display"),
             id_token_hint_claims: hint.unwrap_or_default(),
             login_hint: text("login_hint"),
+            claims: claims.into_document(),
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use super::checks::{CHECKS, Check, OF_DEVICES, Subject};
+use super::claims::Claims;
 use super::end::End;
 use super::prompt::{Prompt, hint};
 use super::return_path::ReturnPath;
@@ -22,8 +23,17 @@ pub(crate) struct AuthorizationRequest {
     pub(crate) client: Arc<Client>,
     pub(crate) end: End,
     pub(crate) prompt: Prompt,
+    /// The parameter `claims`.
+    pub(crate) claims: Claims,
     /// The claims of `id_token_hint`, if one was sent.
     hint: Option<Map<String, Value>>,
+}
+
+/// What of a request needs more than a look.
+struct Judged {
+    prompt: Prompt,
+    hint: Option<Map<String, Value>>,
+    claims: Claims,
 }
 
 /// A request that may not go on, and who is told.
@@ -67,23 +77,19 @@ impl AuthorizationRequest {
         let end = End::find(world, &client, &params, device).await?;
         let checks = if device.is_some() { OF_DEVICES } else { CHECKS };
         match Self::judge(world, &params, &client, checks).await {
-            Ok((prompt, hint)) => Ok(Self {
+            Ok(Judged { prompt, hint, claims }) => Ok(Self {
                 params,
                 client,
                 end,
                 prompt,
+                claims,
                 hint,
             }),
             Err(failure) => Err(end.refuse(failure)),
         }
     }
 
-    async fn judge(
-        world: &World<'_>,
-        params: &Params,
-        client: &Client,
-        checks: &[Check],
-    ) -> Result<(Prompt, Option<Map<String, Value>>), Failure> {
+    async fn judge(world: &World<'_>, params: &Params, client: &Client, checks: &[Check]) -> Result<Judged, Failure> {
         let subject = Subject {
             params,
             client,
@@ -97,21 +103,26 @@ impl AuthorizationRequest {
             Some(text) => Some(hint(world, text).await?),
             None => None,
         };
-        Ok((prompt, hint))
+        let claims = Claims::parse(params)?;
+        Ok(Judged { prompt, hint, claims })
     }
 
     /// Whether the client may get an answer about this person, whose session this is (OpenID Connect Core §3.1.2.2). An
     /// identifier that the login app chose for the client is known by the session only.
     pub(crate) fn is_about(&self, policy: &Policy, subject: &str, session: Id) -> bool {
-        let Some(claims) = &self.hint else {
+        if self.hint.is_none() && self.claims.subject().is_none() {
             return true;
-        };
-        let hinted = |name: &str| claims.get(name).and_then(Value::as_str);
+        }
         // Where pairwise identifiers are not enabled any more, the flow ends in an error whatever the hint says.
         let pairwise = pairwise(policy, &self.client, subject, None).unwrap_or_default();
-        let is_pairwise = pairwise.is_some();
-        let is_same = hinted("sub") == Some(pairwise.as_deref().unwrap_or(subject));
-        is_same || is_pairwise && hinted("sid").and_then(Id::parse) == Some(session)
+        let name = pairwise.as_deref().unwrap_or(subject);
+        let is_wanted = self.claims.subject().is_none_or(|wanted| wanted == name);
+        let is_hinted = self.hint.as_ref().is_none_or(|claims| {
+            let hinted = |name: &str| claims.get(name).and_then(Value::as_str);
+            let is_session = hinted("sid").and_then(Id::parse) == Some(session);
+            hinted("sub") == Some(name) || pairwise.is_some() && is_session
+        });
+        is_wanted && is_hinted
     }
 
     /// Whether a login at `authenticated_at` is too old for the client at `now`. With `max_age=0` every one is.

@@ -4,6 +4,7 @@
 //! shows a session, that; writes nothing.
 
 use super::request::{AuthorizationRequest, Refused};
+use super::request_object;
 use super::{Browser, CookieChange, Destination, Reply, Stage};
 use crate::context::Id;
 use crate::fault::{Failure, Fault};
@@ -20,6 +21,10 @@ const LONGEST: usize = 16 * 1024;
 
 pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) -> Result<Reply, Refused> {
     // What is sent comes back in redirects, which browsers and proxies cut off or refuse when they are long.
+    if params.size() > LONGEST {
+        return Err(Fault::RequestTooLong.into());
+    }
+    let params = request_object::resolve(world, params).await?;
     if params.size() > LONGEST {
         return Err(Fault::RequestTooLong.into());
     }

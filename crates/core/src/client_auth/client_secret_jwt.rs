@@ -4,11 +4,12 @@
 //! secret itself, so for these clients it is sealed in the database and not a digest. Attacks: guessing the secret from
 //! an assertion (generated ones have 256 bits, chosen ones at least as many octets as the hash: RFC 7518 §3.2).
 
-use claviger_jose::{Verified, VerifyingKey, verify_jws};
+use claviger_jose::Verified;
 
 use super::assertion::{self, Assertion};
-use super::{Credentials, Presented, Shown, secret};
+use super::{Credentials, Presented, Shown};
 use crate::client::{AuthMethod, Client};
+use crate::client_keys;
 use crate::fault::Failure;
 use crate::world::World;
 
@@ -24,13 +25,5 @@ pub(super) fn read(credentials: &Credentials<'_>) -> Result<Option<Presented>, F
 
 /// The assertion, if its MAC is under one of the client's secrets.
 pub(super) fn verify(world: &World<'_>, client: &Client, assertion: &Assertion) -> Option<Verified> {
-    let alg = assertion::algorithm(client);
-    let secrets = client.secrets.iter();
-    let opened = secrets.filter_map(|stored| secret::open(world.cx.secrets, &client.id, stored));
-    let keys: Vec<_> = opened
-        .filter_map(|secret| VerifyingKey::from_secret(alg, secret.as_bytes()).ok())
-        .collect();
-    // There is no choice of keys to make, whatever `kid` says.
-    keys.iter()
-        .find_map(|key| verify_jws(&assertion.text, std::slice::from_ref(key), &[alg]).ok())
+    client_keys::verify_shared(&world.cx, client, &assertion.text, assertion::algorithm(client))
 }

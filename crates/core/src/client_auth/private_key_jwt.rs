@@ -1,14 +1,13 @@
 //! `private_key_jwt`: an assertion signed with a key of the client's own.
 //!
-//! Implements OpenID Connect Core §9 and RFC 7523 §2.2. The keys are those that the client registered, by value (`jwks`)
-//! or by reference (`jwks_uri`); what the assertion itself says of keys (`jwk`, `jku`, `x5c`, `x5u`) is never looked at.
+//! Implements OpenID Connect Core §9 and RFC 7523 §2.2. The keys are those that the client registered ([`client_keys`]).
 
-use claviger_jose::{Verified, VerifyError, VerifyingKey, parse_jwk_set, verify_jws};
-use serde_json::Value;
+use claviger_jose::Verified;
 
 use super::assertion::{self, Assertion};
 use super::{Credentials, Presented, Shown};
 use crate::client::{AuthMethod, Client};
+use crate::client_keys;
 use crate::fault::{Failure, Fault};
 use crate::world::World;
 
@@ -29,28 +28,6 @@ pub(super) async fn verify(
     assertion: &Assertion,
 ) -> Result<Option<Verified>, Failure> {
     let allowed = [assertion::algorithm(client)];
-    let shown = |member: &str| client.display.get(member);
-    if let Some(set) = shown("jwks") {
-        let keys = verifying(set.clone());
-        return Ok(verify_jws(&assertion.text, &keys, &allowed).ok());
-    }
-    let Some(url) = shown("jwks_uri").and_then(Value::as_str) else {
-        return Ok(None);
-    };
-    let unreachable = |_| Fault::ClientAssertion.because("The keys at the client's jwks_uri could not be fetched.");
-    let known = world.remote_keys.known(world, url).await.map_err(unreachable)?;
-    match verify_jws(&assertion.text, &known.keys, &allowed) {
-        Ok(verified) => return Ok(Some(verified)),
-        // The client may have changed its keys since.
-        Err(VerifyError::UnknownKid(_) | VerifyError::NoKey(_) | VerifyError::BadSignature) => {}
-        Err(_) => return Ok(None),
-    }
-    let newer = world.remote_keys.newer(world, url, &known).await.map_err(unreachable)?;
-    Ok(newer.and_then(|newer| verify_jws(&assertion.text, &newer.keys, &allowed).ok()))
-}
-
-/// The keys of a set that can verify; others may be for encryption or of kinds to come.
-fn verifying(set: Value) -> Vec<VerifyingKey> {
-    let keys = parse_jwk_set(set).unwrap_or_default();
-    keys.iter().filter_map(|key| VerifyingKey::from_jwk(key).ok()).collect()
+    let verified = client_keys::verify(world, client, &assertion.text, &allowed).await;
+    verified.map_err(|_| Fault::ClientAssertion.because("The keys at the client's jwks_uri could not be fetched."))
 }

@@ -18,9 +18,10 @@ use crate::client::Client;
 use crate::client_auth::{Authenticated, Credentials, authenticate};
 use crate::fault::{Failure, Fault};
 use crate::flow::{start_url, with_parameter};
-use crate::grant::{DEVICE_CODE, require_audiences, require_scopes};
+use crate::grant::{DEVICE_CODE, require_scopes};
 use crate::params::Params;
 use crate::port::{Change, DeviceFacts, DeviceRecord, DeviceState, Freshness, Outcome};
+use crate::target::Target;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
@@ -66,7 +67,7 @@ fn judge(world: &World<'_>, sender: &Authenticated, params: &Params) -> Result<(
         return Err(Fault::GrantTypeUnregistered.into());
     }
     require_scopes(&world.cx, &sender.client, &params.scope())?;
-    require_audiences(&sender.client, &params.audience())
+    Target::parse(params)?.require_registered(&sender.client)
 }
 
 /// One draw of codes; nothing if the user code is taken or the client was changed meanwhile.

@@ -25,11 +25,13 @@ use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{Change, CodeFacts, Freshness, GrantRecord};
+use crate::target::Target;
 use crate::token::opaque::{Kind, Presented};
 use crate::world::World;
 
 struct Request {
     code: Presented,
+    target: Target,
     redirect_uri: Option<String>,
     verifier: Option<Zeroizing<String>>,
 }
@@ -37,7 +39,7 @@ struct Request {
 /// What the facts allow.
 enum Decision<'a> {
     /// The grant gives its tokens.
-    Redeem(&'a GrantRecord),
+    Redeem(&'a GrantRecord, Option<Vec<String>>),
     /// The code or what it gave must end.
     RefuseWith(Box<Change>, Fault),
 }
@@ -46,6 +48,7 @@ pub(super) fn parse(cx: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Fail
     let text = params.get("code").ok_or(Fault::CodeMissing)?;
     Ok(Box::new(Request {
         code: Presented::recognize(cx.secrets, Kind::Code, text).ok_or(Fault::CodeInvalid)?,
+        target: Target::parse(params)?,
         redirect_uri: params.get("redirect_uri").map(str::to_owned),
         verifier: params
             .get("code_verifier")
@@ -64,7 +67,7 @@ impl Grant for Request {
         let facts = world.store.code(self.code.id, freshness).await?;
         let facts = facts.ok_or(Fault::CodeInvalid)?;
         match self.decide(&world.cx, &client.client, &facts)? {
-            Decision::Redeem(grant) => redeem(world, &client.client, &facts, grant).await,
+            Decision::Redeem(grant, audience) => redeem(world, &client.client, &facts, (grant, audience)).await,
             Decision::RefuseWith(change, fault) => Ok(Attempt::RefusedWith(change, fault)),
         }
     }
@@ -108,10 +111,12 @@ impl Request {
         match (code.challenge.as_deref(), self.verifier.as_deref()) {
             // Judged at the authorization request already; here again for codes from before the setting changed.
             (None, None) if client.must_use_pkce(cx.policy) => Err(Fault::ChallengeRequired.into()),
-            (None, None) => Ok(Decision::Redeem(grant)),
+            (None, None) => Ok(Decision::Redeem(grant, self.target.narrow(grant)?)),
             (None, Some(_)) => Err(Fault::VerifierUnexpected.into()),
             (Some(_), None) => Err(Fault::VerifierMissing.into()),
-            (Some(challenge), Some(verifier)) if proves(challenge, verifier) => Ok(Decision::Redeem(grant)),
+            (Some(challenge), Some(verifier)) if proves(challenge, verifier) => {
+                Ok(Decision::Redeem(grant, self.target.narrow(grant)?))
+            }
             (Some(_), Some(_)) => {
                 let burn = Change::BurnCode {
                     code: code.id,
@@ -148,7 +153,7 @@ async fn redeem(
     world: &World<'_>,
     client: &Client,
     facts: &CodeFacts,
-    grant: &GrantRecord,
+    (grant, audience): (&GrantRecord, Option<Vec<String>>),
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
     let consented = Consented::open(cx, grant)?.ok_or(Fault::CodeInvalid)?;
@@ -156,6 +161,7 @@ async fn redeem(
         world,
         client,
         (grant, &consented),
+        audience,
         Lives::authorization_code(cx.policy, client),
     )
     .await?;

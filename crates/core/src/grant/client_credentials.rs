@@ -6,27 +6,27 @@
 use async_trait::async_trait;
 
 use super::lives::Lives;
-use super::{Attempt, Grant, TokenResponse, require_audiences, require_scopes};
+use super::{Attempt, Grant, TokenResponse, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{Change, Freshness, Owner};
+use crate::target::Target;
 use crate::token::access::Draft;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
 
 struct Request {
     scope: Vec<String>,
-    audience: Vec<String>,
+    target: Target,
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the table of grants holds one type of function")]
 pub(super) fn parse(_: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Failure> {
     Ok(Box::new(Request {
         scope: params.scope(),
-        audience: params.audience(),
+        target: Target::parse(params)?,
     }))
 }
 
@@ -37,7 +37,7 @@ impl Request {
             return Err(Fault::ClientPublic.into());
         }
         require_scopes(cx, client, &self.scope)?;
-        require_audiences(client, &self.audience)?;
+        self.target.require_registered(client)?;
         let takes_default = self.scope.is_empty() && cx.policy.default_grant_allowed_scope;
         Ok(if takes_default { &client.scope } else { &self.scope }.clone())
     }
@@ -55,7 +55,7 @@ impl Grant for Request {
             owner: Owner::Client {
                 id: client.id.clone(),
                 scope: scope.clone(),
-                audience: self.audience.clone(),
+                audience: self.target.clone().into_audience(),
             },
             life: Lives::client_credentials(cx.policy, client),
         };

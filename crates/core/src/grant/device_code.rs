@@ -18,6 +18,7 @@ use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{Change, DeviceFacts, DeviceState, Freshness, GrantRecord};
+use crate::target::Target;
 use crate::token::opaque::{Kind, Presented};
 use crate::world::World;
 
@@ -28,12 +29,13 @@ const ROUNDING: i64 = 1;
 
 struct Request {
     code: Presented,
+    target: Target,
 }
 
 /// What the facts allow.
 enum Decision<'a> {
     /// The grant gives its tokens.
-    Redeem(&'a GrantRecord),
+    Redeem(&'a GrantRecord, Option<Vec<String>>),
     /// The device asks again after this many seconds.
     Wait(i64, Fault),
 }
@@ -42,6 +44,7 @@ pub(super) fn parse(cx: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Fail
     let text = params.get("device_code").ok_or(Fault::DeviceCodeMissing)?;
     Ok(Box::new(Request {
         code: Presented::recognize(cx.secrets, Kind::Device, text).ok_or(Fault::DeviceCodeInvalid)?,
+        target: Target::parse(params)?,
     }))
 }
 
@@ -51,7 +54,7 @@ impl Grant for Request {
         let facts = world.store.device(self.code.id).await?;
         let facts = facts.ok_or(Fault::DeviceCodeInvalid)?;
         match self.decide(&world.cx, &client.client, &facts)? {
-            Decision::Redeem(grant) => redeem(world, &client.client, &facts, grant).await,
+            Decision::Redeem(grant, audience) => redeem(world, &client.client, &facts, (grant, audience)).await,
             Decision::Wait(interval, fault) => {
                 let poll = Change::PollDevice {
                     device: facts.device.id,
@@ -81,7 +84,7 @@ impl Request {
                 // What the client lost since the consent is not given any more.
                 require_scopes(cx, client, &grant.scope)?;
                 require_audiences(client, &grant.audience)?;
-                Ok(Decision::Redeem(grant))
+                Ok(Decision::Redeem(grant, self.target.narrow(grant)?))
             }
             DeviceState::Pending if is_too_fast(cx, facts) => {
                 let interval = device.interval.saturating_add(SLOWER);
@@ -103,7 +106,7 @@ async fn redeem(
     world: &World<'_>,
     client: &Client,
     facts: &DeviceFacts,
-    grant: &GrantRecord,
+    (grant, audience): (&GrantRecord, Option<Vec<String>>),
 ) -> Result<Attempt, Failure> {
     let cx = &world.cx;
     let consented = Consented::open(cx, grant)?.ok_or(Fault::DeviceCodeInvalid)?;
@@ -111,6 +114,7 @@ async fn redeem(
         world,
         client,
         (grant, &consented),
+        audience,
         Lives::device_code(cx.policy, client),
     )
     .await?;

@@ -13,7 +13,7 @@ use claviger_jose::{Alg, Jwk, Verified, VerifyingKey, decode_unverified, verify_
 use serde_json::Value;
 
 use super::lives::Lives;
-use super::{Attempt, Grant, TokenResponse, require_audiences, require_scopes};
+use super::{Attempt, Grant, TokenResponse, require_scopes};
 use crate::assertion::{Accepted, Rules};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
@@ -23,6 +23,7 @@ use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{Change, Freshness, GrantRecord, Owner, TrustRecord};
 use crate::scope;
+use crate::target::Target;
 use crate::token::access::Draft;
 use crate::token::opaque::{Fresh, Kind};
 use crate::world::World;
@@ -32,7 +33,7 @@ struct Request {
     issuer: String,
     subject: String,
     scope: Vec<String>,
-    audience: Vec<String>,
+    target: Target,
 }
 
 pub(super) fn parse(_: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Failure> {
@@ -55,7 +56,7 @@ pub(super) fn parse(_: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Failu
         issuer: named("iss")?,
         subject: named("sub")?,
         scope: params.scope(),
-        audience: params.audience(),
+        target: Target::parse(params)?,
     }))
 }
 
@@ -78,7 +79,7 @@ impl Request {
             .accept(cx, proof)
             .map_err(|why| Fault::AssertionInvalid.because(why.to_string()))?;
         require_scopes(cx, client, &self.scope)?;
-        require_audiences(client, &self.audience)?;
+        self.target.require_registered(client)?;
         let is_trusted = |word: &&String| {
             let mut trusts = verified.iter().map(|(_, trust)| trust);
             trusts.any(|trust| scope::allows(cx.policy.scope_strategy, &trust.scope, word))
@@ -127,7 +128,7 @@ impl Grant for Request {
             subject: accepted.subject,
             session_id: None,
             scope: self.scope.clone(),
-            audience: self.audience.clone(),
+            audience: self.target.clone().into_audience(),
             sealed: consented.seal(cx, id)?,
             // Nobody consented, so no list of consents shows it.
             skipped: true,

@@ -31,6 +31,7 @@ impl<'a> Pair<'a> {
         world: &World<'_>,
         client: &'a Client,
         (grant, consented): (&'a GrantRecord, &'a Consented),
+        audience: Option<Vec<String>>,
         lives: Lives,
     ) -> Result<Self, Failure> {
         let cx = &world.cx;
@@ -41,7 +42,7 @@ impl<'a> Pair<'a> {
             owner: Owner::Grant {
                 id: grant.id,
                 scope: None,
-                audience: None,
+                audience,
             },
             life: lives.access,
         };

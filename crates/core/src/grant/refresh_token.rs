@@ -20,6 +20,7 @@ use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{AccessRecord, Change, Freshness, GrantRecord, Owner, RefreshFacts, RefreshRecord, Rotated};
 use crate::seal::Age;
+use crate::target::Target;
 use crate::token::access::{Draft, remake};
 use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
@@ -28,6 +29,7 @@ struct Request {
     token: Presented,
     /// The scope to narrow to, if any.
     scope: Option<Vec<String>>,
+    target: Target,
 }
 
 /// What the facts allow.
@@ -45,6 +47,7 @@ pub(super) fn parse(cx: &Cx<'_>, params: &Params) -> Result<Box<dyn Grant>, Fail
     Ok(Box::new(Request {
         token: Presented::recognize(cx.secrets, Kind::Refresh, text).ok_or(Fault::RefreshTokenInvalid)?,
         scope: Some(params.scope()).filter(|scope| !scope.is_empty()),
+        target: Target::parse(params)?,
     }))
 }
 
@@ -129,7 +132,7 @@ impl Request {
             owner: Owner::Grant {
                 id: grant.id,
                 scope: narrowed,
-                audience: None,
+                audience: self.target.narrow(grant)?,
             },
             life: lives.access,
         };

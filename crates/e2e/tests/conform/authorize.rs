@@ -210,17 +210,17 @@ async fn d23_an_insecure_redirect_uri_gets_nothing() {
     assert!(!answer.header("location").contains("login_challenge"), "{answer:?}");
 }
 
-/// OpenID Connect Core §3.1.2.6: what is not supported has its own code.
+/// RFC 9101, and OpenID Connect Core §3.1.2.6: what is wrong with an object has a code of its own.
 #[tokio::test]
-async fn d6_request_objects_are_refused_by_their_own_code() {
+async fn d6_request_objects_are_judged_by_their_own_codes() {
     let (_database, server) = server().await;
     let flow = Flow::new(&server).await;
     assert_eq!(
         refused(flow.clone().with("request", "eyJhbGciOiJub25lIn0.e30.")).await,
-        "request_not_supported"
+        "invalid_request_object"
     );
     let uri = flow.with("request_uri", "https://shop.example/request.jwt");
-    assert_eq!(refused(uri).await, "request_uri_not_supported");
+    assert_eq!(refused(uri).await, "invalid_request_uri");
 }
 
 /// By the response mode in force.
@@ -348,4 +348,44 @@ async fn a_client_with_skip_consent_has_no_consent_hop() {
         .await;
     let landed = flow.http.get(&next).await.location();
     assert!(parameter(&landed, "code").is_some(), "{landed}");
+}
+
+/// OpenID Connect Core §5.5.1.1: what is essential is there, or the client is told that it is not.
+#[tokio::test]
+async fn an_essential_acr_that_the_login_app_does_not_reach_is_an_error_of_its_own() {
+    let (_database, server) = server().await;
+    let wish = json!({"id_token": {"acr": {"essential": true, "values": ["gold"]}, "email": null}});
+    let mut flow = Flow::new(&server).await.with("claims", &wish.to_string());
+    let challenge = flow.login_challenge().await;
+    let context = flow.request("login", &challenge).await["oidc_context"].clone();
+    assert_eq!((&context["acr_values"], &context["claims"]), (&json!(["gold"]), &wish));
+    let onward = flow
+        .decided(
+            "login",
+            "accept",
+            &challenge,
+            &json!({"subject": SUBJECT, "acr": "bronze"}),
+        )
+        .await;
+    let landed = flow.http.get(&onward).await.location();
+    assert_eq!(
+        parameter(&landed, "error").as_deref(),
+        Some("unmet_authentication_requirements")
+    );
+    let consent = json!({"grant_scope": ["openid"]});
+    let landed = flow
+        .finish_with(&json!({"subject": SUBJECT, "acr": "gold"}), &consent)
+        .await;
+    let answer = flow.redeem(&parameter(&landed, "code").unwrap()).await.json();
+    assert_eq!(tokens::claims(answer["id_token"].as_str().unwrap())["acr"], "gold");
+
+    let somebody_else = json!({"id_token": {"sub": {"value": "somebody-else"}}}).to_string();
+    let mut flow = Flow::new(&server).await.with("claims", &somebody_else);
+    let challenge = flow.login_challenge().await;
+    let login = json!({"subject": SUBJECT});
+    let onward = flow.decided("login", "accept", &challenge, &login).await;
+    let landed = flow.http.get(&onward).await.location();
+    assert_eq!(parameter(&landed, "error").as_deref(), Some("login_required"));
+    let malformed = Flow::new(&server).await.with("claims", "{\"id_token\": 1}");
+    assert_eq!(refused(malformed).await, "invalid_request");
 }

@@ -24,8 +24,8 @@ fn d22_every_defect_is_found_before_anybody_logs_in() {
         ("audience", "https://other.example/", "invalid_request"),
         ("code_challenge", "abc", "invalid_request"),
         ("id_token_hint", "abc", "invalid_request"),
-        ("request", "e30.e30.", "request_not_supported"),
-        ("request_uri", "https://a/", "request_uri_not_supported"),
+        ("request", "e30.e30.", "invalid_request_object"),
+        ("request_uri", "https://a/", "invalid_request_uri"),
         ("registration", "{}", "registration_not_supported"),
     ];
     for (name, value, error) in cases {
