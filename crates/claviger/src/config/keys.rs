@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::kind::Kind::{
-    self, Bool, CookieAttribute, CookieName, Duration, DurationOrNever, Headers, Hook, Host, Int, OneOf, Page, Ratio,
-    Secret, Secrets, SomeOf, Text, Texts, Url,
+    self, Bool, CookieAttribute, CookieName, Duration, DurationOrNever, Headers, Hook, Host, Int, Networks, OneOf,
+    Page, Ratio, Secret, Secrets, SomeOf, Text, Texts, Url,
 };
 
 /// What a setting does in this release.
@@ -148,23 +148,23 @@ pub fn groups() -> &'static [&'static str] {
 /// The settings of a listener, `$e` being `public` or `admin`.
 #[rustfmt::skip]
 macro_rules! listener {
-    ($e:literal, $host:literal, $port:literal, $extra:expr) => {
+    ($e:literal, $host:literal, $port:literal, $($extra:expr),+) => {
         &[
             key(concat!("serve.", $e, ".host"), Host, $host, concat!("Address that the ", $e, " port binds to, or `unix:/path` for a socket; empty for all interfaces.")),
             key(concat!("serve.", $e, ".port"), Int(1, 65535), $port, concat!("TCP port of the ", $e, " endpoints.")),
             key(concat!("serve.", $e, ".base_url"), Url, "", "Base of links to these endpoints.").not_yet(),
-            key(concat!("serve.", $e, ".write_listen_file"), Text, "", "File to write the bound address to.").not_yet(),
-            key(concat!("serve.", $e, ".socket.owner"), Text, "", "Owner of the socket file.").not_yet(),
-            key(concat!("serve.", $e, ".socket.group"), Text, "", "Group of the socket file.").not_yet(),
-            key(concat!("serve.", $e, ".socket.mode"), Int(0, 0o7777), "493", "Mode of the socket file, as a decimal number.").not_yet(),
+            key(concat!("serve.", $e, ".write_listen_file"), Text, "", "File to write the address to that is listened on."),
+            key(concat!("serve.", $e, ".socket.owner"), Text, "", "Owner of the socket file: a name of `/etc/passwd`, or a number."),
+            key(concat!("serve.", $e, ".socket.group"), Text, "", "Group of the socket file: a name of `/etc/group`, or a number."),
+            key(concat!("serve.", $e, ".socket.mode"), Int(0, 0o7777), "493", "Mode of the socket file, as a decimal number: 432 is 0660. Who may write to the file may connect."),
             key(concat!("serve.", $e, ".request_log.disable_for_health"), Bool, "false", "Log health probes at trace level only."),
             key(concat!("serve.", $e, ".access_log.disable_for_health"), Bool, "false", "Version 1 name of `request_log.disable_for_health`."),
-            key(concat!("serve.", $e, ".tls.enabled"), Bool, "false", "Speak TLS on this port.").withheld(),
-            key(concat!("serve.", $e, ".tls.key.path"), Text, "", "PEM file of the private key.").not_yet(),
-            key(concat!("serve.", $e, ".tls.key.base64"), Secret, "", "The private key, PEM in base64.").not_yet(),
-            key(concat!("serve.", $e, ".tls.cert.path"), Text, "", "PEM file of the certificate chain.").not_yet(),
-            key(concat!("serve.", $e, ".tls.cert.base64"), Text, "", "The certificate chain, PEM in base64.").not_yet(),
-            key(concat!("serve.", $e, ".tls.allow_termination_from"), Texts, "", "Networks (CIDR) of proxies that terminate TLS.").not_yet(),
+            key(concat!("serve.", $e, ".tls.enabled"), Bool, "false", "Speak TLS (1.2 and 1.3) on this port."),
+            key(concat!("serve.", $e, ".tls.key.path"), Text, "", "PEM file of the private key; read again when it changes."),
+            key(concat!("serve.", $e, ".tls.key.base64"), Secret, "", "The private key, PEM in base64."),
+            key(concat!("serve.", $e, ".tls.cert.path"), Text, "", "PEM file of the certificate chain, the server's own first; read again when it changes."),
+            key(concat!("serve.", $e, ".tls.cert.base64"), Secret, "", "The certificate chain, PEM in base64."),
+            key(concat!("serve.", $e, ".tls.allow_termination_from"), Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client."),
             key(concat!("serve.", $e, ".cors.enabled"), Bool, "false", "Answer cross-origin requests."),
             key(concat!("serve.", $e, ".cors.allowed_origins"), Texts, "", "Origins that may call, with at most one `*` each; empty means every origin, without credentials. A client's `allowed_cors_origins` count besides."),
             key(concat!("serve.", $e, ".cors.allowed_methods"), Texts, "POST,GET,PUT,PATCH,DELETE,CONNECT,HEAD,OPTIONS,TRACE", "Methods of cross-origin requests."),
@@ -174,7 +174,7 @@ macro_rules! listener {
             key(concat!("serve.", $e, ".cors.options_passthrough"), Bool, "false", "Hand preflight requests on.").not_yet(),
             key(concat!("serve.", $e, ".cors.max_age"), Int(0, i64::MAX), "0", "Seconds that a preflight answer may be kept."),
             key(concat!("serve.", $e, ".cors.debug"), Bool, "false", "Log cross-origin decisions.").not_yet(),
-            $extra,
+            $($extra),+
         ]
     };
 }
@@ -205,15 +205,17 @@ pub static SECTIONS: &[Section] = &[
         key("serve.shutdown_timeout", Duration, "10s", "How long requests in flight may take to finish at shutdown.")
     ) },
     Section { title: "Admin listener", keys: listener!("admin", "127.0.0.1", "4445",
-        key("serve.admin.allow_unauthenticated", Bool, "false", "Let the admin port bind to an address other than loopback, because something else keeps strangers out.")
+        key("serve.admin.allow_unauthenticated", Bool, "false", "Let the admin port bind to an address other than loopback, because something else keeps strangers out."),
+        key("serve.admin.tls.client_ca.path", Text, "", "PEM file of the authorities that sign the certificates of clients; read again when it changes. Set, clients without such a certificate are turned away."),
+        key("serve.admin.tls.client_ca.base64", Secret, "", "The same, PEM in base64.")
     ) },
     Section { title: "Both listeners, cookies", keys: &[
-        key("serve.tls.enabled", Bool, "false", "Speak TLS on both ports.").withheld(),
-        key("serve.tls.key.path", Text, "", "PEM file of the private key.").not_yet(),
-        key("serve.tls.key.base64", Secret, "", "The private key, PEM in base64.").not_yet(),
-        key("serve.tls.cert.path", Text, "", "PEM file of the certificate chain.").not_yet(),
-        key("serve.tls.cert.base64", Text, "", "The certificate chain, PEM in base64.").not_yet(),
-        key("serve.tls.allow_termination_from", Texts, "", "Networks (CIDR) of proxies that terminate TLS.").not_yet(),
+        key("serve.tls.enabled", Bool, "false", "Speak TLS on both ports."),
+        key("serve.tls.key.path", Text, "", "PEM file of the private key; read again when it changes."),
+        key("serve.tls.key.base64", Secret, "", "The private key, PEM in base64."),
+        key("serve.tls.cert.path", Text, "", "PEM file of the certificate chain, the server's own first; read again when it changes."),
+        key("serve.tls.cert.base64", Secret, "", "The certificate chain, PEM in base64."),
+        key("serve.tls.allow_termination_from", Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client."),
         key("serve.cookies.same_site_mode", OneOf(&["Strict", "Lax", "None"]), "None", "SameSite attribute of cookies; always `Lax` when the issuer is not https."),
         key("serve.cookies.same_site_legacy_workaround", Bool, "false", "Also set a cookie without SameSite, for browsers that misread `None`."),
         key("serve.cookies.domain", CookieAttribute, "", "Domain attribute of cookies; empty for the host alone."),

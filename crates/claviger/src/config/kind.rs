@@ -9,6 +9,7 @@ use url::Url;
 use super::dsn::Dsn;
 use super::duration;
 use super::secret::MASK;
+use super::tls::Networks;
 
 /// What a setting may hold.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -41,6 +42,8 @@ pub enum Kind {
     OneOf(&'static [&'static str]),
     /// A list of texts.
     Texts,
+    /// A list of networks in CIDR notation, or of addresses.
+    Networks,
     /// A list of these words.
     SomeOf(&'static [&'static str]),
     /// What stands before a token: letters, digits, `_` and `-`, at most 32 of them.
@@ -74,6 +77,7 @@ impl Kind {
             Self::DurationOrNever => "a duration such as 720h, or -1 for no limit".into(),
             Self::OneOf(words) => format!("one of {}", words.join(", ")),
             Self::Texts => "a list of texts".into(),
+            Self::Networks => "a list of networks such as 10.0.0.0/8".into(),
             Self::SomeOf(words) => format!("a list of {}", words.join(", ")),
             Self::Prefix => "at most 32 letters, digits, _ and -".into(),
             Self::CookieName => "a cookie name: letters, digits and !#$%&'*+-.^_`|~".into(),
@@ -111,6 +115,7 @@ impl Kind {
             Self::DurationOrNever => value.as_i64() == Some(-1) || value.as_str().is_some_and(is_duration_or_never),
             Self::OneOf(words) => value.as_str().is_some_and(|text| words.contains(&text)),
             Self::Texts => texts(value).is_some(),
+            Self::Networks => texts(value).and_then(Networks::parse).is_some(),
             Self::SomeOf(words) => texts(value).is_some_and(|list| list.iter().all(|text| words.contains(text))),
             Self::Prefix => value.as_str().is_some_and(is_prefix),
             Self::CookieName => value.as_str().is_some_and(is_token),
@@ -135,7 +140,7 @@ impl Kind {
                 .parse()
                 .ok()
                 .and_then(|n| serde_json::Number::from_f64(n).map(Value::Number)),
-            Self::Secrets | Self::Texts | Self::SomeOf(_) => read_list(text),
+            Self::Secrets | Self::Texts | Self::Networks | Self::SomeOf(_) => read_list(text),
             Self::Hook if text.starts_with('{') => serde_json::from_str(text).ok(),
             Self::Headers => serde_json::from_str(text).ok(),
             _ => Some(Value::from(text)),

@@ -122,8 +122,8 @@ fn complete_issuer(values: &mut Values, is_served: bool) -> Result<(), ConfigErr
         return Ok(());
     }
     let is_plain = values.get("dev")? || values.get("dangerous-force-http")?;
-    let scheme = if is_plain { "http" } else { "https" };
     let public = Listener::from_values(values, "public")?;
+    let scheme = if is_plain { public.scheme() } else { "https" };
     let authority = match public.authority() {
         Some(authority) => authority,
         None if is_served => {
@@ -145,14 +145,9 @@ fn check_withheld(values: &Values) -> Result<(), ConfigError> {
     let Some((path, _)) = values.changed(Standing::Withheld).next() else {
         return Ok(());
     };
-    let advice = if path.ends_with("tls.enabled") {
-        "terminate TLS in front of the server and remove this setting"
-    } else {
-        "remove this setting to start without it"
-    };
     Err(values.invalid(
         path,
-        format!("asks for something that this release cannot do; {advice}"),
+        "asks for something that this release cannot do; remove this setting to start without it",
     ))
 }
 
@@ -193,13 +188,11 @@ fn check_pairwise(values: &Values) -> Result<(), ConfigError> {
     Ok(())
 }
 
-/// Whoever reaches the admin port can do everything.
 fn check_admin(settings: &Settings, values: &Values) -> Result<(), ConfigError> {
-    if settings.admin.is_local() || values.get("serve.admin.allow_unauthenticated")? {
-        return Ok(());
+    match settings.open_admin(&settings.admin) {
+        Some(reason) => Err(values.invalid("serve.admin.host", reason)),
+        None => Ok(()),
     }
-    let reason = "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it";
-    Err(values.invalid("serve.admin.host", reason))
 }
 
 #[cfg(test)]

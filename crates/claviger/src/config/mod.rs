@@ -22,6 +22,7 @@ pub mod secret;
 pub mod settings;
 #[cfg(test)]
 mod tests;
+pub mod tls;
 mod values;
 
 pub use dsn::Dsn;

@@ -34,6 +34,8 @@ pub struct Settings {
     pub public: Listener,
     /// `serve.admin`.
     pub admin: Listener,
+    /// Whether the admin port may be open to other machines without asking for anything.
+    pub admin_unauthenticated: bool,
     /// How long requests in flight may take at shutdown.
     pub shutdown_timeout: Duration,
     /// `log`.
@@ -247,6 +249,16 @@ impl Settings {
         })
     }
 
+    /// Why the admin port must not listen there, if it must not: whoever reaches it can do everything.
+    #[must_use]
+    pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
+        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        let is_guarded = listener.is_local() || asks_certificates || self.admin_unauthenticated;
+        (!is_guarded).then_some(
+            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
+        )
+    }
+
     /// Every setting that has a value: its path, the value with secrets masked, and where it came from.
     #[must_use]
     pub fn effective(&self) -> &[(&'static str, Value, Source)] {
@@ -265,6 +277,7 @@ impl Settings {
             system_secrets: values.get::<Option<_>>("secrets.system")?.unwrap_or_default(),
             public: Listener::from_values(values, "public")?,
             admin: Listener::from_values(values, "admin")?,
+            admin_unauthenticated: values.get("serve.admin.allow_unauthenticated")?,
             shutdown_timeout: values.duration("serve.shutdown_timeout")?,
             log: Log {
                 level: values.get("log.level")?,

@@ -5,8 +5,10 @@ use std::io;
 use std::path::PathBuf;
 
 use tokio::net::TcpListener;
+
 #[cfg(unix)]
-use tokio::net::UnixListener;
+use super::unix_socket::UnixSocket;
+use crate::config::listener::SocketFile;
 
 /// An address to listen on, as the settings name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,12 +54,20 @@ pub enum BindError {
     NoSuchAddress(Address),
     #[error("cannot listen on {0}: Unix sockets do not exist on this platform; use a host and a port")]
     NoUnixSockets(Address),
+    #[error("cannot give the socket {address} to {whom}: {reason}")]
+    Rights {
+        address: Address,
+        whom: String,
+        reason: String,
+    },
+    #[error("the socket that this process was started with cannot be used: {0}; it must be a listening stream socket")]
+    Inherited(io::Error),
     #[error("cannot listen on {address}: {source}; check the host and port settings")]
     Other { address: Address, source: io::Error },
 }
 
 impl BindError {
-    fn new(address: &Address, source: io::Error) -> Self {
+    pub(super) fn new(address: &Address, source: io::Error) -> Self {
         let address = address.clone();
         match source.kind() {
             io::ErrorKind::AddrInUse => Self::InUse(address),
@@ -78,15 +88,17 @@ pub enum Bound {
 
 impl Bound {
     /// Starts to listen; connections queue in the kernel until somebody accepts them.
-    pub async fn listen(address: &Address) -> Result<Self, BindError> {
+    pub async fn listen(address: &Address, file: &SocketFile) -> Result<Self, BindError> {
         match address {
-            Address::Tcp { host, port } => listen_tcp(host, *port).await.map(Self::Tcp),
+            Address::Tcp { host, port } => {
+                let bound = listen_tcp(host, *port).await;
+                bound.map(Self::Tcp).map_err(|source| BindError::new(address, source))
+            }
             #[cfg(unix)]
-            Address::Unix { path } => UnixSocket::listen(path).map(Self::Unix),
+            Address::Unix { path } => UnixSocket::listen(path, file).map(Self::Unix),
             #[cfg(not(unix))]
-            Address::Unix { .. } => return Err(BindError::NoUnixSockets(address.clone())),
+            Address::Unix { .. } => Err(BindError::NoUnixSockets(address.clone())),
         }
-        .map_err(|source| BindError::new(address, source))
     }
 
     /// The address in force, with the port that the system picked when 0 was asked for.
@@ -102,7 +114,7 @@ impl Bound {
             }
             #[cfg(unix)]
             Self::Unix(socket) => Some(Address::Unix {
-                path: socket.path.clone(),
+                path: socket.path().to_owned(),
             }),
         }
     }
@@ -119,51 +131,6 @@ async fn listen_tcp(host: &str, port: u16) -> io::Result<TcpListener> {
     match TcpListener::bind(("::", port)).await {
         Err(error) if error.kind() != io::ErrorKind::AddrInUse => TcpListener::bind(("0.0.0.0", port)).await,
         bound => bound,
-    }
-}
-
-/// A listening Unix socket, whose file goes when it does.
-#[cfg(unix)]
-#[derive(Debug)]
-pub struct UnixSocket {
-    pub(super) listener: UnixListener,
-    path: PathBuf,
-}
-
-#[cfg(unix)]
-impl UnixSocket {
-    fn listen(path: &std::path::Path) -> io::Result<Self> {
-        let listener = match UnixListener::bind(path) {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
-                std::fs::remove_file(path)?;
-                UnixListener::bind(path)?
-            }
-            bound => bound?,
-        };
-        Ok(Self {
-            listener,
-            path: path.to_owned(),
-        })
-    }
-}
-
-/// A socket file left by a server that was killed refuses connections; that of a living one accepts them.
-#[cfg(unix)]
-fn is_abandoned(path: &std::path::Path) -> bool {
-    use std::os::unix::fs::FileTypeExt as _;
-
-    let is_socket = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket());
-    let refused = std::os::unix::net::UnixStream::connect(path)
-        .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    is_socket && refused
-}
-
-#[cfg(unix)]
-impl Drop for UnixSocket {
-    fn drop(&mut self) {
-        if let Err(error) = std::fs::remove_file(&self.path) {
-            tracing::debug!(path = %self.path.display(), %error, "the socket file could not be removed");
-        }
     }
 }
 
@@ -189,24 +156,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_port_in_use_says_so() {
-        let first = Bound::listen(&Address::new("127.0.0.1", 0)).await.unwrap();
-        let error = Bound::listen(&first.address().unwrap()).await.unwrap_err();
+        let first = Bound::listen(&Address::new("127.0.0.1", 0), &SocketFile::default())
+            .await
+            .unwrap();
+        let error = Bound::listen(&first.address().unwrap(), &SocketFile::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, BindError::InUse(_)), "{error}");
-    }
-
-    #[cfg(unix)]
-    #[tokio::test]
-    async fn an_abandoned_socket_file_is_replaced_and_a_living_one_is_not() {
-        let directory = tempfile::tempdir().unwrap();
-        let address = Address::Unix {
-            path: directory.path().join("socket"),
-        };
-        // The listener of the standard library leaves its file behind, as a killed server does.
-        drop(std::os::unix::net::UnixListener::bind(directory.path().join("socket")).unwrap());
-
-        let living = Bound::listen(&address).await.unwrap();
-        assert!(matches!(Bound::listen(&address).await, Err(BindError::InUse(_))));
-        drop(living);
-        assert!(!directory.path().join("socket").exists());
     }
 }

@@ -28,13 +28,26 @@ use super::listener::{Limits, Stream};
 use super::patience::Patient;
 use super::request_id::RequestIds;
 use super::router::without_trailing_slash;
+use super::sniff::Sniffed;
+use super::tls::{self, Acceptor};
 use crate::telemetry::metrics::ConnectionMetrics;
 
 /// How much a client may still send after its connection was given up; the rest meets a closed socket.
 const LINGER_BYTES: usize = 512 * 1024;
 
+/// HTTP/2 with prior knowledge announces itself (RFC 9113 §3.4) with a method that HTTP/1.1 does not have.
+const HTTP2: &[u8] = b"PRI ";
+
+/// The type of the record that every TLS connection begins with (RFC 8446 §5.1).
+const HANDSHAKE: &[u8] = &[22];
+
+/// For a client that does not know that this port speaks TLS.
+const IN_THE_CLEAR: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 47\r\n\
+    Connection: close\r\n\r\nThis port speaks TLS. Use https in the address.";
+
 /// What the connections of a port have in common.
 pub(super) struct Shared {
+    pub(super) tls: Option<Arc<Acceptor>>,
     pub(super) router: Router,
     pub(super) limits: Arc<Limits>,
     pub(super) request_ids: Arc<RequestIds>,
@@ -67,29 +80,58 @@ impl Connection {
 
     async fn serve(&self, stream: Stream) {
         match stream {
-            Stream::Tcp(stream, peer) => self.serve_tcp(stream, peer).await,
-            // A Unix socket cannot be peeked at, and proxies on the same machine speak HTTP/1.1.
+            Stream::Tcp(stream, peer) => {
+                // An answer is one write: waiting to fill a packet would only delay it.
+                if stream.set_nodelay(true).is_err() {
+                    return;
+                }
+                match &self.shared.tls {
+                    Some(tls) => self.serve_tls(stream, tls, peer).await,
+                    None => self.serve_plain(stream, peer).await,
+                }
+            }
             #[cfg(unix)]
-            Stream::Unix(stream) => self.serve_http1(stream, Peer::Local).await,
+            Stream::Unix(stream) => self.serve_plain(stream, Peer::Local).await,
         }
     }
 
-    async fn serve_tcp(&self, stream: TcpStream, peer: Peer) {
-        // An answer is one write: waiting to fill a packet would only delay it.
-        if stream.set_nodelay(true).is_err() {
-            return;
-        }
-        let protocol = tokio::select! {
-            biased;
-            protocol = tokio::time::timeout(self.shared.limits.first_byte, choose_protocol(&stream)) => protocol,
-            () = self.shared.stop.cancelled() => return,
-        };
-        match protocol {
-            Ok(Ok(Protocol::Http1)) => self.serve_http1(stream, peer).await,
-            Ok(Ok(Protocol::Http2)) => self.serve_http2(stream, peer).await,
+    async fn serve_plain<S>(&self, stream: S, peer: Peer)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + 'static,
+    {
+        let mut stream = Sniffed::new(stream);
+        match self.in_time(stream.begins_with(HTTP2)).await {
+            Some(Ok(true)) => self.serve_http2(stream, peer).await,
+            Some(Ok(false)) => self.serve_http1(stream, peer).await,
             // Silent for too long, or gone without a word.
-            Ok(Err(_)) | Err(_) => {}
+            Some(Err(_)) | None => {}
         }
+    }
+
+    async fn serve_tls(&self, stream: TcpStream, tls: &Acceptor, peer: Peer) {
+        let mut stream = Sniffed::new(stream);
+        let greeting = async {
+            if stream.begins_with(HANDSHAKE).await? {
+                return tls.handshake(stream).await.map(Some);
+            }
+            stream.write_all(IN_THE_CLEAR).await?;
+            linger(stream, self.shared.limits.linger).await;
+            io::Result::Ok(None)
+        };
+        match self.in_time(greeting).await {
+            Some(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+                self.serve_http2(stream, peer).await;
+            }
+            Some(Ok(Some(stream))) => self.serve_http1(stream, peer).await,
+            Some(Ok(None)) | None => {}
+            Some(Err(error)) => log_refusal(&error, peer),
+        }
+    }
+
+    /// What a client says first, unless it takes too long or the server stops.
+    async fn in_time<T>(&self, greeting: impl Future<Output = T>) -> Option<T> {
+        let greeting = tokio::time::timeout(self.shared.limits.first_byte, greeting);
+        self.shared.stop.run_until_cancelled(greeting).await?.ok()
     }
 
     async fn serve_http1<S>(&self, stream: S, peer: Peer)
@@ -198,35 +240,9 @@ where
     }
 }
 
-enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// HTTP/2 with prior knowledge announces itself (RFC 9113 §3.4) with a method that HTTP/1.1 does not have.
-async fn choose_protocol(stream: &TcpStream) -> io::Result<Protocol> {
-    const PREFACE: &[u8] = b"PRI ";
-    let mut head = [0; PREFACE.len()];
-    loop {
-        let seen = stream.peek(&mut head).await?;
-        let seen = head.get(..seen).unwrap_or_default();
-        if seen.is_empty() {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
-        if seen == PREFACE {
-            return Ok(Protocol::Http2);
-        }
-        if !PREFACE.starts_with(seen) {
-            return Ok(Protocol::Http1);
-        }
-        // The socket stays readable after a peek, so only time can tell whether more has come.
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 /// Closes so that the client gets to read the answer: a socket closed with unread bytes in it makes the kernel throw away
 /// what was sent (RFC 9112 §9.6).
-async fn linger<S>(mut stream: Patient<S>, patience: Duration)
+async fn linger<S>(mut stream: S, patience: Duration)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -244,6 +260,15 @@ where
     };
     // However it ends, it ends: there is nobody left to tell.
     let _ = tokio::time::timeout(patience, closing).await;
+}
+
+/// A stranger's failed handshake is the stranger's business; a client with a wrong certificate has an operator.
+fn log_refusal(error: &io::Error, peer: Peer) {
+    let address = peer.ip().map(|address| address.to_string()).unwrap_or_default();
+    match tls::refusal(error) {
+        Some(reason) => tracing::warn!(address, "{reason}"),
+        None => tracing::debug!(address, %error, "a TLS handshake failed"),
+    }
 }
 
 fn log_end(result: hyper::Result<()>) {

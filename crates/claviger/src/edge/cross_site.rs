@@ -87,6 +87,8 @@ fn is_local_name(host: &str, own: &str) -> bool {
 mod tests {
     use super::*;
     use crate::config::cors::Cors;
+    use crate::config::listener::SocketFile;
+    use crate::config::tls::Networks;
 
     fn objects(host: &str, cors: Cors, headers: &[(&'static str, &str)]) -> bool {
         let listener = Listener {
@@ -94,6 +96,10 @@ mod tests {
             port: 4445,
             quiet_health: false,
             cors: cors.clone(),
+            tls: None,
+            proxies: Networks::default(),
+            socket: SocketFile::default(),
+            listen_file: None,
         };
         let guard = Guard::new(Arc::new(CrossOrigin::admin(cors)), &listener);
         let mut map = HeaderMap::new();

@@ -19,12 +19,13 @@ use super::address::Bound;
 use super::call::Peer;
 use super::connection::{Connection, Shared};
 use super::request_id::RequestIds;
+use super::tls::Acceptor;
 use crate::telemetry::metrics::ConnectionMetrics;
 
 /// What a connection may take: time in which something must have happened, and space in bytes.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// From the connection to its first byte.
+    /// From the connection to its first byte; with TLS, to the end of the handshake.
     pub first_byte: Duration,
     /// For a complete request head; also how long a connection may idle between two requests.
     pub head: Duration,
@@ -74,6 +75,8 @@ impl Limits {
 /// A port: its socket, what it serves, and within which limits.
 pub struct Port {
     pub bound: Bound,
+    /// Certificate and key; none where plain HTTP is spoken.
+    pub tls: Option<Arc<Acceptor>>,
     pub router: Router,
     pub limits: Limits,
     pub request_ids: Arc<RequestIds>,
@@ -94,6 +97,7 @@ pub enum Drained {
 pub async fn serve(port: Port, stop: CancellationToken) -> Drained {
     let Port {
         bound,
+        tls,
         router,
         limits,
         request_ids,
@@ -103,6 +107,7 @@ pub async fn serve(port: Port, stop: CancellationToken) -> Drained {
     let drain = limits.drain;
     let connections = TaskTracker::new();
     let shared = Arc::new(Shared {
+        tls,
         router,
         limits: Arc::new(limits),
         request_ids,
@@ -168,7 +173,7 @@ async fn accept(bound: &Bound, slots: &Arc<Semaphore>) -> io::Result<(Stream, Ow
             Stream::Tcp(stream, Peer::Network(address))
         }
         #[cfg(unix)]
-        Bound::Unix(socket) => Stream::Unix(socket.listener.accept().await?.0),
+        Bound::Unix(socket) => Stream::Unix(socket.accept().await?.0),
     };
     Ok((stream, slot))
 }

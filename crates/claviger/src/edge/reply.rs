@@ -169,6 +169,16 @@ pub(super) fn panicked() -> Response {
     response
 }
 
+/// What a request gets that did not come encrypted where it must: Hydra's status, with a reason.
+pub(super) fn unencrypted() -> Response {
+    let body = ErrorBody {
+        error: "invalid_request",
+        error_description: "This server answers plain HTTP only to a proxy that ends TLS: the connection must come from a \
+                            network of serve.tls.allow_termination_from, with the header X-Forwarded-Proto: https.",
+    };
+    json(StatusCode::BAD_GATEWAY, ADMIN_ERROR_JSON, &body, b"\n")
+}
+
 /// What answers a path that does not exist, or a method that a path does not have, depends on who asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Audience {

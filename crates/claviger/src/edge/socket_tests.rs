@@ -21,6 +21,7 @@ use super::listener::{Drained, Limits, Port, serve};
 use super::reply;
 use super::request_id::RequestIds;
 use super::router::Routes;
+use crate::config::listener::SocketFile;
 use crate::telemetry::metrics::Metrics;
 
 /// Longer than every deadline of the edge under test: waiting for this long is a failure.
@@ -69,12 +70,13 @@ impl Running {
             .on(&Method::GET, "/large", || async { vec![b'x'; 64 * 1024 * 1024] })
             .on(&Method::POST, "/form", echo_form)
             .finish(());
-        let bound = Bound::listen(address).await.unwrap();
+        let bound = Bound::listen(address, &SocketFile::default()).await.unwrap();
         let address = bound.address().unwrap();
         let stop = CancellationToken::new();
         let request_ids = Arc::new(RequestIds::new(1));
         let port = Port {
             bound,
+            tls: None,
             router,
             limits,
             request_ids,

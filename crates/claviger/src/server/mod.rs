@@ -11,6 +11,7 @@ mod purge;
 mod routes;
 mod serve;
 mod stop;
+mod supervisor;
 #[cfg(test)]
 mod tests;
 mod welcome;

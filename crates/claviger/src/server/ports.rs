@@ -1,5 +1,7 @@
 //! The two ports: bound, served, and drained.
 
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Router;
@@ -16,8 +18,11 @@ use crate::config::listener::Listener;
 use crate::edge::address::{Address, BindError, Bound};
 use crate::edge::cors::{self, CrossOrigin};
 use crate::edge::cross_site::{self, Guard};
+use crate::edge::inherited::Inherited;
 use crate::edge::listener::{self, Drained, Limits, Port};
+use crate::edge::proxies;
 use crate::edge::request_id::RequestIds;
+use crate::edge::tls::{Acceptor, TlsError};
 use crate::provider::{OperatingSystem, Shared};
 
 /// One of the two ports.
@@ -27,12 +32,22 @@ pub(super) enum Side {
     Admin,
 }
 
-/// A port that cannot be opened, with the setting that moves it.
+/// A port that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("{error} ({}, environment variable {})", side.setting(), side.variable())]
-pub(super) struct PortError {
-    side: Side,
-    error: BindError,
+pub(super) enum PortError {
+    /// With the setting that moves it.
+    #[error("{error} ({}, environment variable {})", side.setting(), side.variable())]
+    Bind { side: Side, error: BindError },
+    #[error("the {} port cannot speak TLS: {error}", side.name())]
+    Tls { side: Side, error: TlsError },
+    #[error("the inherited socket {address} {reason}")]
+    Open { address: Address, reason: &'static str },
+    #[error("cannot write the address to {} (serve.{}.write_listen_file): {error}; check that the directory exists", path.display(), side.name())]
+    ListenFile {
+        side: Side,
+        path: PathBuf,
+        error: io::Error,
+    },
 }
 
 impl Side {
@@ -74,7 +89,58 @@ impl Side {
         }
     }
 
-    fn router(self, provider: &Shared, listener: &Listener) -> Router {
+    /// Listens: on the socket that was handed over for it, or where the settings say.
+    async fn open(self, settings: &Settings, inherited: &mut Inherited) -> Result<Open, PortError> {
+        let bind_error = |error| PortError::Bind { side: self, error };
+        let mut listener = self.listener(settings).clone();
+        let loaded = listener.tls.as_ref().map(Acceptor::load).transpose();
+        let tls = loaded.map_err(|error| PortError::Tls { side: self, error })?;
+        let bound = match inherited.take(self.name()).map_err(bind_error)? {
+            Some(bound) => {
+                self.move_to(&bound, &mut listener, settings)?;
+                bound
+            }
+            None => {
+                let address = Address::new(&listener.host, listener.port);
+                Bound::listen(&address, &listener.socket).await.map_err(bind_error)?
+            }
+        };
+        self.announce(&bound, &listener)?;
+        Ok(Open {
+            side: self,
+            // A socket is a file of this machine, whose mode protects it.
+            tls: tls.filter(|_| matches!(bound, Bound::Tcp(_))).map(Arc::new),
+            bound,
+            listener,
+        })
+    }
+
+    /// Who opened the socket has said where it listens, so what the settings say of that is moot, but not their caution.
+    fn move_to(self, bound: &Bound, listener: &mut Listener, settings: &Settings) -> Result<(), PortError> {
+        let Some(address) = bound.address() else { return Ok(()) };
+        match &address {
+            Address::Tcp { host, port } => (listener.host, listener.port) = (host.clone(), *port),
+            Address::Unix { .. } => listener.host = address.to_string(),
+        }
+        match settings.open_admin(listener) {
+            Some(reason) if self == Self::Admin => Err(PortError::Open { address, reason }),
+            _ => Ok(()),
+        }
+    }
+
+    /// `write_listen_file`.
+    fn announce(self, bound: &Bound, listener: &Listener) -> Result<(), PortError> {
+        let (Some(path), Some(address)) = (&listener.listen_file, bound.address()) else {
+            return Ok(());
+        };
+        std::fs::write(path, format!("{address}\n")).map_err(|error| PortError::ListenFile {
+            side: self,
+            path: path.clone(),
+            error,
+        })
+    }
+
+    fn router(self, provider: &Shared, settings: &Settings, listener: &Listener) -> Router {
         let cors = listener.cors.clone();
         let is_enabled = cors.enabled;
         let (router, rules) = match self {
@@ -89,26 +155,42 @@ impl Side {
                 (router.layer(from_fn_with_state(guard, cross_site::refuse)), rules)
             }
         };
-        if is_enabled {
+        let router = if is_enabled {
             router.layer(from_fn_with_state(rules, cors::answer))
+        } else {
+            router
+        };
+        if demands_proxy(settings, listener) {
+            let proxies = Arc::new(listener.proxies.clone());
+            router.layer(from_fn_with_state(proxies, proxies::demand_tls))
         } else {
             router
         }
     }
 }
 
+/// Where plain HTTP is allowed outright, nobody needs to come through a proxy.
+fn demands_proxy(settings: &Settings, listener: &Listener) -> bool {
+    listener.tls.is_none() && !listener.proxies.is_empty() && !settings.dev && !settings.force_http
+}
+
 /// Ports that listen already. Who comes waits until they are served.
-pub(super) struct Ports(Vec<(Side, Bound)>);
+pub(super) struct Ports(Vec<Open>);
+
+struct Open {
+    side: Side,
+    bound: Bound,
+    tls: Option<Arc<Acceptor>>,
+    /// Its settings, with the address in force.
+    listener: Listener,
+}
 
 impl Ports {
-    /// Opens the ports.
-    pub(super) async fn bind(settings: &Settings, sides: &[Side]) -> Result<Self, PortError> {
+    /// Opens the ports, as far as they were not `inherited`.
+    pub(super) async fn bind(settings: &Settings, sides: &[Side], mut inherited: Inherited) -> Result<Self, PortError> {
         let mut ports = Vec::with_capacity(sides.len());
         for &side in sides {
-            let listener = side.listener(settings);
-            let address = Address::new(&listener.host, listener.port);
-            let bound = Bound::listen(&address).await;
-            ports.push((side, bound.map_err(|error| PortError { side, error })?));
+            ports.push(side.open(settings, &mut inherited).await?);
         }
         Ok(Self(ports))
     }
@@ -116,7 +198,7 @@ impl Ports {
     /// Where they listen.
     #[cfg(test)]
     pub(super) fn addresses(&self) -> Vec<String> {
-        let addresses = self.0.iter().filter_map(|(_, bound)| bound.address());
+        let addresses = self.0.iter().filter_map(|open| open.bound.address());
         addresses.map(|address| address.to_string()).collect()
     }
 
@@ -128,12 +210,29 @@ impl Ports {
         };
         let request_ids = Arc::new(RequestIds::new(seed()));
         let mut serving = JoinSet::new();
-        for (side, bound) in self.0 {
+        for open in self.0 {
+            let Open {
+                side,
+                bound,
+                tls,
+                listener,
+            } = open;
             let address = bound.address().map(|address| address.to_string()).unwrap_or_default();
-            tracing::info!(port = side.name(), address, version = VERSION, "listening");
+            let encrypted = tls.is_some();
+            tracing::info!(
+                port = side.name(),
+                address,
+                tls = encrypted,
+                version = VERSION,
+                "listening"
+            );
+            if let Some(tls) = &tls {
+                tokio::spawn(Arc::clone(tls).follow(side.name(), stop.clone()));
+            }
             let port = Port {
                 bound,
-                router: side.router(provider, side.listener(settings)),
+                tls,
+                router: side.router(provider, settings, &listener),
                 limits: limits.clone(),
                 request_ids: Arc::clone(&request_ids),
                 metrics: provider.metrics.port(side.name()),

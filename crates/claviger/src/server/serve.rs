@@ -14,11 +14,12 @@ use tracing::level_filters::LevelFilter;
 
 use super::database::{self, DatabaseError};
 use super::ports::{PortError, Ports, Side};
-use super::{one_line, purge, stop, welcome};
+use super::{one_line, purge, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
 use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
+use crate::edge::inherited::Inherited;
 use crate::keys::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeyRing, KeysError};
 use crate::notices;
 use crate::provider::{Provider, Shared};
@@ -47,6 +48,7 @@ pub(super) enum StartError {
 
 /// `serve all|public|admin`.
 pub(crate) fn serve(arguments: &Serve) -> ExitCode {
+    let inherited = Inherited::from_env();
     let settings = match config::load(sources(arguments)) {
         Ok(settings) => settings,
         Err(error) => {
@@ -57,7 +59,7 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     };
     log::start(log_settings(&settings));
     seed_signatures();
-    match run(&settings, arguments.listeners) {
+    match run(&settings, arguments.listeners, inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
@@ -119,22 +121,26 @@ fn log_settings(settings: &Settings) -> LogSettings {
     }
 }
 
-fn run(settings: &Settings, listeners: Listeners) -> Result<(), StartError> {
+fn run(settings: &Settings, listeners: Listeners, inherited: Inherited) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::System { what: "threads", error })?;
-    let served = runtime.block_on(serve_until_stopped(settings, listeners));
+    let served = runtime.block_on(serve_until_stopped(settings, listeners, inherited));
     // What still runs there, such as the making of a key that nobody waits for, is not worth waiting for.
     runtime.shutdown_background();
     served
 }
 
-async fn serve_until_stopped(settings: &Settings, listeners: Listeners) -> Result<(), StartError> {
+async fn serve_until_stopped(
+    settings: &Settings,
+    listeners: Listeners,
+    inherited: Inherited,
+) -> Result<(), StartError> {
     let stop = stop::on_signal().map_err(|error| StartError::System { what: "signals", error })?;
     let sides = Side::of(listeners);
     // First, so that a second server on the same ports ends before it touches anything.
-    let ports = Ports::bind(settings, sides).await?;
+    let ports = Ports::bind(settings, sides, inherited).await?;
     let database = Arc::new(database::open(settings.dsn()?).await?);
     let served = async {
         let provider = prepare(settings, &database).await?;
@@ -246,6 +252,7 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
         let (provider, stop) = (Arc::clone(provider), stop.clone());
         tokio::spawn(async move { notices::run(&provider, &stop).await })
     };
+    let informing = tokio::spawn(supervisor::inform(stop.clone()));
     ports.serve(settings, provider, stop).await;
     // They end with `stop`, as the ports did.
     if purging.await.is_err() {
@@ -253,6 +260,9 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
     }
     if telling.await.is_err() {
         tracing::error!("the job that tells clients of logouts had ended early");
+    }
+    if informing.await.is_err() {
+        tracing::error!("the job that talks to the supervisor had ended early");
     }
     tracing::info!("stopped");
 }

@@ -19,6 +19,7 @@ use super::ports::{Ports, Side};
 use super::serve::provider;
 use super::{database, routes};
 use crate::config::{self, Purpose, Settings, Sources};
+use crate::edge::inherited::Inherited;
 use crate::provider::Shared;
 
 const SECRET: &str = "aSecretOfTests0123456789";
@@ -182,7 +183,9 @@ async fn a_server_answers_until_it_is_told_to_stop() {
     let mut settings = settings("memory");
     (settings.public.port, settings.admin.port) = (0, 0);
     let (_database, provider) = open(&settings).await;
-    let ports = Ports::bind(&settings, &[Side::Public, Side::Admin]).await.unwrap();
+    let ports = Ports::bind(&settings, &[Side::Public, Side::Admin], Inherited::default())
+        .await
+        .unwrap();
     let addresses = ports.addresses();
     let stop = CancellationToken::new();
     let serving = {
@@ -210,7 +213,11 @@ async fn a_port_in_use_names_the_setting_that_moves_it() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut settings = settings("memory");
     settings.admin.port = taken.local_addr().unwrap().port();
-    let error = Ports::bind(&settings, &[Side::Admin]).await.err().unwrap().to_string();
+    let error = Ports::bind(&settings, &[Side::Admin], Inherited::default())
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         error.contains(&settings.admin.port.to_string()) && error.contains("SERVE_ADMIN_PORT"),
         "{error}"

@@ -37,7 +37,7 @@ fn text(settings: &Settings, sides: &[Side]) -> String {
 /// A socket is named as the commands take it.
 fn admin_url(settings: &Settings) -> String {
     match settings.admin.authority() {
-        Some(authority) => format!("http://{authority}"),
+        Some(authority) => format!("{}://{authority}", settings.admin.scheme()),
         None => settings.admin.host.replacen("unix:", "unix://", 1),
     }
 }

@@ -1,6 +1,7 @@
 //! What a start needs, and what it refuses.
 
 use super::*;
+use crate::config::tls::Pem;
 
 #[test]
 fn the_guide_starts_with_secret_database_and_urls_only() {
@@ -214,17 +215,11 @@ fn switches_without_a_counterpart_are_accepted_silently() {
 
 #[test]
 fn protection_that_is_not_there_yet_is_refused_and_not_ignored() {
-    for (name, value) in [
-        ("SERVE_PUBLIC_TLS_ENABLED", "true"),
-        ("HSM_ENABLED", "true"),
-    ] {
-        let error = Start::served().env(name, value).error();
-        assert!(
-            error.contains(name) && error.contains("this release cannot do"),
-            "{error}"
-        );
-    }
-    Start::served().env("SERVE_PUBLIC_TLS_ENABLED", "false").load();
+    let error = Start::served().env("HSM_ENABLED", "true").error();
+    assert!(
+        error.contains("HSM_ENABLED") && error.contains("this release cannot do"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -263,4 +258,57 @@ fn a_cookie_name_cannot_smuggle_attributes() {
     ] {
         Start::served().env(&format!("SERVE_COOKIES_{name}"), value).error();
     }
+}
+
+/// A server that speaks TLS on both ports.
+fn encrypted() -> Start {
+    Start::served()
+        .env("SERVE_TLS_ENABLED", "true")
+        .env("SERVE_TLS_CERT_PATH", "/etc/tls/cert.pem")
+        .env("SERVE_TLS_KEY_PATH", "/etc/tls/key.pem")
+}
+
+#[test]
+fn tls_of_a_port_comes_from_its_own_settings_and_then_from_those_of_both() {
+    let settings = encrypted()
+        .env("SERVE_ADMIN_TLS_ENABLED", "false")
+        .env("SERVE_PUBLIC_TLS_KEY_PATH", "/own.pem")
+        .without("URLS_SELF_ISSUER")
+        .load();
+    assert!(settings.admin.tls.is_none());
+    let tls = settings.public.tls.unwrap();
+    assert!(matches!(tls.certificate, Pem::File(path) if path.ends_with("cert.pem")));
+    assert!(matches!(tls.key, Pem::File(path) if path.ends_with("own.pem")));
+    assert_eq!(settings.urls.issuer, "https://127.0.0.1:4444/");
+}
+
+#[test]
+fn tls_without_a_certificate_is_refused_and_the_setting_named() {
+    let error = encrypted().without("SERVE_TLS_CERT_PATH").error();
+    assert!(
+        error.starts_with("serve.tls.enabled") && error.contains("serve.public.tls.cert.path"),
+        "{error}"
+    );
+    let error = encrypted().env("SERVE_TLS_KEY_BASE64", "QUFB").error();
+    assert!(
+        error.starts_with("serve.tls.key.path") && error.contains("keep one"),
+        "{error}"
+    );
+    let error = encrypted()
+        .env("SERVE_TLS_ALLOW_TERMINATION_FROM", "10.0.0.0/8,proxy")
+        .error();
+    assert!(error.contains("must be a list of networks"), "{error}");
+}
+
+#[test]
+fn client_certificates_open_the_admin_port_to_other_machines_and_need_tls() {
+    let asking = || Start::served().env("SERVE_ADMIN_TLS_CLIENT_CA_PATH", "/etc/tls/clients.pem");
+    let error = asking().error();
+    assert!(error.contains("serve.admin.tls.enabled"), "{error}");
+    let settings = encrypted()
+        .env("SERVE_ADMIN_TLS_CLIENT_CA_PATH", "/etc/tls/clients.pem")
+        .env("SERVE_ADMIN_HOST", "0.0.0.0")
+        .load();
+    assert!(settings.admin.tls.unwrap().client_ca.is_some());
+    assert!(settings.public.tls.unwrap().client_ca.is_none());
 }
