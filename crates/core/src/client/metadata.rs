@@ -96,6 +96,7 @@ pub struct Metadata {
     pub request_uris: Vec<String>,
     #[serde(skip_serializing_if = "String::is_empty")]
     pub request_object_signing_alg: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub userinfo_signed_response_alg: String,
     #[serde(skip_deserializing)]
     pub created_at: String,

@@ -44,6 +44,11 @@ impl Registered {
     fn new(world: &World<'_>, mut client: Metadata, token: Zeroizing<String>) -> Self {
         // The operator's notes.
         client.metadata = Value::Null;
+        // "If this is specified, the response will be JWT serialized" (OpenID Connect Dynamic Client Registration §2), which
+        // libraries take by its word, whatever it says.
+        if client.userinfo_signed_response_alg == "none" {
+            client.userinfo_signed_response_alg.clear();
+        }
         let id: String = form_urlencoded::byte_serialize(client.client_id.as_bytes()).collect();
         // In a path a plus sign is no space.
         let id = id.replace('+', "%20");
