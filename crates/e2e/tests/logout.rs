@@ -269,11 +269,13 @@ mod back_channel_logout {
         let database = Database::postgres();
         claviger_e2e::server::migrate(&database);
         // This server may not tell anybody on this machine, so that the news wait.
-        let guarded = Server::on(&database).await;
+        let mut guarded = Server::on(&database).await;
         let client = Callback::listen();
         let visit = Visit::begin(&guarded, &json!({"backchannel_logout_uri": client.url()})).await;
         let sessions = guarded.admin(&format!("/admin/oauth2/auth/sessions/login?sid={}", visit.sid()));
         assert_eq!(Http::new().send(Request::delete(&sessions)).await.status, 204);
+        // Stopped in the middle, it would leave the news to others only when its lease is over.
+        guarded.process.wait_for_output("could not be told of a logout");
         guarded.stop();
         assert_eq!(client.forms().len(), 0);
         let free = options(&database).start().await;

@@ -6,7 +6,10 @@
 use axum::body::Body;
 use axum::response::Response;
 use claviger_core::fault::{Code, Failure};
-use http::header::{ACCEPT, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 
@@ -254,6 +257,15 @@ fn preferred(headers: &HeaderMap, audience: Audience) -> Format {
         Audience::People => Format::Html,
         Audience::Programs => Format::Json,
     }
+}
+
+/// The same document for scripts of every page (Fetch §3.2): it says nothing about anybody, and a client in a page begins
+/// with it, before any server can know which one it is.
+#[must_use]
+pub fn readable_anywhere(mut response: Response) -> Response {
+    let any = HeaderValue::from_static("*");
+    response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, any);
+    response
 }
 
 /// An answer of the given type, for what is neither JSON nor a page: metrics, for one.

@@ -70,7 +70,11 @@ async fn answer(provider: &Provider) -> Result<Response, Problem> {
     let algorithms = world.keys.algorithms(&world.cx).await?;
     let document = provider.discovery.document(&provider.policy, algorithms)?;
     let json = HeaderValue::from_static("application/json; charset=utf-8");
-    Ok(reply::with_type(StatusCode::OK, json, Body::from(document)))
+    Ok(reply::readable_anywhere(reply::with_type(
+        StatusCode::OK,
+        json,
+        Body::from(document),
+    )))
 }
 
 #[cfg(test)]

@@ -28,7 +28,11 @@ pub async fn jwks(State(provider): State<Shared>, _: Call) -> Response {
 async fn show(ring: &KeyRing, cx: &Cx<'_>) -> Result<Response, Problem> {
     let keys = ring.keys(cx).await.map_err(claviger_core::fault::Failure::from)?;
     let json = HeaderValue::from_static("application/json; charset=utf-8");
-    Ok(reply::with_type(StatusCode::OK, json, Body::from(keys.jwks())))
+    Ok(reply::readable_anywhere(reply::with_type(
+        StatusCode::OK,
+        json,
+        Body::from(keys.jwks()),
+    )))
 }
 
 #[cfg(test)]

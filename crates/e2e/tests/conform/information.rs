@@ -258,3 +258,23 @@ async fn id_tokens_are_signed_with_es256_where_the_operator_says_so() {
         .verify(signed.as_bytes(), &tokens::decode(signature))
         .unwrap();
 }
+
+/// Fetch §3.2: what says nothing about anybody may be read by every page; what carries credentials by none that is not listed.
+#[tokio::test]
+async fn a_page_may_read_the_metadata_and_keys_and_nothing_else() {
+    let database = Database::sqlite();
+    let server = Server::on(&database).await;
+    for (path, allowed) in [
+        ("/.well-known/openid-configuration", "*"),
+        ("/.well-known/oauth-authorization-server", "*"),
+        ("/.well-known/jwks.json", "*"),
+        ("/userinfo", ""),
+        ("/oauth2/auth", ""),
+        ("/oauth2/sessions/logout", ""),
+    ] {
+        let request = Request::get(&server.public(path)).header("origin", "https://page.example");
+        let answer = Http::new().send(request).await;
+        assert_eq!(answer.header("access-control-allow-origin"), allowed, "{path}");
+        assert_eq!(answer.header("access-control-allow-credentials"), "", "{path}");
+    }
+}
