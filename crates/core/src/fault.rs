@@ -181,6 +181,7 @@ faults! {
     ClientAssertionMissing => InvalidRequest, "RFC 7521 \u{a7}4.2", "The parameter client_assertion is missing. Send the assertion together with its type.";
     ClientAssertionType => InvalidRequest, "RFC 7521 \u{a7}4.2", "The client_assertion_type must be urn:ietf:params:oauth:client-assertion-type:jwt-bearer.";
     ClientAssertionUsed => InvalidClient, "RFC 7523 \u{a7}3", "The client assertion was used already. Make a new one, with a jti of its own, for each request.";
+    ClientSecretExpired => InvalidClient, "RFC 7591 \u{a7}3.2.1", "The client's secret has expired. Its operator can set a later client_secret_expires_at or make a new secret.";
     ClientMethodUnregistered => InvalidClient, "RFC 7591 \u{a7}2", "The client used another authentication method than the registered one.";
     ClientMissing => InvalidClient, "RFC 6749 \u{a7}4.1.2.1", "The parameter client_id is missing or names no client.";
 

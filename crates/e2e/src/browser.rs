@@ -103,6 +103,20 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Waits until the page shows this.
+    pub async fn wait_for_text(&self, wanted: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            // The page may be exchanged between the two steps.
+            let text = self.element("body").await.text().await.unwrap_or_default();
+            if text.contains(wanted) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the page does not say {wanted:?}:\n{text}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
     /// Waits until the address starts with `prefix`, and returns it.
     pub async fn wait_for(&self, prefix: &str) -> Url {
         let deadline = Instant::now() + PATIENCE;

@@ -111,14 +111,11 @@ async fn a_person_logs_in_ticks_scopes_and_the_application_gets_a_code_for_them(
     scene.open(&scene.flow).await;
     scene.at_login().await;
     scene.log_in("wrong", false).await;
-    let text = scene.browser.text().await;
-    assert!(
-        text.contains("username / password combination is not correct"),
-        "{text}"
-    );
+    let refused = "username / password combination is not correct";
+    scene.browser.wait_for_text(refused).await;
     scene.log_in("foobar", false).await;
     scene.at_consent().await;
-    assert!(scene.browser.text().await.contains("Photo prints"));
+    scene.browser.wait_for_text("Photo prints").await;
     scene.allow(&["openid", "photos"], false).await;
     let landed = scene.landed().await;
     assert_eq!(parameter(&landed, "state").unwrap(), "state-1234567890");

@@ -85,17 +85,9 @@ impl Dev {
             query.finish()
         );
         browser.open(&address).await;
-        assert!(
-            browser.text().await.contains("ada@example.com"),
-            "{}",
-            browser.text().await
-        );
+        browser.wait_for_text("ada@example.com").await;
         browser.click("button[value=reject]").await;
-        assert!(
-            browser.text().await.contains("still logged in"),
-            "{}",
-            browser.text().await
-        );
+        browser.wait_for_text("still logged in").await;
         browser.open(&address).await;
         browser.click("button[value=accept]").await;
         browser.wait_for(&callback.url()).await;
@@ -196,7 +188,7 @@ async fn the_sample_pages_log_a_person_in_and_out() {
     let browser = Browser::start().await;
     let address = dev.authorize(&client, &callback);
     browser.open(&address).await;
-    assert!(browser.text().await.contains("First app"), "{}", browser.text().await);
+    browser.wait_for_text("First app").await;
     browser.click("button[value=reject]").await;
     let denied = browser.wait_for(&callback.url()).await;
     assert_eq!(
@@ -210,11 +202,7 @@ async fn the_sample_pages_log_a_person_in_and_out() {
     browser.click("input[name=remember]").await;
     browser.click("button[value=accept]").await;
     browser.element("input[name='scope:openid']").await;
-    assert!(
-        browser.text().await.contains("ada@example.com"),
-        "{}",
-        browser.text().await
-    );
+    browser.wait_for_text("ada@example.com").await;
     browser.click("button[value=accept]").await;
     let landed = browser.wait_for(&callback.url()).await;
     let code = client::parameter(&landed, "code").unwrap_or_else(|| panic!("no code in {landed}"));

@@ -40,6 +40,8 @@ pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
         .on(&Method::PATCH, "/admin/clients/{id}", patch)
         .on(&Method::DELETE, "/admin/clients/{id}", delete)
         .on(&Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans)
+        .on(&Method::POST, "/admin/clients/{id}/secrets/rotate", rotate_secret)
+        .on(&Method::DELETE, "/admin/clients/{id}/secrets/rotate", end_older_secrets)
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {
@@ -118,6 +120,16 @@ async fn set_lifespans(State(provider): State<Shared>, Segments(id): Segments<St
     shown(setting.await)
 }
 
+async fn rotate_secret(State(provider): State<Shared>, Segments(id): Segments<String>) -> Response {
+    let rotating = async { Ok(registry::rotate_secret(&provider.world(), &id).await?) };
+    shown(rotating.await)
+}
+
+async fn end_older_secrets(State(provider): State<Shared>, Segments(id): Segments<String>) -> Response {
+    let ending = async { Ok(registry::end_older_secrets(&provider.world(), &id).await?) };
+    shown(ending.await)
+}
+
 async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>) -> Response {
     let deleting = async { Ok(registry::delete(&provider.world(), &id).await?) };
     answered(deleting.await.map(|()| reply::no_content()))
@@ -138,7 +150,10 @@ impl From<RegistryError> for Problem {
             RegistryError::Unknown => Resource::Missing,
             RegistryError::Exists => Resource::Exists,
             RegistryError::Contended => Resource::Conflict,
-            RegistryError::Patch(_) | RegistryError::WrongType { .. } | RegistryError::Renamed => Resource::Malformed,
+            RegistryError::Patch(_)
+            | RegistryError::WrongType { .. }
+            | RegistryError::Renamed
+            | RegistryError::Secretless => Resource::Malformed,
         };
         resource.because(error.to_string())
     }

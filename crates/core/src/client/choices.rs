@@ -8,6 +8,7 @@ use claviger_jose::Alg;
 use serde::{Deserialize, Serialize};
 
 use super::metadata::Metadata;
+use crate::context::Timestamp;
 use crate::subject::sector;
 use crate::token::access::Format;
 
@@ -29,6 +30,9 @@ pub struct Choices {
     /// `userinfo_signed_response_alg`; none means that userinfo is plain JSON.
     #[serde(with = "algorithm", skip_serializing_if = "Option::is_none")]
     pub userinfo_alg: Option<Alg>,
+    /// `client_secret_expires_at`; none means never.
+    #[serde(with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub secret_expires_at: Option<Timestamp>,
     /// `sector_identifier_uri`.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sector_identifier_uri: String,
@@ -51,6 +55,7 @@ impl Choices {
             access_token: Format::named(&take(&mut metadata.access_token_strategy)),
             id_token_alg: Alg::parse(&take(&mut metadata.id_token_signed_response_alg)),
             userinfo_alg: Alg::parse(&take(&mut metadata.userinfo_signed_response_alg)),
+            secret_expires_at: Some(Timestamp(take(&mut metadata.client_secret_expires_at))).filter(|at| at.0 > 0),
             sector: match take(&mut metadata.subject_type).as_str() {
                 PAIRWISE => sector(&metadata.sector_identifier_uri, &metadata.redirect_uris),
                 _ => None,
@@ -73,12 +78,29 @@ impl Choices {
         self.userinfo_alg
             .map_or("none", Alg::as_str)
             .clone_into(&mut metadata.userinfo_signed_response_alg);
+        metadata.client_secret_expires_at = self.secret_expires_at.unwrap_or_default().0;
         let subject_type = if self.sector.is_some() { PAIRWISE } else { PUBLIC };
         subject_type.clone_into(&mut metadata.subject_type);
         metadata.sector_identifier_uri.clone_from(&self.sector_identifier_uri);
         metadata.default_max_age = self.default_max_age;
         metadata.require_auth_time = self.require_auth_time;
         metadata.default_acr_values.clone_from(&self.default_acr_values);
+    }
+}
+
+/// Times are kept in seconds since 1970.
+mod seconds {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    use crate::context::Timestamp;
+
+    #[expect(clippy::ref_option, reason = "serde passes the field as it is")]
+    pub(super) fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+        at.map(|at| at.0).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+        Ok(Option::<i64>::deserialize(deserializer)?.map(Timestamp))
     }
 }
 

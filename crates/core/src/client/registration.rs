@@ -208,6 +208,7 @@ fn keep_members(metadata: &mut Metadata, mut known: Metadata) -> Result<(), Fail
         owner: String::is_empty;
         allowed_cors_origins: |list: &Vec<String>| list.iter().all(String::is_empty);
         metadata: |value: &Value| value.is_null() || value.as_object().is_some_and(serde_json::Map::is_empty);
+        client_secret_expires_at: |at: &i64| *at == 0;
         access_token_strategy: String::is_empty;
         skip_consent: |skip: &bool| !skip;
         skip_logout_consent: |skip: &Option<bool>| *skip != Some(true);

@@ -22,6 +22,9 @@ use crate::world::World;
 /// How often a change is tried while others change the same client. Each time at least one of them wins.
 const ATTEMPTS: usize = 100;
 
+/// Most older secrets that work beside the newest one, as in Hydra.
+const OLDER: usize = 5;
+
 /// Why a request about a client gets no success.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
@@ -46,6 +49,9 @@ pub enum RegistryError {
     /// The patch names a client by another id.
     #[error("The id of a client cannot be changed. Create a client with the new id, and delete this one.")]
     Renamed,
+    /// The client authenticates without a secret.
+    #[error("The client has no secret: it authenticates in another way, or not at all.")]
+    Secretless,
     /// The metadata is refused, or something of ours failed.
     #[error(transparent)]
     Failure(#[from] Failure),
@@ -162,6 +168,68 @@ pub async fn set_lifespans(
         Ok(Validated { client, secret })
     })
     .await
+}
+
+/// Gives the client one more secret, which is in the answer. The older ones work on until [`end_older_secrets`].
+///
+/// # Errors
+/// If there is no such client, or it has no secret.
+pub async fn rotate_secret(world: &World<'_>, id: &str) -> Result<Metadata, RegistryError> {
+    with_secrets(world, id, |client| {
+        let cx = &world.cx;
+        let (secret, stored) = if client.auth_method == AuthMethod::ClientSecretJwt {
+            let algorithm = client.display.get("token_endpoint_auth_signing_alg");
+            let octets = key_octets(algorithm.and_then(Value::as_str).unwrap_or_default());
+            let secret = generate_signing_secret(cx.entropy, octets);
+            let sealed = seal_signing(cx, &client.id, &secret);
+            (secret, sealed)
+        } else {
+            let secret = generate_secret(cx.entropy);
+            let digest = digest_generated(cx.entropy, &secret);
+            (secret, digest)
+        };
+        client.secrets.insert(0, stored);
+        client.secrets.truncate(1 + OLDER);
+        Some(ClientSecret::from(String::clone(&secret)))
+    })
+    .await
+}
+
+/// Ends every secret of the client but the newest.
+///
+/// # Errors
+/// As [`rotate_secret`].
+pub async fn end_older_secrets(world: &World<'_>, id: &str) -> Result<Metadata, RegistryError> {
+    with_secrets(world, id, |client| {
+        client.secrets.truncate(1);
+        None
+    })
+    .await
+}
+
+/// Changes the secrets of a client; what is returned is shown.
+async fn with_secrets(
+    world: &World<'_>,
+    id: &str,
+    change: impl Fn(&mut Client) -> Option<ClientSecret>,
+) -> Result<Metadata, RegistryError> {
+    for _ in 0..ATTEMPTS {
+        let known = world.client(id, Freshness::Latest).await?;
+        let known = known.ok_or(RegistryError::Unknown)?;
+        if !known.auth_method.has_secret() {
+            return Err(RegistryError::Secretless);
+        }
+        let mut client = Client {
+            version: known.version + 1,
+            updated_at: world.cx.now.max(known.updated_at),
+            ..Client::clone(&known)
+        };
+        let shown = change(&mut client);
+        if world.store.apply(Change::UpdateClient(record(&client)?)).await? == Outcome::Applied {
+            return Ok(Metadata::of(&client)?.with_secret(shown));
+        }
+    }
+    Err(RegistryError::Contended)
 }
 
 /// Removes a client, and with it everything that was issued to it.

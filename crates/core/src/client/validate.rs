@@ -120,8 +120,6 @@ fn fill_defaults(metadata: &mut Metadata) {
     for origin in &mut metadata.allowed_cors_origins {
         origin.truncate(origin.trim_end_matches('/').len());
     }
-    // Secrets do not expire.
-    metadata.client_secret_expires_at = 0;
 }
 
 fn into_client(mut metadata: Metadata, auth_method: AuthMethod, scope: Vec<String>) -> Result<Client, Failure> {

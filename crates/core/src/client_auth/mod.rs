@@ -157,7 +157,10 @@ impl Authentication<'_> {
         client: Arc<Client>,
     ) -> Result<Authenticated, Failure> {
         let verified = match client.auth_method {
-            AuthMethod::ClientSecretJwt => client_secret_jwt::verify(world, &client, assertion),
+            AuthMethod::ClientSecretJwt => {
+                require_unexpired(world, &client)?;
+                client_secret_jwt::verify(world, &client, assertion)
+            }
             _ => private_key_jwt::verify(world, &client, assertion).await?,
         };
         let accepted = assertion::accept(world, &client, &verified.ok_or(Fault::ClientAssertion)?)?;
@@ -213,7 +216,17 @@ impl Presented {
             let detail = format!("It is registered for {}.", client.auth_method.as_str());
             return Err(Fault::ClientMethodUnregistered.because(detail));
         }
+        // Only who knows the secret learns that it has expired.
+        require_unexpired(world, &client)?;
         Ok(Authenticated::proven(client))
+    }
+}
+
+/// `client_secret_expires_at` (RFC 7591 §3.2.1).
+fn require_unexpired(world: &World<'_>, client: &Client) -> Result<(), Failure> {
+    match client.choices.secret_expires_at {
+        Some(at) if at <= world.cx.now => Err(Fault::ClientSecretExpired.into()),
+        _ => Ok(()),
     }
 }
 

@@ -207,3 +207,58 @@ async fn clients_are_listed_page_by_page() {
         );
     }
 }
+
+/// A secret is exchanged without an interruption: both work until the older one is ended, and then it is dead at once.
+#[tokio::test]
+async fn a_client_has_two_secrets_while_one_takes_over_from_the_other() {
+    for database in [Database::postgres(), Database::sqlite()] {
+        let server = Server::on(&database).await;
+        let mut flow = Flow::new(&server).await;
+        let own = [("grant_type", "client_credentials")];
+        let url = server.admin(&format!("/admin/clients/{}/secrets/rotate", flow.client_id));
+        let rotated = Http::new().send(Request::post(&url)).await;
+        assert_eq!(rotated.status, 200, "{}", rotated.text());
+        let (old, new) = (flow.client_secret.clone(), rotated.json()["client_secret"].clone());
+        let new = new.as_str().unwrap().to_owned();
+        assert!(new.len() >= 26 && new != old);
+        for (secret, before, after) in [(&old, 200, 401), (&new, 200, 200)] {
+            flow.client_secret.clone_from(secret);
+            assert_eq!(flow.token(&own).await.status, before);
+            if secret == &old {
+                let dump = claviger_e2e::dump::text(&database);
+                assert!(!dump.contains(&new), "a secret is stored as it is");
+                continue;
+            }
+            let ended = Http::new().send(Request::delete(&url)).await;
+            assert_eq!((ended.status, ended.json().get("client_secret")), (200, None));
+            assert_eq!(flow.token(&own).await.status, after);
+        }
+        flow.client_secret = old;
+        assert_eq!(flow.token(&own).await.status, 401, "the older secret is dead");
+        let unknown = server.admin("/admin/clients/unknown/secrets/rotate");
+        assert_eq!(Http::new().send(Request::post(&unknown)).await.status, 404);
+        let public = json!({"token_endpoint_auth_method": "none", "redirect_uris": ["https://a.example/cb"]});
+        let public = server.create_client(&public).await;
+        let url = server.admin(&format!(
+            "/admin/clients/{}/secrets/rotate",
+            public["client_id"].as_str().unwrap()
+        ));
+        assert_eq!(Http::new().send(Request::post(&url)).await.status, 400);
+    }
+}
+
+/// RFC 7591 §3.2.1: a secret works until its time.
+#[tokio::test]
+async fn an_expired_secret_does_not_authenticate() {
+    let database = Database::sqlite();
+    let server = Server::on(&database).await;
+    for (expires_at, status) in [(0, 200), (1, 401), (4_000_000_000_i64, 200)] {
+        let mut metadata = claviger_e2e::flow::web_client();
+        metadata["client_secret_expires_at"] = json!(expires_at);
+        let client = server.create_client(&metadata).await;
+        assert_eq!(client["client_secret_expires_at"], expires_at);
+        let flow = Flow::of(&server, &client);
+        let answer = flow.token(&[("grant_type", "client_credentials")]).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}

@@ -240,7 +240,7 @@ mod patches {
             {"op": "copy", "from": "/client_name", "path": "/owner"},
             {"op": "test", "path": "/owner", "value": "Patched"},
             {"op": "replace", "path": "/unknown", "value": "dropped"},
-            {"op": "replace", "path": "/client_secret_expires_at", "value": 99},
+            {"op": "replace", "path": "/client_secret_expires_at", "value": 4_000_000_000_i64},
             {"op": "replace", "path": "/tos_uri", "value": null},
         ]);
         let mut expected = wire(&now(read(&desk.world(), "full")).expect("the client exists"));
@@ -250,6 +250,7 @@ mod patches {
         expected["policy_uri"] = "".into();
         expected["owner"] = "Patched".into();
         expected["tos_uri"] = "".into();
+        expected["client_secret_expires_at"] = 4_000_000_000_i64.into();
         assert_eq!(
             wire(&patched(&desk, "full", document).expect("the patch fits")),
             expected
