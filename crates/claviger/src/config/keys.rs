@@ -205,6 +205,7 @@ pub static SECTIONS: &[Section] = &[
         key("serve.shutdown_timeout", Duration, "10s", "How long requests in flight may take to finish at shutdown.")
     ) },
     Section { title: "Admin listener", keys: listener!("admin", "127.0.0.1", "4445",
+        key("serve.admin.v1_paths", Bool, "true", "Also answer at the paths of Hydra 1, which have no `/admin`."),
         key("serve.admin.allow_unauthenticated", Bool, "false", "Let the admin port bind to an address other than loopback, because something else keeps strangers out."),
         key("serve.admin.tls.client_ca.path", Text, "", "PEM file of the authorities that sign the certificates of clients; read again when it changes. Set, clients without such a certificate are turned away."),
         key("serve.admin.tls.client_ca.base64", Secret, "", "The same, PEM in base64.")

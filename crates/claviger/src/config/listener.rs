@@ -32,6 +32,8 @@ pub struct Listener {
     pub listen_file: Option<PathBuf>,
     /// Whether health probes are kept out of the request log.
     pub quiet_health: bool,
+    /// Whether the paths of Hydra 1 are answered too; means nothing on the public port.
+    pub v1_paths: bool,
     /// Who may call from a page of another origin.
     pub cors: Cors,
     /// Certificate and key; none where plain HTTP is spoken.
@@ -66,6 +68,7 @@ impl Listener {
             socket: SocketFile::from_values(values, name)?,
             listen_file: listen_file.map(|path| path.strip_prefix("file://").unwrap_or(&path).into()),
             quiet_health: by_this_name || by_old_name,
+            v1_paths: values.get("serve.admin.v1_paths")?,
             cors: Cors::from_values(values, name)?,
             tls,
             proxies: Networks::of_proxies(values, name)?,

@@ -95,6 +95,7 @@ mod tests {
             host: host.to_owned(),
             port: 4445,
             quiet_health: false,
+            v1_paths: true,
             cors: cors.clone(),
             tls: None,
             proxies: Networks::default(),

@@ -24,6 +24,8 @@ use crate::telemetry::metrics::{Metrics, RouteMetrics};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UNCACHED: HeaderValue = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
 const ADMIN_PREFIX: &str = "/admin";
+/// What Hydra 2 has without the prefix too.
+const OPERATIONAL: [&str; 4] = ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"];
 /// The endpoint of requests that no route took; their paths are strangers' text and belong in no label.
 const UNMATCHED: &str = "(unmatched)";
 
@@ -33,6 +35,7 @@ pub struct Routes<'m, S> {
     metrics: &'m Metrics,
     audience: Audience,
     quiet: &'static [&'static str],
+    v1_paths: bool,
 }
 
 impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
@@ -43,14 +46,17 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             router: Router::new(),
             metrics,
             audience: Audience::People,
+            v1_paths: false,
             quiet: &[],
         }
     }
 
-    /// The admin port: a route `/admin/x` also answers at `/x`, where clients of Hydra 1 look for it.
+    /// The admin port: a route `/admin/x` also answers at `/x`, where clients of Hydra 1 look for it, if they may. What
+    /// probes and scrapers ask for is there in any case, as in Hydra 2.
     #[must_use]
-    pub fn admin(metrics: &'m Metrics) -> Self {
+    pub fn admin(metrics: &'m Metrics, v1_paths: bool) -> Self {
         Self {
+            v1_paths,
             router: Router::new(),
             metrics,
             audience: Audience::Programs,
@@ -84,7 +90,10 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             is_quiet: self.quiet.contains(&pattern),
         };
         let watched = Watched { handler, route };
-        if let (Audience::Programs, Some(short)) = (self.audience, pattern.strip_prefix(ADMIN_PREFIX)) {
+        let is_short = self.v1_paths || OPERATIONAL.iter().any(|short| pattern.ends_with(short));
+        if let (Audience::Programs, Some(short)) = (self.audience, pattern.strip_prefix(ADMIN_PREFIX))
+            && is_short
+        {
             self.router = self.router.route(short, on(filter, watched.clone()));
         }
         self.router = self.router.route(pattern, on(filter, watched));
@@ -242,7 +251,7 @@ mod tests {
     }
 
     fn admin_port(metrics: &Metrics) -> Router {
-        Routes::admin(metrics)
+        Routes::admin(metrics, true)
             .on(
                 &Method::GET,
                 "/admin/clients/{id}",

@@ -20,10 +20,11 @@ where
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Response> {
+        // Names are UTF-8 without NUL, which not every database can hold, so nothing has another name.
+        let may_name = !parts.uri.path().contains("%00");
         match Path::from_request_parts(parts, state).await {
-            Ok(Path(segments)) => Ok(Self(segments)),
-            // Names are UTF-8, so nothing has a name that is not.
-            Err(_) => Err(reply::admin_error(&Resource::NotFound.into())),
+            Ok(Path(segments)) if may_name => Ok(Self(segments)),
+            _ => Err(reply::admin_error(&Resource::NotFound.into())),
         }
     }
 }
@@ -54,9 +55,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_segment_that_is_not_utf_8_names_nothing() {
-        let (status, body) = ask("/a/%FF").await;
-        assert_eq!(status, StatusCode::NOT_FOUND);
-        assert!(body.starts_with("{\"error\":"), "{body}");
+    async fn a_segment_that_is_not_utf_8_or_has_a_nul_names_nothing() {
+        for path in ["/a/%FF", "/a/b%00c", "/%00/b"] {
+            let (status, body) = ask(path).await;
+            assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
+            assert!(body.starts_with("{\"error\":"), "{body}");
+        }
     }
 }

@@ -151,7 +151,7 @@ impl Side {
             Self::Admin => {
                 let rules = Arc::new(CrossOrigin::admin(cors));
                 let guard = Arc::new(Guard::new(Arc::clone(&rules), listener));
-                let router = routes::admin(provider, listener.quiet_health);
+                let router = routes::admin(provider, listener.quiet_health, listener.v1_paths);
                 (router.layer(from_fn_with_state(guard, cross_site::refuse)), rules)
             }
         };

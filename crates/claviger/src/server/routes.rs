@@ -79,8 +79,8 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
-pub(super) fn admin(provider: &Shared, quiet: bool) -> Router {
-    let routes = Routes::admin(&provider.metrics)
+pub(super) fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
+    let routes = Routes::admin(&provider.metrics, v1_paths)
         .quiet(if quiet { ADMIN_PROBES } else { &[] })
         .on(&Method::GET, "/admin/health/alive", health::alive)
         .on(&Method::GET, "/admin/health/ready", health::ready)

@@ -79,7 +79,7 @@ async fn it_gets_ready_when_the_database_is_migrated_without_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(&file(directory.path()));
     let (database, provider) = open(&settings).await;
-    let ports = [routes::public(&provider, false), routes::admin(&provider, false)];
+    let ports = [routes::public(&provider, false), routes::admin(&provider, false, true)];
     for router in &ports {
         let (status, body) = get(router, "/health/ready").await;
         assert!(
@@ -126,7 +126,7 @@ async fn it_is_not_ready_with_the_secrets_of_another_database() {
 #[tokio::test]
 async fn a_key_that_is_made_on_one_port_is_published_on_the_other() {
     let (_database, provider) = open(&settings("memory")).await;
-    let (public, admin) = (routes::public(&provider, false), routes::admin(&provider, false));
+    let (public, admin) = (routes::public(&provider, false), routes::admin(&provider, false, true));
     let set = "/keys/hydra.openid.id-token";
     let wanted = json!({ "alg": "ES256", "use": "sig", "kid": "mine" }).to_string();
     assert_eq!(ask(&admin, Method::POST, set, &wanted).await.0, 201);
@@ -139,7 +139,7 @@ async fn a_key_that_is_made_on_one_port_is_published_on_the_other() {
 #[tokio::test]
 async fn operators_find_version_and_metrics_on_the_admin_port_only() {
     let (_database, provider) = open(&settings("memory")).await;
-    let (public, admin) = (routes::public(&provider, false), routes::admin(&provider, false));
+    let (public, admin) = (routes::public(&provider, false), routes::admin(&provider, false, true));
     for path in ["/version", "/admin/version"] {
         let version: Value = serde_json::from_str(&get(&admin, path).await.1).unwrap();
         assert_eq!(version["version"], concat!("v", env!("CARGO_PKG_VERSION")));

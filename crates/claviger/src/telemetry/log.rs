@@ -189,7 +189,7 @@ mod tests {
         let (memory, subscriber) = logging("info", "json");
         let _guard = tracing::subscriber::set_default(subscriber);
         let metrics = Metrics::new("-");
-        let mut router = Routes::admin(&metrics)
+        let mut router = Routes::admin(&metrics, true)
             .on(&Method::GET, "/admin/clients/{id}", |_call: Call| async {
                 reply::admin_error(&Resource::Missing.into())
             })

@@ -262,3 +262,80 @@ async fn an_expired_secret_does_not_authenticate() {
         assert_eq!(answer.status, status, "{}", answer.text());
     }
 }
+
+/// Every operation of Hydra 1, at the path where its clients look for it; one setting takes them all away.
+#[tokio::test]
+async fn the_paths_of_version_1_answer_as_those_of_version_2() {
+    let paths = [
+        ("GET", "/clients"),
+        ("POST", "/clients"),
+        ("GET", "/clients/nobody"),
+        ("PUT", "/clients/nobody"),
+        ("PATCH", "/clients/nobody"),
+        ("DELETE", "/clients/nobody"),
+        ("GET", "/keys/nothing"),
+        ("POST", "/keys/nothing"),
+        ("PUT", "/keys/nothing"),
+        ("DELETE", "/keys/nothing"),
+        ("GET", "/keys/nothing/k"),
+        ("PUT", "/keys/nothing/k"),
+        ("DELETE", "/keys/nothing/k"),
+        ("GET", "/oauth2/auth/requests/login?login_challenge=x"),
+        ("PUT", "/oauth2/auth/requests/login/accept?login_challenge=x"),
+        ("PUT", "/oauth2/auth/requests/login/reject?login_challenge=x"),
+        ("GET", "/oauth2/auth/requests/consent?consent_challenge=x"),
+        ("PUT", "/oauth2/auth/requests/consent/accept?consent_challenge=x"),
+        ("PUT", "/oauth2/auth/requests/consent/reject?consent_challenge=x"),
+        ("GET", "/oauth2/auth/requests/logout?logout_challenge=x"),
+        ("PUT", "/oauth2/auth/requests/logout/accept?logout_challenge=x"),
+        ("PUT", "/oauth2/auth/requests/logout/reject?logout_challenge=x"),
+        ("GET", "/oauth2/auth/sessions/consent?subject=nobody"),
+        ("DELETE", "/oauth2/auth/sessions/consent?subject=nobody&all=true"),
+        ("DELETE", "/oauth2/auth/sessions/login?subject=nobody"),
+        ("POST", "/oauth2/introspect"),
+        ("DELETE", "/oauth2/tokens?client_id=nobody"),
+        ("POST", "/oauth2/flush"),
+        ("GET", "/trust/grants/jwt-bearer/issuers"),
+        ("POST", "/trust/grants/jwt-bearer/issuers"),
+        (
+            "GET",
+            "/trust/grants/jwt-bearer/issuers/00000000-0000-4000-8000-000000000000",
+        ),
+        (
+            "DELETE",
+            "/trust/grants/jwt-bearer/issuers/00000000-0000-4000-8000-000000000000",
+        ),
+    ];
+    let database = Database::sqlite();
+    claviger_e2e::server::migrate(&database);
+    let options = claviger_e2e::ServerOptions::new(&database);
+    let server = options.start().await;
+    let ask = async |server: &Server, method: &str, path: &str| {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let request = Request::new(method, &server.admin(path)).json(&json!({}));
+        Http::new().send(request).await
+    };
+    let why = |answer: &claviger_e2e::Answer| answer.json()["error_description"].clone();
+    let unrouted = why(&ask(&server, "GET", "/no/such/path").await);
+    for (method, path) in paths {
+        let newer = ask(&server, method, &format!("/admin{path}")).await;
+        let older = ask(&server, method, path).await;
+        assert_eq!(older.status, newer.status, "{method} {path}");
+        assert_ne!(older.status, 405, "{method} {path}");
+        assert!(
+            older.status != 404 || why(&older) != unrouted,
+            "{method} {path}: {}",
+            older.text()
+        );
+    }
+    drop(server);
+    let options = claviger_e2e::ServerOptions::new(&database).with("SERVE_ADMIN_V1_PATHS", "false");
+    let server = options.start().await;
+    for (method, path) in paths {
+        let path = path.split('?').next().unwrap();
+        assert_eq!(ask(&server, method, path).await.status, 404, "{method} {path}");
+    }
+    for path in ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"] {
+        assert_eq!(Http::new().get(&server.admin(path)).await.status, 200, "{path}");
+    }
+}

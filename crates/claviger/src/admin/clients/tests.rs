@@ -30,7 +30,7 @@ struct Answer {
 impl Port {
     async fn new() -> Self {
         let stage = Stage::new(&[]).await;
-        let table = routes(Routes::admin(&stage.provider.metrics));
+        let table = routes(Routes::admin(&stage.provider.metrics, true));
         Self {
             router: table.finish(stage.provider.clone()),
             stage,
