@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin::version::VERSION;
 use crate::config::Settings;
-use crate::config::settings::{self, Cookies};
+use crate::config::settings::Cookies;
 use crate::keys::KeyRing;
 use crate::notices::Notices;
 use crate::outgoing::GuardedClient;
@@ -58,18 +58,6 @@ pub struct Provider {
     remote_keys: RemoteKeys,
 }
 
-/// The hooks are the operator's own, wherever they are.
-fn way_out(settings: &Settings) -> settings::Outgoing {
-    let hooks = &settings.oauth2.hooks;
-    let mut outgoing = settings.outgoing.clone();
-    let urls = [&hooks.token, &hooks.refresh]
-        .into_iter()
-        .flatten()
-        .map(|hook| hook.url.clone());
-    outgoing.private_ip_exception_urls.extend(urls);
-    outgoing
-}
-
 impl Provider {
     /// A provider over an open database.
     #[must_use]
@@ -86,7 +74,7 @@ impl Provider {
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Guesses::default(),
             slow: SlowThreads::new(),
-            fetch: GuardedClient::new(&way_out(settings)),
+            fetch: GuardedClient::new(&settings.outgoing),
             remote_keys: RemoteKeys::new(REMOTE_KEY_SETS),
         }
     }

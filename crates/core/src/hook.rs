@@ -3,7 +3,7 @@
 //! No specification; the shapes are Hydra's (`oauth2.token_hook`, `oauth2.refresh_token_hook`). A hook runs after everything
 //! else was judged and before anything is written, so that who refuses uses nothing up. It may give claims, for the access
 //! token and for the ID token; what it does not name stays. Deviates from Hydra: claims of the hook win over those of the
-//! consent at every grant, and an empty answer changes nothing.
+//! consent at every grant, an empty answer changes nothing, and an answer with a failure is not asked for again.
 //!
 //! Attacks: a service that passes for the hook (TLS and the key that is sent are the operator's choice), one that never
 //! answers (time and size are bounded by the way out), claims that pass as ours (reserved ones are left out where tokens
@@ -22,7 +22,7 @@ use crate::fault::{Failure, Fault};
 use crate::outgoing::{Answer, FetchFailed, Outgoing};
 use crate::world::World;
 
-/// How often a hook is asked that cannot be reached or fails.
+/// How often a hook is asked of which nothing is heard.
 const TRIES: usize = 3;
 
 /// Whom to ask.
@@ -58,6 +58,13 @@ pub struct Hooks {
     pub token: Option<Hook>,
     /// Asked at a refresh, before the other (`oauth2.refresh_token_hook`).
     pub refresh: Option<Hook>,
+}
+
+impl Hooks {
+    /// Whether anybody is asked at all.
+    pub(crate) fn is_any(&self) -> bool {
+        self.token.is_some() || self.refresh.is_some()
+    }
 }
 
 /// What is about to happen.
@@ -180,11 +187,8 @@ async fn ask(world: &World<'_>, hook: &Hook, body: &Value) -> Result<Session, Fa
     let mut last = Err(FetchFailed::Unreachable);
     for _ in 0..TRIES {
         last = world.fetch.fetch(request.clone()).await;
-        let is_worth_another = match &last {
-            Ok(answer) => answer.status >= 500,
-            Err(failed) => *failed == FetchFailed::Unreachable,
-        };
-        if !is_worth_another {
+        // Whoever answered has decided, and whoever is slow is not helped by more to do.
+        if last != Err(FetchFailed::Unreachable) {
             break;
         }
     }

@@ -196,7 +196,7 @@ impl Person {
 fn person(cx: &Cx<'_>, grant: Option<&GrantRecord>, hooked: Option<Consented>) -> Result<Option<Person>, Failure> {
     let consented = match grant {
         Some(grant) => Consented::open(cx, grant)?,
-        None => Some(hooked.unwrap_or_default()),
+        None => hooked,
     };
     Ok(consented.map(|consented| Person {
         ext: consented.access_token,

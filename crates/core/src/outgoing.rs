@@ -54,6 +54,9 @@ pub enum FetchFailed {
     /// The name has no address, or nobody answers there, or the certificate is not trusted, or what came is not HTTP.
     #[error("the server that the URL names could not be reached, or did not speak HTTP with a trusted certificate")]
     Unreachable,
+    /// The answer began, and did not end.
+    #[error("the answer broke off")]
+    BrokenOff,
     /// It took too long.
     #[error("the answer took too long")]
     TimedOut,

@@ -125,17 +125,24 @@ async fn claims_of_the_hook_are_in_every_token_of_every_grant() {
 
 #[tokio::test]
 async fn a_hook_that_refuses_or_fails_uses_nothing_up() {
-    let database = Database::sqlite();
+    for database in [Database::postgres(), Database::sqlite()] {
+        refuse_and_fail(&database).await;
+    }
+}
+
+async fn refuse_and_fail(database: &Database) {
     let service = Service::listen();
-    let server = server(&database, &[("OAUTH2_TOKEN_HOOK", service.url())]).await;
+    let server = server(database, &[("OAUTH2_TOKEN_HOOK", service.url())]).await;
     let mut flow = Flow::new(&server).await;
     let code = flow.code().await;
     service.says(403, &Value::Null);
     let refused = flow.redeem(&code).await;
     assert_eq!((refused.status, refused.error().as_str()), (403, "access_denied"));
+    assert_eq!(service.heard().len(), 1, "a decision is asked for once");
     service.says(500, &Value::Null);
     let failed = flow.redeem(&code).await;
     assert_eq!((failed.status, failed.error().as_str()), (500, "server_error"));
+    assert_eq!(service.heard().len(), 1, "an answer is an answer");
     service.says(200, &json!("no object"));
     assert_eq!(flow.redeem(&code).await.status, 500);
     service.heard();
@@ -175,4 +182,53 @@ async fn a_refresh_asks_its_own_hook_first() {
     assert_eq!(body["requester"]["client_id"], flow.client_id.as_str());
     let (_, body) = second.heard().remove(0);
     assert_eq!(body["session"]["extra"], json!({"from": "refresh"}));
+}
+
+#[tokio::test]
+async fn a_key_can_go_in_a_cookie_and_a_hook_may_be_at_a_private_address() {
+    let database = Database::sqlite();
+    let service = Service::listen();
+    let hook = json!({"url": service.url(), "auth": {"type": "api_key", "config": {
+        "in": "cookie", "name": "key", "value": "of-the-hook"}}});
+    let settings = [
+        ("OAUTH2_TOKEN_HOOK", hook.to_string()),
+        ("CLIENTS_HTTP_DISALLOW_PRIVATE_IP_RANGES", "true".to_owned()),
+    ];
+    let server = server(&database, &settings).await;
+    let mut flow = Flow::new(&server).await;
+    flow.tokens().await;
+    let (head, _) = service.heard().remove(0);
+    assert!(head.contains("cookie: key=of-the-hook"), "{head}");
+}
+
+#[tokio::test]
+async fn a_hook_that_is_away_or_says_nothing_is_a_clear_error_and_uses_nothing_up() {
+    for database in [Database::postgres(), Database::sqlite()] {
+        let port = ports::free();
+        let url = format!("http://127.0.0.1:{port}/hook");
+        let server = server(&database, &[("OAUTH2_TOKEN_HOOK", url)]).await;
+        let mut flow = Flow::new(&server).await;
+        let code = flow.code().await;
+        let away = flow.redeem(&code).await;
+        assert_eq!((away.status, away.error().as_str()), (500, "server_error"));
+        // Connections are taken by the system, and nobody ever answers.
+        let silent = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let late = flow.redeem(&code).await;
+        assert_eq!((late.status, late.error().as_str()), (500, "server_error"));
+        silent.set_nonblocking(true).unwrap();
+        assert_eq!(
+            silent.incoming().take_while(Result::is_ok).count(),
+            1,
+            "it is not asked again"
+        );
+        let answering = thread::spawn(move || {
+            silent.set_nonblocking(false).unwrap();
+            let (mut stream, _) = silent.accept().unwrap();
+            let mut start = [0; 4096];
+            let _ = stream.read(&mut start).unwrap();
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+        });
+        assert_eq!(flow.redeem(&code).await.status, 200);
+        answering.join().unwrap();
+    }
 }

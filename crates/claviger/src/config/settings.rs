@@ -236,6 +236,8 @@ pub struct Outgoing {
     pub disallow_private_ip_ranges: bool,
     /// URLs that are fetched all the same.
     pub private_ip_exception_urls: Vec<String>,
+    /// The operator's hooks, wherever they are.
+    pub own_urls: Vec<String>,
 }
 
 impl Settings {
@@ -303,6 +305,7 @@ impl Settings {
             outgoing: Outgoing {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
+                own_urls: hook_urls(values)?,
             },
             warnings: values
                 .changed(Standing::NotYet)
@@ -438,6 +441,14 @@ fn pairwise_salt(values: &Values) -> Result<Option<PairwiseSalt>, ConfigError> {
     let salt: Option<Secret> = values.get("oidc.subject_identifiers.pairwise.salt")?;
     let salt = salt.map(|salt| PairwiseSalt::new(salt.expose().to_owned()));
     Ok(salt.filter(|_| has_subject_type(values, "pairwise").unwrap_or_default()))
+}
+
+fn hook_urls(values: &Values) -> Result<Vec<String>, ConfigError> {
+    let hooks = [
+        hook(values, "oauth2.token_hook")?,
+        hook(values, "oauth2.refresh_token_hook")?,
+    ];
+    Ok(hooks.into_iter().flatten().map(|hook| hook.url).collect())
 }
 
 /// A URL, or a URL and a key; the form was checked when the value was read.

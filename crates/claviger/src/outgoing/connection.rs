@@ -134,7 +134,7 @@ where
             if error.is::<LengthLimitError>() {
                 FetchFailed::TooLarge
             } else {
-                FetchFailed::Unreachable
+                FetchFailed::BrokenOff
             }
         })?;
         Ok(Reply {

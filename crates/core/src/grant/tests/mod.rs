@@ -3,6 +3,7 @@
 mod client_credentials;
 mod codes;
 mod facts;
+mod hooks;
 mod id_tokens;
 mod jwt_bearer;
 mod lifespans;
