@@ -52,6 +52,8 @@ const DIFFERENT: &[(&str, &str)] = &[
         "an unknown format is refused before anything is created",
     ),
     ("v2/get-client-two-quiet", ADDRESSES),
+    ("v2/import-client-object", OBJECT),
+    ("v2/import-client-stdin-object", OBJECT),
     ("v2/list-clients-quiet", ADDRESSES),
     ("v2/v1-clients", BOTH),
     ("v2/v1-keys", BOTH),
@@ -61,6 +63,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("v2/perform-authorization-code-login-denied", DENIED),
 ];
 const DENIED: &str = "a flow that gives no tokens does not end with status 0";
+const OBJECT: &str = "one client without an array is imported too";
 const DOWN: &str = "a migration is not undone; the way back is a backup";
 const PGP: &str = "secrets are not encrypted with PGP here; the flags are unknown";
 const SHARED: &str = "a command line of both trees: status 1, and nothing on standard output";

@@ -91,7 +91,9 @@ enum Command {
     List(verbs::Verb<verbs::ListObject>),
     /// Replace a client
     Update(verbs::Verb<verbs::UpdateObject>),
-    /// Delete clients, keys or access tokens
+    /// Give a client one more secret
+    Rotate(verbs::Verb<verbs::RotateObject>),
+    /// Delete clients, keys, access tokens or older secrets
     Delete(verbs::Verb<verbs::DeleteObject>),
     /// Import clients or keys from files
     Import(verbs::Verb<verbs::ImportObject>),
@@ -153,6 +155,7 @@ async fn client_command(command: &Command, terminal: &mut Terminal) -> Result<()
         Command::Get(arguments) => arguments.run(terminal).await,
         Command::List(arguments) => arguments.run(terminal).await,
         Command::Update(arguments) => arguments.run(terminal).await,
+        Command::Rotate(arguments) => arguments.run(terminal).await,
         Command::Delete(arguments) => arguments.run(terminal).await,
         Command::Import(arguments) => arguments.run(terminal).await,
         Command::Perform(arguments) => arguments.run(terminal).await,

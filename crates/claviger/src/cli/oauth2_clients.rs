@@ -1,15 +1,16 @@
 //! OAuth 2.0 clients in the command tree of Hydra v2: `create|get|list|update|delete|import oauth2-client`.
 
 mod fields;
+mod import;
 
 use clap::Args;
 use http::Method;
 use serde_json::Value;
 
 use self::fields::Fields;
+pub(crate) use self::import::Import;
 use super::api::{Call, query, segment};
 use super::failure::Failure;
-use super::files;
 use super::output::{Document, Layout, Report, list, prune, text};
 use super::remote::{Remote, admin_path};
 use super::terminal::Terminal;
@@ -60,6 +61,16 @@ pub(crate) struct Ids {
     ids: Vec<String>,
 }
 
+/// `rotate oauth2-client-secret` and `delete rotated-oauth2-client-secrets`.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The secrets before go on working. When everything uses the new one, end them:
+  claviger delete rotated-client-secrets ID"
+)]
+pub(crate) struct Rotation {
+    id: String,
+}
+
 /// `list oauth2-clients`.
 #[derive(Args, Debug)]
 pub(crate) struct List {
@@ -70,14 +81,6 @@ pub(crate) struct List {
     /// The NEXT PAGE TOKEN of the page before
     #[arg(long, value_name = "TOKEN", default_value = "", hide_default_value = true)]
     page_token: String,
-}
-
-/// `import oauth2-client`.
-#[derive(Args, Debug)]
-#[command(after_help = "Each file is a JSON array of clients. Without a file the array is read from standard input.")]
-pub(crate) struct Import {
-    #[arg(value_name = "FILE")]
-    files: Vec<String>,
 }
 
 impl Create {
@@ -116,6 +119,22 @@ impl Ids {
 
     pub(super) async fn delete(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         delete_each(&self.ids, "/clients", remote, terminal).await
+    }
+}
+
+impl Rotation {
+    pub(super) async fn add(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
+        self.send(Method::POST, remote, terminal).await
+    }
+
+    pub(super) async fn end_older(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
+        self.send(Method::DELETE, remote, terminal).await
+    }
+
+    async fn send(&self, method: Method, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
+        let api = remote.api(terminal)?;
+        let path = admin_path(&api, &format!("/clients/{}/secrets/rotate", segment(&self.id)));
+        remote.print(terminal, &one(api.send(Call::new(method, path)).await?.json()?))
     }
 }
 
@@ -160,49 +179,6 @@ impl List {
         let next = answer.next_page_token().unwrap_or_default();
         let clients = answer.json()?.as_array().cloned().unwrap_or_default();
         remote.print(terminal, &page(clients, next))
-    }
-}
-
-impl Import {
-    pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
-        let api = remote.api(terminal)?;
-        let (mut imported, mut total) = (Vec::new(), 0);
-        for client in self.clients(terminal)? {
-            total += 1;
-            let call = Call::new(Method::POST, admin_path(&api, "/clients")).json(client.clone());
-            match api.send(call).await?.json() {
-                Ok(client) => imported.push(client),
-                Err(failure) => terminal.explain(&format!("{}: {failure}", text(&client, "client_id"))),
-            }
-        }
-        let failed = total - imported.len();
-        remote.print(terminal, &some(imported))?;
-        if failed == 0 {
-            Ok(())
-        } else {
-            Err(Failure::Partly { failed, total })
-        }
-    }
-
-    /// Everything is read before anything is sent.
-    fn clients(&self, terminal: &mut Terminal) -> Result<Vec<Value>, Failure> {
-        let expected = "a JSON array of clients, as in [{\"client_id\": \"a\"}, {\"client_id\": \"b\"}]";
-        let arrays = if self.files.is_empty() {
-            terminal.explain("Reading clients from standard input, as no file is named.");
-            let input = terminal.read_input()?;
-            if input.is_empty() {
-                return Ok(Vec::new());
-            }
-            vec![files::parse("standard input", &input, expected, Value::is_array)?]
-        } else {
-            let read = |path: &String| files::json(path, expected, Value::is_array);
-            self.files.iter().map(read).collect::<Result<Vec<_>, _>>()?
-        };
-        Ok(arrays
-            .into_iter()
-            .filter_map(|array| array.as_array().cloned())
-            .flatten()
-            .collect())
     }
 }
 

@@ -54,10 +54,20 @@ pub(crate) enum UpdateObject {
 }
 
 #[derive(Subcommand, Debug)]
+pub(crate) enum RotateObject {
+    /// Give an OAuth 2.0 client one more secret, and print it
+    #[command(name = "oauth2-client-secret", visible_alias = "client-secret")]
+    ClientSecret(oauth2_clients::Rotation),
+}
+
+#[derive(Subcommand, Debug)]
 pub(crate) enum DeleteObject {
     /// Delete OAuth 2.0 clients
     #[command(name = "oauth2-client", visible_aliases = ["client", "clients", "oauth2-clients"])]
     Client(oauth2_clients::Ids),
+    /// End the secrets of an OAuth 2.0 client, except the newest
+    #[command(name = "rotated-oauth2-client-secrets", visible_alias = "rotated-client-secrets")]
+    RotatedSecrets(oauth2_clients::Rotation),
     /// Delete JSON Web Key sets
     #[command(visible_alias = "jwks")]
     Jwk(jwks::Delete),
@@ -128,10 +138,18 @@ impl Verb<UpdateObject> {
     }
 }
 
+impl Verb<RotateObject> {
+    pub(super) async fn run(&self, terminal: &mut Terminal) -> Result<(), Failure> {
+        let RotateObject::ClientSecret(arguments) = &self.object;
+        arguments.add(&self.remote, terminal).await
+    }
+}
+
 impl Verb<DeleteObject> {
     pub(super) async fn run(&self, terminal: &mut Terminal) -> Result<(), Failure> {
         match &self.object {
             DeleteObject::Client(arguments) => arguments.delete(&self.remote, terminal).await,
+            DeleteObject::RotatedSecrets(arguments) => arguments.end_older(&self.remote, terminal).await,
             DeleteObject::Jwk(arguments) => arguments.run(&self.remote, terminal).await,
             DeleteObject::AccessTokens(arguments) => arguments.run(&self.remote, terminal).await,
         }
