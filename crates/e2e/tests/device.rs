@@ -259,9 +259,12 @@ async fn the_command_line_is_a_device() {
         server,
     };
     device.approve().await;
-    let printed = process.wait_for_output("access_token");
+    // Tokens and the word of success come by two streams, in any order: only at its end is everything there.
+    let status = process.wait();
+    let printed = process.output();
+    assert!(status.success(), "{printed}");
+    assert!(printed.contains("access_token"), "{printed}");
     assert!(printed.contains("Successfully signed in!"), "{printed}");
-    assert!(process.wait().success());
 }
 
 #[tokio::test]
