@@ -274,7 +274,7 @@ pub static SECTIONS: &[Section] = &[
         key("ttl.device_user_code", Duration, "10m", "Life of a device code and its user code.").hot(),
     ] },
     Section { title: "OAuth 2.0", keys: &[
-        key("oauth2.expose_internal_errors", Bool, "false", "Put details into the errors that clients read. Not for production.").hot(),
+        key("oauth2.expose_internal_errors", Bool, "false", "Nothing to switch: what went wrong inside is in the log, under the id that the error carries.").moot(),
         key("oauth2.include_legacy_error_fields", Bool, "false", "Version 1: `error_hint`, `error_debug` and `status_code` in errors.").hot().not_yet(),
         key("oauth2.session.encrypt_at_rest", Bool, "true", "Session data is always encrypted in the database.").not_yet(),
         key("oauth2.exclude_not_before_claim", Bool, "false", "No `nbf` in JWT access tokens.").hot(),

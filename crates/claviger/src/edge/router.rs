@@ -20,10 +20,10 @@ use super::call::{Arrival, Call};
 use super::reply::{self, Audience, Refused};
 use super::request_id::RequestId;
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
+use crate::v1;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const UNCACHED: HeaderValue = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
-const ADMIN_PREFIX: &str = "/admin";
 /// What Hydra 2 has without the prefix too.
 const OPERATIONAL: [&str; 4] = ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"];
 /// The endpoint of requests that no route took; their paths are strangers' text and belong in no label.
@@ -90,14 +90,18 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             is_quiet: self.quiet.contains(&pattern),
         };
         let watched = Watched { handler, route };
-        let is_short = self.v1_paths || OPERATIONAL.iter().any(|short| pattern.ends_with(short));
-        if let (Audience::Programs, Some(short)) = (self.audience, pattern.strip_prefix(ADMIN_PREFIX))
-            && is_short
-        {
+        if let Some(short) = self.short(pattern) {
             self.router = self.router.route(short, on(filter, watched.clone()));
         }
         self.router = self.router.route(pattern, on(filter, watched));
         self
+    }
+
+    /// The other path at which a route of the admin port answers.
+    fn short(&self, pattern: &'static str) -> Option<&'static str> {
+        let operational = OPERATIONAL.iter().copied().find(|short| pattern.ends_with(short));
+        let short = operational.or_else(|| v1::path(pattern).filter(|_| self.v1_paths));
+        short.filter(|_| matches!(self.audience, Audience::Programs))
     }
 
     /// The router: with answers for what is not in the table.

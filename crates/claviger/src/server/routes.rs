@@ -1,7 +1,7 @@
 //! The tables of all endpoints, a line for each.
 //!
-//! To add an endpoint, write its handler in `public` or `admin` and name it here. On the admin port `/admin/x` also
-//! answers at `/x`.
+//! To add an endpoint, write its handler in `public` or `admin` and name it here. What Hydra 1 has
+//! besides is in [`v1`].
 
 use axum::Router;
 use http::Method;
@@ -14,6 +14,7 @@ use crate::public::{
     authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, logout, register,
     revoke, token, userinfo,
 };
+use crate::v1;
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
@@ -74,7 +75,9 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/device", fallback::device)
     };
-    register::routes(routes).finish(provider.clone())
+    let routes = register::routes(routes);
+    let routes = if provider.v1_paths { v1::public(routes) } else { routes };
+    routes.finish(provider.clone())
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
@@ -94,8 +97,9 @@ pub(super) fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
         .on(&Method::PUT, "/admin/keys/{set}/{kid}", key_sets::put_key)
         .on(&Method::DELETE, "/admin/keys/{set}/{kid}", key_sets::delete_key)
         .on(&Method::POST, "/admin/oauth2/introspect", introspect::post)
-        .on(&Method::DELETE, "/admin/oauth2/tokens", tokens::delete)
-        .on(&Method::POST, "/admin/oauth2/flush", tokens::flush);
+        .on(&Method::DELETE, "/admin/oauth2/tokens", tokens::delete);
     let routes = requests::routes(clients::routes(routes));
-    trusts::routes(sessions::routes(routes)).finish(provider.clone())
+    let routes = trusts::routes(sessions::routes(routes));
+    let routes = if v1_paths { v1::admin(routes) } else { routes };
+    routes.finish(provider.clone())
 }
