@@ -382,47 +382,6 @@ fn key_values<'a>(key: &'a KeyRecord, seed: Option<&'a str>) -> Vec<Value<'a>> {
     values![&key.set, &key.kid, seed, &key.sealed, key.created_at.0]
 }
 
-/// In which order a batch runs: every server takes the locks of a table in the order of its keys, so that two batches
-/// wait for each other in one direction only.
-pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
-    let row = |kind: u8, id: &Id| (kind, id.0.to_vec());
-    match change {
-        Change::CreateClient(client) | Change::UpdateClient(client) => (0, client.id.as_bytes().to_vec()),
-        Change::DeleteClient(id) | Change::RevokeClientAccess { client: id, .. } => (0, id.as_bytes().to_vec()),
-        Change::SeedKey { key, .. } | Change::AddKey(key) | Change::PutKey(key) => (1, key.set.as_bytes().to_vec()),
-        Change::ReplaceKeySet { set, .. } | Change::DeleteKey { set, .. } | Change::DeleteKeySet(set) => {
-            (1, set.as_bytes().to_vec())
-        }
-        Change::AnswerLogin { flow } | Change::Advance { flow, .. } => row(2, &flow.id),
-        Change::EndSession(id) => row(3, id),
-        Change::EndSessions { subject } => (3, subject.as_bytes().to_vec()),
-        Change::Logout { spent, session, .. } => match (spent, session) {
-            (Some(flow), _) => row(2, &flow.id),
-            (None, Some(session)) => row(3, session),
-            (None, None) => (8, Vec::new()),
-        },
-        Change::Redeem { code, .. } | Change::BurnCode { code, .. } => row(4, code),
-        Change::Rotate { old, .. } => row(5, old),
-        Change::Issue { access, .. } => row(6, &access.id),
-        Change::RevokeAccess(id) => row(6, id),
-        Change::RevokeGrant(id) | Change::EndGrant(id) => row(7, id),
-        Change::RevokeGrants { subject, .. } => (7, subject.as_bytes().to_vec()),
-        Change::RescheduleNotice { id, .. } => row(8, id),
-        Change::UseAssertion(assertion)
-        | Change::IssueGrant {
-            assertion: Some(assertion),
-            ..
-        } => (9, assertion.digest.0.to_vec()),
-        Change::IssueGrant { grant, .. } => row(9, &grant.id),
-        Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
-        Change::BeginDevice { device, .. } => row(11, &device.id),
-        Change::PollDevice { device, .. }
-        | Change::DenyDevice(device)
-        | Change::ApproveDevice { device, .. }
-        | Change::RedeemDevice { device, .. } => row(11, device),
-    }
-}
-
 pub(super) fn uuid(id: Id) -> Uuid {
     Uuid::from_bytes(id.0)
 }
