@@ -6,11 +6,14 @@ use mysql_async::{Error, ServerError};
 /// Undone for the sake of another transaction, here (1213, 1205) or on another server of the cluster (1213).
 const DEADLOCK: u16 = 1213;
 const LOCK_WAIT: u16 = 1205;
+/// The savepoint of a transaction that was undone without a word.
+const NO_SAVEPOINT: u16 = 1305;
 /// A Galera server that is not part of the cluster at the moment: nothing was done.
 const NOT_PREPARED: u16 = 1047;
 
 /// Errors that end when somebody frees room, the load sinks, or another server takes over.
-const PASSING: [u16; 30] = [
+const PASSING: [u16; 31] = [
+    NO_SAVEPOINT,
     1021,
     1030,
     1037,
@@ -78,7 +81,7 @@ impl Failed {
         matches!(
             self,
             Self::Refused {
-                code: DEADLOCK | LOCK_WAIT | NOT_PREPARED,
+                code: DEADLOCK | LOCK_WAIT | NOT_PREPARED | NO_SAVEPOINT,
                 ..
             }
         )
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn deadlocks_lock_waits_and_galera_conflicts_are_tried_again() {
-        for code in [1213, 1205, 1047] {
+        for code in [1213, 1205, 1047, 1305] {
             assert!(refused(code, "").may_pass(), "{code}");
             assert!(matches!(
                 StoreError::from(refused(code, "")),

@@ -90,7 +90,7 @@ impl Line {
     /// Ends a transaction that an error left open.
     async fn undo(&self, conn: &mut Conn) -> bool {
         matches!(
-            tokio::time::timeout(self.deadline, conn.query_drop("ROLLBACK")).await,
+            tokio::time::timeout(self.deadline, conn.query_drop("ROLLBACK;SET autocommit = 1")).await,
             Ok(Ok(()))
         )
     }

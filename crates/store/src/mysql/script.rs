@@ -36,8 +36,14 @@ impl Script {
     }
 
     /// As a transaction of its own.
+    ///
+    /// A server of a Galera cluster may undo a transaction between two statements of one text without an error, and run
+    /// the rest (seen with MariaDB 10.11). Without `autocommit` the rest is not committed by itself, and the savepoint is
+    /// gone with what was undone, so that releasing it fails and nothing is committed.
     pub(super) fn transaction(text: &str) -> String {
-        format!("START TRANSACTION;{text}COMMIT;")
+        format!(
+            "SET autocommit = 0;START TRANSACTION;SAVEPOINT whole;{text}RELEASE SAVEPOINT whole;COMMIT;SET autocommit = 1;"
+        )
     }
 }
 

@@ -47,7 +47,13 @@ pub(crate) async fn new_databases(ports: &[u16]) -> Vec<String> {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut conn = connect(ports[0], None).await;
     conn.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
-    conn.disconnect().await.unwrap();
+    for port in &ports[1..] {
+        // The other servers of a cluster wait until they have it too.
+        let mut conn = connect(*port, None).await;
+        conn.query_drop(format!("SET SESSION wsrep_sync_wait = 15; SELECT COUNT(*) FROM mysql.db; USE {name}"))
+            .await
+            .unwrap();
+    }
     ports
         .iter()
         .map(|port| format!("mysql://root@tcp(127.0.0.1:{port})/{name}?parseTime=true"))
