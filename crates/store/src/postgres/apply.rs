@@ -2,8 +2,8 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
-    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
+    KeyRecord, NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -142,11 +142,14 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         | Change::DeleteKey { .. }
         | Change::DeleteKeySet(_)
         | Change::CreateTrust(_)
-        | Change::DeleteTrust(_) => return administered(all, change),
+        | Change::DeleteTrust(_)
+        | Change::CreateApiKey(_)
+        | Change::RevokeApiKey(_)
+        | Change::UseApiKey { .. } => return administered(all, change),
     })
 }
 
-/// Changes to clients, keys and trusts.
+/// Changes to clients, keys, trusts and who may make such changes.
 fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>> {
     Some(match change {
         Change::CreateClient(client) => predicate(&all.create_client, created(client)),
@@ -165,6 +168,9 @@ fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>>
         Change::DeleteKeySet(set) => always(&all.delete_key_set, values![set]),
         Change::CreateTrust(trust) => predicate(&all.create_trust, trusted(trust)),
         Change::DeleteTrust(id) => predicate(&all.delete_trust, values![uuid(*id)]),
+        Change::CreateApiKey(key) => predicate(&all.create_api_key, admitted(key)),
+        Change::RevokeApiKey(id) => predicate(&all.revoke_api_key, values![uuid(*id)]),
+        Change::UseApiKey { id, at } => always(&all.use_api_key, values![uuid(*id), at.0]),
         _ => return None,
     })
 }
@@ -193,6 +199,17 @@ fn asserted<'a>(
         access.issued_at.0,
         access.expires_at.0,
         grant.skipped,
+    ]
+}
+
+fn admitted(key: &ApiKeyRecord) -> Vec<Value<'_>> {
+    values![
+        uuid(key.id),
+        &key.name,
+        &key.digest.0[..],
+        join_scope(&key.scope),
+        key.created_at.0,
+        key.expires_at.0,
     ]
 }
 
@@ -415,6 +432,9 @@ pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
         } => (9, assertion.digest.0.to_vec()),
         Change::IssueGrant { grant, .. } => row(9, &grant.id),
         Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
+        Change::CreateApiKey(ApiKeyRecord { id, .. }) | Change::RevokeApiKey(id) | Change::UseApiKey { id, .. } => {
+            row(12, id)
+        }
         Change::BeginDevice { device, .. } => row(11, &device.id),
         Change::PollDevice { device, .. }
         | Change::DenyDevice(device)

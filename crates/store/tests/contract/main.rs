@@ -10,6 +10,7 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod api_keys;
 mod assertions;
 mod batches;
 mod clients;
@@ -160,6 +161,15 @@ contract! {
         trusts_are_found_by_issuer_and_subject,
         pages_of_trusts_are_in_order_and_filtered_by_issuer,
         used_assertions_are_forgotten_when_they_have_expired;
+    api_keys:
+        an_api_key_is_read_back_until_it_is_revoked,
+        the_name_of_an_api_key_is_free_again_when_it_is_revoked,
+        api_keys_are_listed_in_pages,
+        the_use_of_an_api_key_is_noted_and_its_time_only_grows,
+        an_expired_api_key_stays_for_those_who_wonder,
+        an_api_key_that_was_revoked_elsewhere_is_gone_at_once,
+        of_64_tasks_on_two_servers_one_takes_the_name,
+        those_who_ask_at_once_for_an_api_key_share_its_reading;
     races:
         of_64_tasks_on_two_servers_one_uses_the_assertion,
         of_64_tasks_on_two_servers_one_gets_the_grant_of_the_assertion,
