@@ -151,7 +151,8 @@ contract! {
         a_kid_is_added_once_per_set,
         a_put_key_is_inserted_or_replaced,
         a_replaced_set_holds_exactly_the_new_keys_in_their_order,
-        keys_and_sets_are_removed;
+        keys_and_sets_are_removed,
+        what_needs_a_key_keeps_it;
     assertions:
         an_assertion_is_used_once,
         a_grant_of_an_assertion_is_read_back_with_its_token,
