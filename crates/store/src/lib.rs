@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use claviger_core::port::{Store, StoreError};
 
+use crate::coalesce::Limits;
 use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
 pub use crate::mysql::STATEMENTS as MYSQL_STATEMENTS;
@@ -91,8 +92,12 @@ pub struct Database {
 
 impl Database {
     fn new(engine: Arc<dyn Engine>, options: &Options) -> Self {
+        let limits = Limits {
+            batch: options.batch,
+            queue: options.queue,
+        };
         let inner: Arc<dyn Store> = engine.clone();
-        let store = Arc::new(Remembering::new(inner, options.remember));
+        let store = Arc::new(Remembering::new(inner, options.remember, limits));
         Self { engine, store }
     }
 

@@ -61,6 +61,8 @@ migrations! {
     4 "0004_device",
     6 "0006_assertions",
     7 "0007_hook",
+    8 "0008_key_lives",
+    9 "0009_api_key",
 }
 
 /// How one step stands.

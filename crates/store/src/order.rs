@@ -1,7 +1,7 @@
 //! In which order the members of a batch run, and their answers in the order in which they came.
 
 use claviger_core::context::Id;
-use claviger_core::port::{Change, TrustRecord};
+use claviger_core::port::{ApiKeyRecord, Change, TrustRecord};
 
 use crate::coalesce::Answer;
 
@@ -13,9 +13,11 @@ pub(crate) fn order(change: &Change) -> (u8, Vec<u8>) {
         Change::CreateClient(client) | Change::UpdateClient(client) => (0, client.id.as_bytes().to_vec()),
         Change::DeleteClient(id) | Change::RevokeClientAccess { client: id, .. } => (0, id.as_bytes().to_vec()),
         Change::SeedKey { key, .. } | Change::AddKey(key) | Change::PutKey(key) => (1, key.set.as_bytes().to_vec()),
-        Change::ReplaceKeySet { set, .. } | Change::DeleteKey { set, .. } | Change::DeleteKeySet(set) => {
-            (1, set.as_bytes().to_vec())
-        }
+        Change::ReplaceKeySet { set, .. }
+        | Change::NeedKey { set, .. }
+        | Change::RetireKey { set, .. }
+        | Change::DeleteKey { set, .. }
+        | Change::DeleteKeySet(set) => (1, set.as_bytes().to_vec()),
         Change::AnswerLogin { flow } | Change::Advance { flow, .. } => row(2, &flow.id),
         Change::EndSession(id) => row(3, id),
         Change::EndSessions { subject } => (3, subject.as_bytes().to_vec()),
@@ -38,6 +40,9 @@ pub(crate) fn order(change: &Change) -> (u8, Vec<u8>) {
         } => (9, assertion.digest.0.to_vec()),
         Change::IssueGrant { grant, .. } => row(9, &grant.id),
         Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
+        Change::CreateApiKey(ApiKeyRecord { id, .. }) | Change::RevokeApiKey(id) | Change::UseApiKey { id, .. } => {
+            row(12, id)
+        }
         Change::BeginDevice { device, .. } => row(11, &device.id),
         Change::PollDevice { device, .. }
         | Change::DenyDevice(device)

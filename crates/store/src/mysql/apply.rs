@@ -3,8 +3,8 @@
 use aws_lc_rs::digest::{Context, SHA256};
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
-    NoticeRecord, Owner, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
+    KeyRecord, NoticeRecord, Owner, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
 };
 
 use super::script::Script;
@@ -111,6 +111,11 @@ pub(super) fn apply(script: &mut Script, change: &Change) {
         | Change::AddKey(_)
         | Change::PutKey(_)
         | Change::ReplaceKeySet { .. }
+        | Change::NeedKey { .. }
+        | Change::RetireKey { .. }
+        | Change::CreateApiKey(_)
+        | Change::RevokeApiKey(_)
+        | Change::UseApiKey { .. }
         | Change::DeleteKey { .. }
         | Change::DeleteKeySet(_)
         | Change::CreateTrust(_)
@@ -148,6 +153,17 @@ fn administered(script: &mut Script, change: &Change) {
                 put_key(script, key, number);
             }
         }
+        Change::NeedKey { set, kid, until } => {
+            // Until then it may be needed already, so that nothing changes.
+            script.run(statements::LOCK_KEY, &values![set, kid]);
+            script.run(statements::NEED_KEY, &values![set, kid, until.0]);
+        }
+        Change::RetireKey { set, kid, needed_until } => {
+            script.predicate(statements::RETIRE_KEY, &values![set, kid, needed_until.0]);
+        }
+        Change::CreateApiKey(key) => create_api_key(script, key),
+        Change::RevokeApiKey(id) => script.predicate(statements::REVOKE_API_KEY, &values![*id]),
+        Change::UseApiKey { id, at } => script.run(statements::USE_API_KEY, &values![*id, at.0]),
         Change::DeleteKey { set, kid } => script.run(statements::DELETE_KEY, &values![set, kid]),
         Change::DeleteKeySet(set) => script.run(statements::DELETE_KEY_SET, &values![set]),
         Change::CreateTrust(trust) => create_trust(script, trust),
@@ -391,13 +407,29 @@ fn create_client(script: &mut Script, client: &ClientRecord) {
 
 fn add_key(script: &mut Script, key: &KeyRecord, seed: Option<&str>) {
     script.run(statements::LAST_KEY, &values![&key.set]);
-    let values = values![&key.set, &key.kid, seed, &key.sealed, key.created_at.0];
+    let KeyRecord { set, kid, sealed, .. } = key;
+    let (created, needed) = (key.created_at.0, key.needed_until.0);
+    let values = values![set, kid, seed, sealed, created, key.signs_from.0, needed];
     script.predicate(statements::ADD_KEY, &values);
 }
 
 fn put_key(script: &mut Script, key: &KeyRecord, number: i64) {
-    let values = values![&key.set, &key.kid, &key.sealed, key.created_at.0, number];
+    let KeyRecord { set, kid, sealed, .. } = key;
+    let (created, needed) = (key.created_at.0, key.needed_until.0);
+    let values = values![set, kid, sealed, created, key.signs_from.0, needed, number];
     script.run(statements::PUT_KEY, &values);
+}
+
+fn create_api_key(script: &mut Script, key: &ApiKeyRecord) {
+    let values = values![
+        key.id,
+        &key.name,
+        &key.digest.0[..],
+        join_scope(&key.scope),
+        key.created_at.0,
+        key.expires_at.0,
+    ];
+    script.predicate(statements::CREATE_API_KEY, &values);
 }
 
 fn create_trust(script: &mut Script, trust: &TrustRecord) {

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
-    GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus,
-    SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, ApiKeyRecord, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord,
+    Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts,
+    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use mysql_async::Row;
 
@@ -270,6 +270,17 @@ impl Store for Mysql {
     async fn keys(&self, set: &str) -> Result<Vec<KeyRecord>, StoreError> {
         let rows = self.rows(Kind::Keys, statements::KEYS, &values![set]).await?;
         rows.iter().map(read::key).collect()
+    }
+
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.row(Kind::ApiKey, statements::API_KEY, &values![id], read::api_key)
+            .await
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let values = values![after.unwrap_or(Id([0; 16])), limit];
+        let rows = self.rare(Kind::ApiKeys, statements::API_KEYS, &values).await?;
+        rows.iter().map(read::api_key).collect()
     }
 
     async fn is_used(&self, assertion: Digest) -> Result<bool, StoreError> {

@@ -43,6 +43,11 @@ macro_rules! trust_columns {
         "id, issuer, subject, kid, scope, `key`, created_at, expires_at"
     };
 }
+macro_rules! api_key_columns {
+    () => {
+        "id, name, digest, scope, created_at, expires_at, last_used_at"
+    };
+}
 /// The row of `$table` that names a grant is unused, and everything it relies on is as it was seen.
 macro_rules! unused {
     ($table:literal, $set:literal, $is_unused:literal, $client:literal) => {
@@ -155,7 +160,7 @@ statements! {
 
     DEVICE_BY_USER_CODE = device!("d.user_code = ?1");
 
-    KEYS = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = ?1
+    KEYS = "SELECT key_set, kid, sealed, created_at, signs_from, needed_until FROM claviger_key WHERE key_set = ?1
           ORDER BY created_at DESC, position DESC, kid";
 
     ASSERTION = "SELECT 1 FROM claviger_assertion WHERE id = ?1";
@@ -303,12 +308,19 @@ statements! {
 
     LAST_KEY = "SET @last = (SELECT COALESCE(MAX(position), 0) FROM claviger_key WHERE key_set = ?1)";
 
-    ADD_KEY = "INSERT INTO claviger_key (position, key_set, kid, seed, sealed, created_at)
-          VALUES (@last + 1, ?1, ?2, ?3, ?4, ?5) ON DUPLICATE KEY UPDATE kid = kid";
+    ADD_KEY = "INSERT INTO claviger_key (position, key_set, kid, seed, sealed, created_at, signs_from, needed_until)
+          VALUES (@last + 1, ?1, ?2, ?3, ?4, ?5, ?6, ?7) ON DUPLICATE KEY UPDATE kid = kid";
 
-    /// `?5` counts the keys that one change puts.
-    PUT_KEY = "INSERT INTO claviger_key (position, key_set, kid, sealed, created_at) VALUES (@last + ?5, ?1, ?2, ?3, ?4)
-          ON DUPLICATE KEY UPDATE sealed = ?3, created_at = ?4";
+    /// `?7` counts the keys that one change puts.
+    PUT_KEY = "INSERT INTO claviger_key (position, key_set, kid, sealed, created_at, signs_from, needed_until)
+          VALUES (@last + ?7, ?1, ?2, ?3, ?4, ?5, ?6)
+          ON DUPLICATE KEY UPDATE sealed = ?3, created_at = ?4, signs_from = ?5, needed_until = ?6";
+
+    LOCK_KEY = "SELECT COUNT(*) INTO @ok FROM claviger_key WHERE key_set = ?1 AND kid = ?2 FOR UPDATE";
+
+    NEED_KEY = "UPDATE claviger_key SET needed_until = GREATEST(needed_until, ?3) WHERE key_set = ?1 AND kid = ?2";
+
+    RETIRE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2 AND needed_until = ?3";
 
     DELETE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2";
 
@@ -318,6 +330,16 @@ statements! {
           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON DUPLICATE KEY UPDATE id = id";
 
     DELETE_TRUST = "DELETE FROM claviger_trust WHERE id = ?1";
+
+    API_KEY = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id = ?1");
+
+    CREATE_API_KEY = "INSERT INTO claviger_api_key (id, name, digest, scope, created_at, expires_at)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON DUPLICATE KEY UPDATE id = id";
+
+    REVOKE_API_KEY = "DELETE FROM claviger_api_key WHERE id = ?1";
+
+    USE_API_KEY = "UPDATE claviger_api_key SET last_used_at = ?2
+          WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
 
     PURGE_FLOW = purge!("claviger_flow");
     PURGE_SESSION = purge!("claviger_session");
@@ -359,6 +381,12 @@ pub(super) const TRUSTS: &str = concat!(
     "SELECT ",
     trust_columns!(),
     " FROM claviger_trust WHERE (?1 IS NULL OR issuer = ?1) AND id > ?2 ORDER BY id LIMIT ?3 OFFSET ?4"
+);
+
+pub(super) const API_KEYS: &str = concat!(
+    "SELECT ",
+    api_key_columns!(),
+    " FROM claviger_api_key WHERE id > ?1 ORDER BY id LIMIT ?2"
 );
 
 /// What was applied to the schema.

@@ -50,9 +50,11 @@ pub(crate) async fn new_databases(ports: &[u16]) -> Vec<String> {
     for port in &ports[1..] {
         // The other servers of a cluster wait until they have it too.
         let mut conn = connect(*port, None).await;
-        conn.query_drop(format!("SET SESSION wsrep_sync_wait = 15; SELECT COUNT(*) FROM mysql.db; USE {name}"))
-            .await
-            .unwrap();
+        conn.query_drop(format!(
+            "SET SESSION wsrep_sync_wait = 15; SELECT COUNT(*) FROM mysql.db; USE {name}"
+        ))
+        .await
+        .unwrap();
     }
     ports
         .iter()

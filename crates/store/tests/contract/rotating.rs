@@ -46,6 +46,8 @@ each_to_the_next! {
     device(id: Id) -> Option<DeviceFacts>;
     device_by_user_code(user_code: Digest) -> Option<DeviceFacts>;
     keys(set: &str) -> Vec<KeyRecord>;
+    api_key(id: Id) -> Option<ApiKeyRecord>;
+    api_keys(after: Option<Id>, limit: u32) -> Vec<ApiKeyRecord>;
     is_used(assertion: Digest) -> bool;
     trust(id: Id) -> Option<TrustRecord>;
     trusts(query: &TrustQuery) -> Vec<TrustRecord>;
