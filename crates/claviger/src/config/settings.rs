@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::client::strangers::{InitialToken, Strangers};
 use claviger_core::hook::{Hook, HookAuth, Hooks};
 use claviger_core::subject::PairwiseSalt;
 use claviger_core::token::access::{AccessTokens, ScopeClaim};
@@ -14,6 +15,7 @@ use super::error::{ConfigError, Source};
 use super::keys::Standing;
 use super::listener::Listener;
 use super::secret::Secret;
+use super::signing::Signing;
 use super::values::Values;
 
 /// Longest `ttl.authentication_session`: 180 days.
@@ -54,6 +56,8 @@ pub struct Settings {
     pub oauth2: OAuth2,
     /// `oidc` and `webfinger.oidc_discovery`.
     pub oidc: Oidc,
+    /// `keys` and `webfinger.jwks`.
+    pub keys: Signing,
     /// `clients.http`.
     pub outgoing: Outgoing,
     /// One line for every setting that was given and has no effect in this release.
@@ -217,6 +221,8 @@ pub struct OAuth2 {
 pub struct Oidc {
     /// Whether strangers may register clients.
     pub dynamic_registration: bool,
+    /// What they may have.
+    pub strangers: Strangers,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
     /// Whether clients may have public subject identifiers.
@@ -306,12 +312,14 @@ impl Settings {
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
                 dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
+                strangers: strangers(values)?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
                 public_subjects: has_subject_type(values, "public")?,
                 pairwise_salt: pairwise_salt(values)?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
             },
+            keys: Signing::from_values(values)?,
             outgoing: Outgoing {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
@@ -440,6 +448,17 @@ impl OAuth2 {
             device: Device::from_values(values)?,
         })
     }
+}
+
+fn strangers(values: &Values) -> Result<Strangers, ConfigError> {
+    let of = |name: &str| list(values, &format!("oidc.dynamic_client_registration.{name}"));
+    let tokens: Option<Vec<Secret>> = values.get("oidc.dynamic_client_registration.initial_access_tokens")?;
+    let tokens = tokens.unwrap_or_default();
+    Ok(Strangers {
+        grant_types: of("grant_types")?,
+        members: of("members")?,
+        initial_tokens: tokens.iter().map(|token| InitialToken::of(token.expose())).collect(),
+    })
 }
 
 fn has_subject_type(values: &Values, name: &str) -> Result<bool, ConfigError> {
