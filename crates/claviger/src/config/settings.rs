@@ -259,11 +259,21 @@ impl Settings {
     /// Why the admin port must not listen there, if it must not: whoever reaches it can do everything.
     #[must_use]
     pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
-        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let is_guarded = listener.is_local() || asks_certificates || self.admin_unauthenticated;
+        let is_guarded = self.admin_unauthenticated || Self::guards_admin(listener);
         (!is_guarded).then_some(
             "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
         )
+    }
+
+    fn guards_admin(listener: &Listener) -> bool {
+        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        listener.is_local() || asks_certificates
+    }
+
+    /// Whether the admin port would be refused there, had the operator not said that something else protects it.
+    #[must_use]
+    pub fn leaves_admin_open(&self, listener: &Listener) -> bool {
+        self.admin_unauthenticated && !Self::guards_admin(listener)
     }
 
     /// Every setting that has a value: its path, the value with secrets masked, and where it came from.

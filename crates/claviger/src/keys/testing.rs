@@ -300,6 +300,14 @@ impl Store for Shelf {
         Err(unavailable())
     }
 
+    async fn api_key(&self, _: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn api_keys(&self, _: Option<Id>, _: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        Err(unavailable())
+    }
+
     async fn device(&self, _: Id) -> Result<Option<DeviceFacts>, StoreError> {
         Err(unavailable())
     }

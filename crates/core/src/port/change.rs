@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccessRecord, ClientProof, ClientRecord, DeviceRecord, FlowRecord, GrantRecord, Issue, KeyRecord, NoticeRecord,
-    RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, ClientProof, ClientRecord, DeviceRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
+    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use crate::context::{Id, Timestamp};
 
@@ -253,6 +253,17 @@ pub enum Change {
     CreateTrust(TrustRecord),
     /// Remove a trust. Predicate: it exists.
     DeleteTrust(Id),
+    /// Insert a key of the admin port. Predicate: its name is free.
+    CreateApiKey(ApiKeyRecord),
+    /// Remove a key of the admin port. Predicate: it exists.
+    RevokeApiKey(Id),
+    /// Note that a key of the admin port was used; the time only grows. Applied also if it is gone.
+    UseApiKey {
+        /// The key.
+        id: Id,
+        /// Now.
+        at: Timestamp,
+    },
 }
 
 /// Whether a change happened.

@@ -26,6 +26,7 @@ pub(crate) struct State {
     pub(crate) keys: Vec<KeyRecord>,
     pub(crate) assertions: BTreeMap<[u8; 32], Timestamp>,
     pub(crate) trusts: BTreeMap<Id, TrustRecord>,
+    pub(crate) api_keys: BTreeMap<Id, ApiKeyRecord>,
     seeds: Vec<(String, String, String)>,
     serial: i64,
 }
@@ -240,6 +241,16 @@ impl State {
                 let names = |trust: &TrustRecord| (trust.issuer.clone(), trust.subject.clone(), trust.kid.clone());
                 require(!self.trusts.values().any(|known| names(known) == names(&trust)))?;
                 self.trusts.insert(trust.id, trust);
+            }
+            Change::CreateApiKey(key) => {
+                require(!self.api_keys.values().any(|known| known.name == key.name))?;
+                self.api_keys.insert(key.id, key);
+            }
+            Change::RevokeApiKey(id) => drop(self.api_keys.remove(&id).ok_or(Lost)?),
+            Change::UseApiKey { id, at } => {
+                if let Some(key) = self.api_keys.get_mut(&id) {
+                    key.last_used_at = key.last_used_at.max(Some(at));
+                }
             }
             Change::DeleteTrust(id) => drop(self.trusts.remove(&id).ok_or(Lost)?),
             other => panic!("{other:?} is no administration"),

@@ -2,8 +2,8 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
-    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
+    KeyRecord, NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
@@ -144,11 +144,14 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         | Change::DeleteKey { .. }
         | Change::DeleteKeySet(_)
         | Change::CreateTrust(_)
-        | Change::DeleteTrust(_) => return administered(all, change),
+        | Change::DeleteTrust(_)
+        | Change::CreateApiKey(_)
+        | Change::RevokeApiKey(_)
+        | Change::UseApiKey { .. } => return administered(all, change),
     })
 }
 
-/// Changes to clients, keys and trusts.
+/// Changes to clients, keys, trusts and who may make such changes.
 fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>> {
     Some(match change {
         Change::CreateClient(client) => predicate(&all.create_client, created(client)),
@@ -173,6 +176,9 @@ fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>>
         Change::DeleteKeySet(set) => always(&all.delete_key_set, values![set]),
         Change::CreateTrust(trust) => predicate(&all.create_trust, trusted(trust)),
         Change::DeleteTrust(id) => predicate(&all.delete_trust, values![uuid(*id)]),
+        Change::CreateApiKey(key) => predicate(&all.create_api_key, admitted(key)),
+        Change::RevokeApiKey(id) => predicate(&all.revoke_api_key, values![uuid(*id)]),
+        Change::UseApiKey { id, at } => always(&all.use_api_key, values![uuid(*id), at.0]),
         _ => return None,
     })
 }
@@ -201,6 +207,17 @@ fn asserted<'a>(
         access.issued_at.0,
         access.expires_at.0,
         grant.skipped,
+    ]
+}
+
+fn admitted(key: &ApiKeyRecord) -> Vec<Value<'_>> {
+    values![
+        uuid(key.id),
+        &key.name,
+        &key.digest.0[..],
+        join_scope(&key.scope),
+        key.created_at.0,
+        key.expires_at.0,
     ]
 }
 
@@ -402,49 +419,6 @@ fn key_values<'a>(key: &'a KeyRecord, seed: Option<&'a str>) -> Vec<Value<'a>> {
 fn put_values(key: &KeyRecord) -> Vec<Value<'_>> {
     let KeyRecord { set, kid, sealed, .. } = key;
     values![set, kid, sealed, key.created_at.0, key.signs_from.0, key.needed_until.0]
-}
-
-/// In which order a batch runs: every server takes the locks of a table in the order of its keys, so that two batches
-/// wait for each other in one direction only.
-pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
-    let row = |kind: u8, id: &Id| (kind, id.0.to_vec());
-    match change {
-        Change::CreateClient(client) | Change::UpdateClient(client) => (0, client.id.as_bytes().to_vec()),
-        Change::DeleteClient(id) | Change::RevokeClientAccess { client: id, .. } => (0, id.as_bytes().to_vec()),
-        Change::SeedKey { key, .. } | Change::AddKey(key) | Change::PutKey(key) => (1, key.set.as_bytes().to_vec()),
-        Change::ReplaceKeySet { set, .. }
-        | Change::NeedKey { set, .. }
-        | Change::RetireKey { set, .. }
-        | Change::DeleteKey { set, .. }
-        | Change::DeleteKeySet(set) => (1, set.as_bytes().to_vec()),
-        Change::AnswerLogin { flow } | Change::Advance { flow, .. } => row(2, &flow.id),
-        Change::EndSession(id) => row(3, id),
-        Change::EndSessions { subject } => (3, subject.as_bytes().to_vec()),
-        Change::Logout { spent, session, .. } => match (spent, session) {
-            (Some(flow), _) => row(2, &flow.id),
-            (None, Some(session)) => row(3, session),
-            (None, None) => (8, Vec::new()),
-        },
-        Change::Redeem { code, .. } | Change::BurnCode { code, .. } => row(4, code),
-        Change::Rotate { old, .. } => row(5, old),
-        Change::Issue { access, .. } => row(6, &access.id),
-        Change::RevokeAccess(id) => row(6, id),
-        Change::RevokeGrant(id) | Change::EndGrant(id) => row(7, id),
-        Change::RevokeGrants { subject, .. } => (7, subject.as_bytes().to_vec()),
-        Change::RescheduleNotice { id, .. } => row(8, id),
-        Change::UseAssertion(assertion)
-        | Change::IssueGrant {
-            assertion: Some(assertion),
-            ..
-        } => (9, assertion.digest.0.to_vec()),
-        Change::IssueGrant { grant, .. } => row(9, &grant.id),
-        Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
-        Change::BeginDevice { device, .. } => row(11, &device.id),
-        Change::PollDevice { device, .. }
-        | Change::DenyDevice(device)
-        | Change::ApproveDevice { device, .. }
-        | Change::RedeemDevice { device, .. } => row(11, device),
-    }
 }
 
 pub(super) fn uuid(id: Id) -> Uuid {

@@ -81,6 +81,11 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+macro_rules! api_key_columns {
+    () => {
+        "id, name, digest, scope, created_at, expires_at, last_used_at"
+    };
+}
 macro_rules! trust_columns {
     () => {
         "id, issuer, subject, kid, scope, key, created_at, expires_at"
@@ -173,6 +178,8 @@ statements! {
         "SELECT ", trust_columns!(),
         " FROM claviger_trust WHERE issuer = $1 AND subject IN ($2, '') ORDER BY id DESC LIMIT 100"
     );
+
+    api_key = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id = $1");
 
     migrations = APPLIED;
 
@@ -364,6 +371,11 @@ statements! {
     create_trust = "INSERT INTO claviger_trust (id, issuer, subject, kid, scope, key, created_at, expires_at)
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     delete_trust = "DELETE FROM claviger_trust WHERE id = $1";
+    create_api_key = "INSERT INTO claviger_api_key (id, name, digest, scope, created_at, expires_at)
+          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
+    revoke_api_key = "DELETE FROM claviger_api_key WHERE id = $1";
+    use_api_key = "UPDATE claviger_api_key SET last_used_at = $2
+          WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
 /// What was applied to the schema.
@@ -400,6 +412,12 @@ pub(super) const TRUSTS: &str = concat!(
     "SELECT ",
     trust_columns!(),
     " FROM claviger_trust WHERE ($1::text IS NULL OR issuer = $1) AND id > $2 ORDER BY id LIMIT $3 OFFSET $4"
+);
+
+pub(super) const API_KEYS: &str = concat!(
+    "SELECT ",
+    api_key_columns!(),
+    " FROM claviger_api_key WHERE id > $1 ORDER BY id LIMIT $2"
 );
 
 pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";

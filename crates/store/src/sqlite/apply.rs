@@ -5,8 +5,9 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
-    NoticeRecord, Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
+    KeyRecord, NoticeRecord, Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord,
+    UsedAssertion,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
@@ -116,6 +117,9 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
         Change::DeleteKey { set, kid } => always(connection, statements::DELETE_KEY, [set, kid]),
         Change::DeleteKeySet(set) => always(connection, statements::DELETE_KEY_SET, [set]),
         Change::CreateTrust(trust) => create_trust(connection, trust),
+        Change::CreateApiKey(key) => create_api_key(connection, key),
+        Change::RevokeApiKey(id) => predicate(connection, statements::REVOKE_API_KEY, [id.0]),
+        Change::UseApiKey { id, at } => always(connection, statements::USE_API_KEY, params![id.0, at.0]),
         Change::DeleteTrust(id) => predicate(connection, statements::DELETE_TRUST, [id.0]),
     }
 }
@@ -208,6 +212,18 @@ fn create_trust(connection: &Connection, trust: &TrustRecord) -> Result<Outcome>
         trust.expires_at.0,
     ];
     predicate(connection, statements::CREATE_TRUST, params)
+}
+
+fn create_api_key(connection: &Connection, key: &ApiKeyRecord) -> Result<Outcome> {
+    let params = params![
+        key.id.0,
+        key.name,
+        key.digest.0,
+        join_scope(&key.scope),
+        key.created_at.0,
+        key.expires_at.0,
+    ];
+    predicate(connection, statements::CREATE_API_KEY, params)
 }
 
 fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {

@@ -35,6 +35,11 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+macro_rules! api_key_columns {
+    () => {
+        "id, name, digest, scope, created_at, expires_at, last_used_at"
+    };
+}
 macro_rules! trust_columns {
     () => {
         "id, issuer, subject, kid, scope, key, created_at, expires_at"
@@ -160,6 +165,10 @@ statements! {
         trust_columns!(),
         " FROM claviger_trust WHERE issuer = ?1 AND subject IN (?2, '') ORDER BY id DESC LIMIT 100"
     );
+
+    API_KEY = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id = ?1");
+
+    API_KEYS = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id > ?1 ORDER BY id LIMIT ?2");
 
     ISSUE = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at, sealed)
           SELECT ?1, ?2, serial, ?3, ?4, ?5, ?6, ?9 FROM claviger_client WHERE id = ?7 AND version = ?8";
@@ -305,6 +314,14 @@ statements! {
           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
 
     DELETE_TRUST = "DELETE FROM claviger_trust WHERE id = ?1";
+
+    CREATE_API_KEY = "INSERT INTO claviger_api_key (id, name, digest, scope, created_at, expires_at)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING";
+
+    REVOKE_API_KEY = "DELETE FROM claviger_api_key WHERE id = ?1";
+
+    USE_API_KEY = "UPDATE claviger_api_key SET last_used_at = ?2
+          WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
 }
 
 /// One for each table whose rows expire.
