@@ -196,7 +196,7 @@ macro_rules! listener {
 #[rustfmt::skip]
 pub static SECTIONS: &[Section] = &[
     Section { title: "Database, logs and modes", keys: &[
-        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database` or `memory`."),
+        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database`, `mysql://user:password@tcp(host:3306)/database` or `memory`."),
         key("db.ignore_unknown_table_columns", Bool, "false", "Nothing to switch: columns that this release does not know never matter.").moot(),
         key("db.jwk_cache.enabled", Bool, "false", "Nothing to switch: keys are always cached.").moot(),
         key("db.jwk_cache.size", Int(0, i64::MAX), "", "Nothing to switch: keys are always cached.").moot(),
