@@ -13,4 +13,14 @@ pub(crate) trait Engine: Store {
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError>;
     async fn close(&self);
     fn statistics(&self) -> &Statistics;
+
+    /// What the OpenTelemetry conventions call it (`db.system.name`).
+    fn system(&self) -> &'static str {
+        "other_sql"
+    }
+
+    /// How many operations wait in each of its queues.
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        Vec::new()
+    }
 }

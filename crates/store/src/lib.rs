@@ -12,6 +12,7 @@ mod postgres;
 mod remember;
 mod sqlite;
 mod statistics;
+mod traced;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,7 +25,8 @@ use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
 pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
 use crate::remember::Remembering;
-pub use crate::statistics::Count;
+pub use crate::statistics::{BATCH_BOUNDS, Batches, Count};
+use crate::traced::Traced;
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct Options {
     /// How many clients, flows, codes and refresh tokens, each, are remembered for
     /// [`claviger_core::port::Freshness::ProvedByWrite`].
     pub remember: usize,
+    /// Whether operations are spans, with the target `otel`.
+    pub traced: bool,
 }
 
 impl Default for Options {
@@ -57,6 +61,7 @@ impl Default for Options {
             batch: 256,
             queue: 4096,
             remember: 10_000,
+            traced: false,
         }
     }
 }
@@ -92,7 +97,10 @@ impl Database {
             batch: options.batch,
             queue: options.queue,
         };
-        let inner: Arc<dyn Store> = engine.clone();
+        let mut inner: Arc<dyn Store> = engine.clone();
+        if options.traced {
+            inner = Arc::new(Traced::new(inner, engine.system()));
+        }
         let store = Arc::new(Remembering::new(inner, options.remember, limits));
         Self { engine, store }
     }
@@ -125,6 +133,18 @@ impl Database {
     #[must_use]
     pub fn statistics(&self) -> Vec<Count> {
         self.engine.statistics().counts()
+    }
+
+    /// How large the batches were into which operations were gathered.
+    #[must_use]
+    pub fn batches(&self) -> Vec<Batches> {
+        self.engine.statistics().batches()
+    }
+
+    /// How many operations wait in each queue.
+    #[must_use]
+    pub fn queues(&self) -> Vec<(&'static str, usize)> {
+        self.engine.queues()
     }
 
     /// Finishes what was asked, refuses what is asked from now on, and lets go of the connections.

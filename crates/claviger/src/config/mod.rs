@@ -17,12 +17,14 @@ pub mod listener;
 mod load;
 mod nearest;
 mod policy;
+pub mod rates;
 mod reference;
 pub mod secret;
 pub mod settings;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+pub mod tracing;
 mod values;
 
 pub use dsn::Dsn;

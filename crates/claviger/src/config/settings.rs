@@ -13,7 +13,9 @@ use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
 use super::keys::Standing;
 use super::listener::Listener;
+use super::rates::Rates;
 use super::secret::Secret;
+use super::tracing::Collector;
 use super::values::Values;
 
 /// Longest `ttl.authentication_session`: 180 days.
@@ -36,6 +38,12 @@ pub struct Settings {
     pub admin: Listener,
     /// Whether the admin port may be open to other machines without asking for anything.
     pub admin_unauthenticated: bool,
+    /// Whether requests to the admin port need an API key.
+    pub admin_asks_for_keys: bool,
+    /// `serve.public.rate_limit`.
+    pub rates: Rates,
+    /// Where traces go, if anywhere.
+    pub collector: Option<Collector>,
     /// How long requests in flight may take at shutdown.
     pub shutdown_timeout: Duration,
     /// `log`.
@@ -255,9 +263,10 @@ impl Settings {
     #[must_use]
     pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
         let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let is_guarded = listener.is_local() || asks_certificates || self.admin_unauthenticated;
+        let asks = asks_certificates || self.admin_asks_for_keys;
+        let is_guarded = listener.is_local() || asks || self.admin_unauthenticated;
         (!is_guarded).then_some(
-            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
+            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for API keys (serve.admin.require_api_key) or client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
         )
     }
 
@@ -280,6 +289,9 @@ impl Settings {
             public: Listener::from_values(values, "public")?,
             admin: Listener::from_values(values, "admin")?,
             admin_unauthenticated: values.get("serve.admin.allow_unauthenticated")?,
+            admin_asks_for_keys: values.get("serve.admin.require_api_key")?,
+            rates: Rates::from_values(values)?,
+            collector: Collector::from_values(values)?,
             shutdown_timeout: values.duration("serve.shutdown_timeout")?,
             log: Log {
                 level: values.get("log.level")?,

@@ -2,6 +2,7 @@
 //!
 //! Whatever goes wrong at a start is one line on standard error that says what to change.
 
+mod api_keys;
 mod database;
 mod janitor;
 mod jobs;
@@ -16,6 +17,7 @@ mod supervisor;
 mod tests;
 mod welcome;
 
+pub(crate) use api_keys::api_keys;
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;

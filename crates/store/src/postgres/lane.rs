@@ -60,7 +60,7 @@ impl Lane {
         // A connection may have died while nobody was looking; reading twice does no harm.
         for _ in 0..2 {
             let session = self.line.session().await?;
-            self.statistics.sent(Kind::Access);
+            self.statistics.sent_batch(Kind::Access, ids.len());
             let values: [&(dyn ToSql + Sync); 1] = [&ids];
             let asking = session.client.query(&session.statements.access, &values);
             match self.line.answer(&session, asking).await {
@@ -126,7 +126,7 @@ impl Lane {
             })
             .collect();
         let versions: Vec<_> = batch.iter().map(|issue| issue.client.version).collect();
-        self.statistics.sent(Kind::Issue);
+        self.statistics.sent_batch(Kind::Issue, batch.len());
         let statement = &session.statements.issue;
         let asking = async {
             let values: [&(dyn ToSql + Sync); 9] = [
@@ -170,7 +170,7 @@ impl Lane {
         let mut attempt = 1;
         loop {
             let step = step(&session.statements, change).ok_or_else(no_statement)?;
-            self.statistics.sent(Kind::Change);
+            self.statistics.sent_batch(Kind::Change, 1);
             match self.line.answer(session, run(session, step)).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(Failed::Refused(error)) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
@@ -180,7 +180,7 @@ impl Lane {
     }
 
     async fn together(&self, session: &Arc<Session>, batch: &[Change]) -> Result<Vec<Outcome>, Failed> {
-        self.statistics.sent(Kind::Change);
+        self.statistics.sent_batch(Kind::Change, batch.len());
         let asking = async {
             let mut begin = sent(session.client.batch_execute("BEGIN")).await;
             let mut changes = Vec::with_capacity(batch.len());
