@@ -21,6 +21,7 @@ pub mod rates;
 mod reference;
 pub mod secret;
 pub mod settings;
+pub mod signing;
 #[cfg(test)]
 mod tests;
 pub mod tls;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::client::strangers::{InitialToken, Strangers};
 use claviger_core::hook::{Hook, HookAuth, Hooks};
 use claviger_core::subject::PairwiseSalt;
 use claviger_core::token::access::{AccessTokens, ScopeClaim};
@@ -15,6 +16,7 @@ use super::keys::Standing;
 use super::listener::Listener;
 use super::rates::Rates;
 use super::secret::Secret;
+use super::signing::Signing;
 use super::tracing::Collector;
 use super::values::Values;
 
@@ -62,6 +64,8 @@ pub struct Settings {
     pub oauth2: OAuth2,
     /// `oidc` and `webfinger.oidc_discovery`.
     pub oidc: Oidc,
+    /// `keys` and `webfinger.jwks`.
+    pub keys: Signing,
     /// `clients.http`.
     pub outgoing: Outgoing,
     /// One line for every setting that was given and has no effect in this release.
@@ -225,6 +229,8 @@ pub struct OAuth2 {
 pub struct Oidc {
     /// Whether strangers may register clients.
     pub dynamic_registration: bool,
+    /// What they may have.
+    pub strangers: Strangers,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
     /// Whether clients may have public subject identifiers.
@@ -262,12 +268,21 @@ impl Settings {
     /// Why the admin port must not listen there, if it must not: whoever reaches it can do everything.
     #[must_use]
     pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
-        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let asks = asks_certificates || self.admin_asks_for_keys;
-        let is_guarded = listener.is_local() || asks || self.admin_unauthenticated;
+        let is_guarded = self.admin_unauthenticated || self.guards_admin(listener);
         (!is_guarded).then_some(
             "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for API keys (serve.admin.require_api_key) or client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
         )
+    }
+
+    fn guards_admin(&self, listener: &Listener) -> bool {
+        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        listener.is_local() || asks_certificates || self.admin_asks_for_keys
+    }
+
+    /// Whether the admin port would be refused there, had the operator not said that something else protects it.
+    #[must_use]
+    pub fn leaves_admin_open(&self, listener: &Listener) -> bool {
+        self.admin_unauthenticated && !self.guards_admin(listener)
     }
 
     /// Every setting that has a value: its path, the value with secrets masked, and where it came from.
@@ -308,12 +323,14 @@ impl Settings {
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
                 dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
+                strangers: strangers(values)?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
                 public_subjects: has_subject_type(values, "public")?,
                 pairwise_salt: pairwise_salt(values)?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
             },
+            keys: Signing::from_values(values)?,
             outgoing: Outgoing {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
@@ -442,6 +459,17 @@ impl OAuth2 {
             device: Device::from_values(values)?,
         })
     }
+}
+
+fn strangers(values: &Values) -> Result<Strangers, ConfigError> {
+    let of = |name: &str| list(values, &format!("oidc.dynamic_client_registration.{name}"));
+    let tokens: Option<Vec<Secret>> = values.get("oidc.dynamic_client_registration.initial_access_tokens")?;
+    let tokens = tokens.unwrap_or_default();
+    Ok(Strangers {
+        grant_types: of("grant_types")?,
+        members: of("members")?,
+        initial_tokens: tokens.iter().map(|token| InitialToken::of(token.expose())).collect(),
+    })
 }
 
 fn has_subject_type(values: &Values, name: &str) -> Result<bool, ConfigError> {

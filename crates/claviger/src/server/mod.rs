@@ -9,6 +9,7 @@ mod jobs;
 mod migrate;
 mod ports;
 mod purge;
+mod rotate;
 mod routes;
 mod serve;
 mod stop;

@@ -4,6 +4,7 @@
 //! is sent on the runtime of the server, and the thread waits for it.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
@@ -26,6 +27,8 @@ pub(super) struct Courier {
     client: Arc<GuardedClient>,
     authorization: Option<Secret>,
     runtime: &'static OnceLock<Handle>,
+    /// Whether the last delivery failed: one line when it begins, one when it ends.
+    is_failing: AtomicBool,
 }
 
 impl Courier {
@@ -39,6 +42,20 @@ impl Courier {
             client: Arc::new(GuardedClient::new(&settings)),
             authorization: collector.authorization.clone(),
             runtime,
+            is_failing: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Courier {
+    fn tell(&self, refused: Option<String>) {
+        let was_failing = self.is_failing.swap(refused.is_some(), Ordering::Relaxed);
+        match refused {
+            Some(reason) if !was_failing => {
+                tracing::warn!(reason, "spans cannot be delivered (tracing.providers.otlp.server_url); they are dropped");
+            }
+            None if was_failing => tracing::info!("spans are delivered again"),
+            _ => {}
         }
     }
 }
@@ -61,7 +78,19 @@ impl HttpClient for Courier {
         }
         let client = Arc::clone(&self.client);
         let sending = async move { tokio::time::timeout(DELIVERY, client.send(outgoing)).await };
-        let answer = runtime.spawn(sending).await??.map_err(|failed| failed.to_string())?;
+        let answer = match runtime.spawn(sending).await {
+            Ok(Ok(Ok(answer))) => Ok(answer),
+            Ok(Ok(Err(failed))) => Err(failed.to_string()),
+            Ok(Err(_)) => Err("the collector did not answer in time".to_owned()),
+            Err(_) => Err("the server is stopping".to_owned()),
+        };
+        let refused = match &answer {
+            Ok(answer) if answer.status >= 400 => Some(format!("the collector answered {}", answer.status)),
+            Ok(_) => None,
+            Err(reason) => Some(reason.clone()),
+        };
+        self.tell(refused);
+        let answer = answer?;
         Ok(Response::builder().status(answer.status).body(answer.body.into())?)
     }
 }

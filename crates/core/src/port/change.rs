@@ -203,13 +203,31 @@ pub enum Change {
     UpdateClient(ClientRecord),
     /// Remove a client; its grants and tokens are dead from then on. Predicate: it exists.
     DeleteClient(String),
-    /// Insert the first key of a set for an algorithm. Predicate: the key that was seeded for that pair is not there, so
-    /// that exactly one of any number of racing servers makes it.
+    /// Insert the first key of a set for an algorithm, or the one that follows another by policy. Predicate: the key that
+    /// was seeded for that occasion is not there, so that exactly one of any number of racing servers makes it.
     SeedKey {
         /// The key.
         key: KeyRecord,
-        /// JWS algorithm name.
+        /// The occasion: a JWS algorithm name, with what tells it from earlier ones.
         alg: String,
+    },
+    /// Note that a key is needed at least until a time. Predicate: it is there.
+    NeedKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+        /// When what it signed has expired.
+        until: Timestamp,
+    },
+    /// Remove a key that nothing needs any more. Predicate: it is needed until then and no longer.
+    RetireKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+        /// What was seen.
+        needed_until: Timestamp,
     },
     /// Insert a key. Predicate: its kid is free in the set.
     AddKey(KeyRecord),

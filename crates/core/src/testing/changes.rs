@@ -225,6 +225,16 @@ impl State {
                 self.drop_keys(|key| key.set == set);
                 self.keys.extend(keys.into_iter().rev());
             }
+            Change::NeedKey { set, kid, until } => {
+                let mut keys = self.keys.iter_mut();
+                let key = keys.find(|key| key.set == set && key.kid == kid).ok_or(Lost)?;
+                key.needed_until = key.needed_until.max(until);
+            }
+            Change::RetireKey { set, kid, needed_until } => {
+                let is_it = |key: &KeyRecord| key.set == set && key.kid == kid && key.needed_until == needed_until;
+                require(self.keys.iter().any(is_it))?;
+                self.drop_keys(is_it);
+            }
             Change::DeleteKey { set, kid } => self.drop_keys(|key| key.set == set && key.kid == kid),
             Change::DeleteKeySet(set) => self.drop_keys(|key| key.set == set),
             Change::CreateTrust(trust) => {

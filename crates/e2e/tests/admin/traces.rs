@@ -230,6 +230,12 @@ async fn a_collector_that_is_dead_or_silent_holds_up_neither_requests_nor_the_st
         for _ in 0..20 {
             assert_eq!(flow.token(&[("grant_type", "client_credentials")]).await.status, 200);
         }
+        // It is told once, not at every try.
+        let deadline = Instant::now() + PATIENCE;
+        while !server.log().contains("spans cannot be delivered") {
+            assert!(Instant::now() < deadline, "{}", server.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
         let began = Instant::now();
         let (status, log) = server.stop();
         assert!(status.success(), "{log}");

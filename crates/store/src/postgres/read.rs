@@ -199,6 +199,8 @@ pub(super) fn key(row: &Row) -> Read<KeyRecord> {
         kid: column(row, 1)?,
         sealed: column(row, 2)?,
         created_at: time(row, 3)?,
+        signs_from: time(row, 4)?,
+        needed_until: time(row, 5)?,
     })
 }
 

@@ -110,6 +110,10 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
         Change::AddKey(key) => add_key(connection, key, None),
         Change::PutKey(key) => put_key(connection, key),
         Change::ReplaceKeySet { set, keys } => replace_key_set(connection, set, keys),
+        Change::NeedKey { set, kid, until } => predicate(connection, statements::NEED_KEY, params![set, kid, until.0]),
+        Change::RetireKey { set, kid, needed_until } => {
+            predicate(connection, statements::RETIRE_KEY, params![set, kid, needed_until.0])
+        }
         Change::DeleteKey { set, kid } => always(connection, statements::DELETE_KEY, [set, kid]),
         Change::DeleteKeySet(set) => always(connection, statements::DELETE_KEY_SET, [set]),
         Change::CreateTrust(trust) => create_trust(connection, trust),
@@ -466,7 +470,16 @@ fn update_client(connection: &Connection, client: &ClientRecord) -> Result<Outco
 }
 
 fn add_key(connection: &Connection, key: &KeyRecord, seed: Option<&str>) -> Result<Outcome> {
-    let params = params![key.set, key.kid, seed, key.sealed, key.created_at.0];
+    let KeyRecord { set, kid, .. } = key;
+    let params = params![
+        set,
+        kid,
+        seed,
+        key.sealed,
+        key.created_at.0,
+        key.signs_from.0,
+        key.needed_until.0
+    ];
     predicate(connection, statements::ADD_KEY, params)
 }
 
@@ -474,8 +487,9 @@ fn put_key(connection: &Connection, key: &KeyRecord) -> Result<Outcome> {
     always(connection, statements::PUT_KEY, key_params(key))
 }
 
-fn key_params(key: &KeyRecord) -> (&str, &str, &[u8], i64) {
-    (&key.set, &key.kid, &key.sealed, key.created_at.0)
+fn key_params(key: &KeyRecord) -> (&str, &str, &[u8], i64, i64, i64) {
+    let KeyRecord { set, kid, sealed, .. } = key;
+    (set, kid, sealed, key.created_at.0, key.signs_from.0, key.needed_until.0)
 }
 
 /// The first key of the list is the newest.

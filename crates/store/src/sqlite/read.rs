@@ -285,6 +285,8 @@ pub(super) fn keys(connection: &Connection, set: &str) -> Result<Vec<KeyRecord>>
             kid: row.get(1)?,
             sealed: row.get(2)?,
             created_at: time(row, 3)?,
+            signs_from: time(row, 4)?,
+            needed_until: time(row, 5)?,
         })
     };
     connection

@@ -145,7 +145,7 @@ statements! {
 
     DEVICE_BY_USER_CODE = device!("d.user_code = ?1");
 
-    KEYS = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = ?1
+    KEYS = "SELECT key_set, kid, sealed, created_at, signs_from, needed_until FROM claviger_key WHERE key_set = ?1
           ORDER BY created_at DESC, position DESC";
 
     ASSERTION = "SELECT 1 FROM claviger_assertion WHERE id = ?1";
@@ -294,11 +294,17 @@ statements! {
 
     DELETE_CLIENT = "DELETE FROM claviger_client WHERE id = ?1";
 
-    ADD_KEY = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-          ON CONFLICT DO NOTHING";
+    ADD_KEY = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
 
-    PUT_KEY = "INSERT INTO claviger_key (key_set, kid, sealed, created_at) VALUES (?1, ?2, ?3, ?4)
-          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at";
+    PUT_KEY = "INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at,
+              signs_from = excluded.signs_from, needed_until = excluded.needed_until";
+
+    NEED_KEY = "UPDATE claviger_key SET needed_until = max(needed_until, ?3) WHERE key_set = ?1 AND kid = ?2";
+
+    RETIRE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2 AND needed_until = ?3";
 
     DELETE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2";
 
