@@ -6,6 +6,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::context::Timestamp;
 use claviger_core::fault::Fault;
 use claviger_core::params::Params;
@@ -35,7 +36,7 @@ pub fn path(pattern: &'static str) -> Option<&'static str> {
 /// Adds what Hydra 2 has no more to the admin port's table.
 #[must_use]
 pub fn admin(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
-    routes.on(&Method::POST, "/admin/oauth2/flush", flush)
+    routes.on_for(&[Area::Clients], &Method::POST, "/admin/oauth2/flush", flush)
 }
 
 /// Adds the paths of registration that Hydra 1 documents, and its programs call, to the public port's table.

@@ -4,6 +4,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::client::metadata::Metadata;
 use claviger_core::context::Id;
 use claviger_core::fault::Fault;
@@ -30,9 +31,9 @@ use crate::provider::Shared;
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents)
-        .on(&Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents)
-        .on(&Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins)
+        .on_for(&[Area::Read, Area::Flows], &Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins)
 }
 
 /// A consent as it is listed.
