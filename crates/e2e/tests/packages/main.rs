@@ -25,7 +25,11 @@ fn release(out: &Path, things: &[&str], variables: &[(&str, &str)]) {
         .arg(out)
         .args(things)
         // A program without optimization is large, and nobody keeps it.
-        .envs([("GZIP_LEVEL", "-1"), ("DPKG_DEB_COMPRESSOR_TYPE", "gzip"), ("DPKG_DEB_COMPRESSOR_LEVEL", "1")])
+        .envs([
+            ("GZIP_LEVEL", "-1"),
+            ("DPKG_DEB_COMPRESSOR_TYPE", "gzip"),
+            ("DPKG_DEB_COMPRESSOR_LEVEL", "1"),
+        ])
         .envs(variables.iter().copied())
         .output()
         .unwrap();
