@@ -22,6 +22,7 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::admin::clients as about;
 use crate::provider::Shared;
 
 pub(super) const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -33,15 +34,30 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'
 #[must_use]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/clients", list)
-        .on(&Method::POST, "/admin/clients", create)
-        .on(&Method::GET, "/admin/clients/{id}", read)
-        .on(&Method::PUT, "/admin/clients/{id}", replace)
-        .on(&Method::PATCH, "/admin/clients/{id}", patch)
-        .on(&Method::DELETE, "/admin/clients/{id}", delete)
-        .on(&Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans)
-        .on(&Method::POST, "/admin/clients/{id}/secrets/rotate", rotate_secret)
-        .on(&Method::DELETE, "/admin/clients/{id}/secrets/rotate", end_older_secrets)
+        .on(&Method::GET, "/admin/clients", list, about::list)
+        .on(&Method::POST, "/admin/clients", create, about::create)
+        .on(&Method::GET, "/admin/clients/{id}", read, about::read)
+        .on(&Method::PUT, "/admin/clients/{id}", replace, about::replace)
+        .on(&Method::PATCH, "/admin/clients/{id}", patch, about::patch)
+        .on(&Method::DELETE, "/admin/clients/{id}", delete, about::delete)
+        .on(
+            &Method::PUT,
+            "/admin/clients/{id}/lifespans",
+            set_lifespans,
+            about::set_lifespans,
+        )
+        .on(
+            &Method::POST,
+            "/admin/clients/{id}/secrets/rotate",
+            rotate_secret,
+            about::rotate_secret,
+        )
+        .on(
+            &Method::DELETE,
+            "/admin/clients/{id}/secrets/rotate",
+            end_older_secrets,
+            about::end_older_secrets,
+        )
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {

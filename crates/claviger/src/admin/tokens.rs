@@ -5,6 +5,7 @@ use axum::response::Response;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::fault::Fault;
 use claviger_core::port::{Change, Outcome};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::edge::call::Call;
@@ -38,8 +39,9 @@ async fn end_access(provider: &Provider, call: &Call) -> Result<(), Problem> {
 }
 
 /// The body of a flush, as the command line of Hydra 1 sends it.
-#[derive(Deserialize)]
-struct FlushRequest {
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "flushInactiveOAuth2TokensRequest")]
+pub(crate) struct FlushRequest {
     /// RFC 3339: what expired later stays.
     #[serde(rename = "notAfter", default)]
     not_after: Option<String>,

@@ -16,16 +16,37 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::admin::trusts as about;
 use crate::provider::Shared;
 
 /// Adds the endpoints to the admin port's table.
 #[must_use]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/trust/grants/jwt-bearer/issuers", list)
-        .on(&Method::POST, "/admin/trust/grants/jwt-bearer/issuers", create)
-        .on(&Method::GET, "/admin/trust/grants/jwt-bearer/issuers/{id}", read)
-        .on(&Method::DELETE, "/admin/trust/grants/jwt-bearer/issuers/{id}", delete)
+        .on(
+            &Method::GET,
+            "/admin/trust/grants/jwt-bearer/issuers",
+            list,
+            about::list,
+        )
+        .on(
+            &Method::POST,
+            "/admin/trust/grants/jwt-bearer/issuers",
+            create,
+            about::create,
+        )
+        .on(
+            &Method::GET,
+            "/admin/trust/grants/jwt-bearer/issuers/{id}",
+            read,
+            about::read,
+        )
+        .on(
+            &Method::DELETE,
+            "/admin/trust/grants/jwt-bearer/issuers/{id}",
+            delete,
+            about::delete,
+        )
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {

@@ -19,6 +19,7 @@ use tracing::Instrument as _;
 use super::call::{Arrival, Call};
 use super::reply::{self, Audience, Refused};
 use super::request_id::RequestId;
+use crate::openapi::{About, Entry, Listing, Operation, Served};
 use crate::telemetry::metrics::{Metrics, RouteMetrics};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -32,6 +33,7 @@ const UNMATCHED: &str = "(unmatched)";
 /// The routes of one port, in the order in which they are named.
 pub struct Routes<'m, S> {
     router: Router<S>,
+    entries: Vec<Entry>,
     metrics: &'m Metrics,
     audience: Audience,
     quiet: &'static [&'static str],
@@ -44,6 +46,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     pub fn public(metrics: &'m Metrics) -> Self {
         Self {
             router: Router::new(),
+            entries: Vec::new(),
             metrics,
             audience: Audience::People,
             v1_paths: false,
@@ -58,6 +61,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         Self {
             v1_paths,
             router: Router::new(),
+            entries: Vec::new(),
             metrics,
             audience: Audience::Programs,
             quiet: &[],
@@ -73,9 +77,47 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         }
     }
 
-    /// One line of the table. A GET route also answers HEAD.
+    /// One line of the table, with what the OpenAPI document says about it. A GET route also answers HEAD.
     #[must_use]
-    pub fn on<H, T>(mut self, method: &Method, pattern: &'static str, handler: H) -> Self
+    pub fn on<H, T>(
+        self,
+        method: &Method,
+        pattern: &'static str,
+        handler: H,
+        describe: fn(Operation<'_>) -> Operation<'_>,
+    ) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.route(method, pattern, handler, Listing::Described(describe))
+    }
+
+    /// Another address of the route of the same method at `other`.
+    #[must_use]
+    pub fn also<H, T>(self, method: &Method, pattern: &'static str, handler: H, other: &'static str) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.route(method, pattern, handler, Listing::AlsoOf(other))
+    }
+
+    /// The same table with the routes of `these`, which the settings of this server close unless `open`: then their
+    /// handlers say so, and the document does not list them.
+    #[must_use]
+    pub fn group(self, open: bool, these: impl FnOnce(Self) -> Self) -> Self {
+        let before = self.entries.len();
+        let mut table = these(self);
+        if !open {
+            for entry in table.entries.iter_mut().skip(before) {
+                entry.listing = Listing::Closed;
+            }
+        }
+        table
+    }
+
+    fn route<H, T>(mut self, method: &Method, pattern: &'static str, handler: H, listing: Listing) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
@@ -89,6 +131,11 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             metrics: self.metrics.route(name, pattern),
             is_quiet: self.quiet.contains(&pattern),
         };
+        self.entries.push(Entry {
+            method: name,
+            pattern,
+            listing,
+        });
         let watched = Watched { handler, route };
         let is_short = self.v1_paths || OPERATIONAL.iter().any(|short| pattern.ends_with(short));
         if let (Audience::Programs, Some(short)) = (self.audience, pattern.strip_prefix(ADMIN_PREFIX))
@@ -98,6 +145,26 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         }
         self.router = self.router.route(pattern, on(filter, watched));
         self
+    }
+
+    /// The lines of the table so far.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The router: with the document of the table, itself included, and answers for what is not in it.
+    pub fn finish_described(mut self, state: S, about: About) -> Router {
+        let (pattern, describe) = (about.pattern, about.describe);
+        // The handler needs the document, and the document needs the line of the handler.
+        self.entries.push(Entry {
+            method: "GET",
+            pattern,
+            listing: Listing::Described(describe),
+        });
+        let document = Served::new(about, &self.entries);
+        let show = move |_: Call| async move { document.answer() };
+        self.on(&Method::GET, pattern, show, describe).finish(state)
     }
 
     /// The router: with answers for what is not in the table.
@@ -234,6 +301,7 @@ mod tests {
     use tower_service::Service as _;
 
     use super::*;
+    use crate::testing::plain;
 
     async fn ask(router: &Router, method: Method, uri: &str, accept: &str) -> (StatusCode, Response) {
         let request = Request::builder()
@@ -256,14 +324,25 @@ mod tests {
                 &Method::GET,
                 "/admin/clients/{id}",
                 |Path(id): Path<String>| async move { id },
+                plain,
             )
-            .on(&Method::PUT, "/admin/clients/{id}", |_call: Call| async { "put" })
-            .on(&Method::GET, "/version", || async { "version" })
-            .on(&Method::GET, "/panic", || async {
-                if true {
-                    panic!("on purpose")
-                }
-            })
+            .on(
+                &Method::PUT,
+                "/admin/clients/{id}",
+                |_call: Call| async { "put" },
+                plain,
+            )
+            .on(&Method::GET, "/version", || async { "version" }, plain)
+            .on(
+                &Method::GET,
+                "/panic",
+                || async {
+                    if true {
+                        panic!("on purpose")
+                    }
+                },
+                plain,
+            )
             .finish(())
     }
 
@@ -284,7 +363,7 @@ mod tests {
     async fn d40_a_wrong_method_is_405_with_allow_on_both_ports() {
         let metrics = Metrics::new("-");
         let public = Routes::public(&metrics)
-            .on(&Method::POST, "/oauth2/token", || async {})
+            .on(&Method::POST, "/oauth2/token", || async {}, plain)
             .finish(());
         let (status, response) = ask(&public, Method::GET, "/oauth2/token", "*/*").await;
         assert_eq!(

@@ -20,20 +20,36 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::public::oidc as about;
 use crate::provider::{Provider, Shared};
 
 /// Adds the endpoints to the public port's table, under the path that version 1 documents too.
 #[must_use]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::POST, "/oauth2/register", create)
-        .on(&Method::GET, "/oauth2/register/{id}", read)
-        .on(&Method::PUT, "/oauth2/register/{id}", replace)
-        .on(&Method::DELETE, "/oauth2/register/{id}", delete)
-        .on(&Method::POST, "/connect/register", create)
-        .on(&Method::GET, "/connect/register/{id}", read)
-        .on(&Method::PUT, "/connect/register/{id}", replace)
-        .on(&Method::DELETE, "/connect/register/{id}", delete)
+        .on(&Method::POST, "/oauth2/register", create, about::register)
+        .on(&Method::GET, "/oauth2/register/{id}", read, about::read_registration)
+        .on(
+            &Method::PUT,
+            "/oauth2/register/{id}",
+            replace,
+            about::replace_registration,
+        )
+        .on(
+            &Method::DELETE,
+            "/oauth2/register/{id}",
+            delete,
+            about::delete_registration,
+        )
+        .also(&Method::POST, "/connect/register", create, "/oauth2/register")
+        .also(&Method::GET, "/connect/register/{id}", read, "/oauth2/register/{id}")
+        .also(&Method::PUT, "/connect/register/{id}", replace, "/oauth2/register/{id}")
+        .also(
+            &Method::DELETE,
+            "/connect/register/{id}",
+            delete,
+            "/oauth2/register/{id}",
+        )
 }
 
 async fn create(State(provider): State<Shared>, mut call: Call) -> Response {

@@ -8,7 +8,7 @@ mod jobs;
 mod migrate;
 mod ports;
 mod purge;
-mod routes;
+pub(crate) mod routes;
 mod serve;
 mod stop;
 mod supervisor;
