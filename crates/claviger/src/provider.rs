@@ -182,20 +182,21 @@ impl Entropy for OperatingSystem {
 
 #[async_trait]
 impl IdTokenKeys for KeyRing {
-    async fn signing(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(self.id_token_key(cx, None).await?)
+    async fn signing(&self, cx: &Cx<'_>, alg: Option<Alg>, until: Timestamp) -> Result<Arc<SigningKey>, Failure> {
+        Ok(self.id_token_key(cx, alg, until).await?)
     }
 
     async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
         Ok(self.keys(cx).await?.verifying().to_vec())
     }
 
-    async fn signing_by(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(self.id_token_key(cx, alg).await?)
-    }
-
-    async fn signing_access(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(self.access_token_key(cx, alg).await?)
+    async fn signing_access(
+        &self,
+        cx: &Cx<'_>,
+        alg: Option<Alg>,
+        until: Timestamp,
+    ) -> Result<Arc<SigningKey>, Failure> {
+        Ok(self.access_token_key(cx, alg, until).await?)
     }
 
     async fn verifying_access(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {

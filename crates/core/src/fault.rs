@@ -189,6 +189,8 @@ faults! {
     ClientMetadataInvalid => InvalidClientMetadata, "RFC 7591 \u{a7}3.2.2", "The client's metadata cannot be accepted.";
     RedirectUriInvalid => InvalidRedirectUri, "RFC 7591 \u{a7}3.2.2", "A redirect URI of the client cannot be accepted.";
 
+    InitialTokenMissing => RequestUnauthorized, "RFC 7591 \u{a7}3", "Clients register here with an initial access token. Ask the operator of this server for one, and send it in the header Authorization, after the word Bearer.";
+    InitialTokenInvalid => InvalidToken, "RFC 7591 \u{a7}3", "This initial access token is not one of this server. Ask its operator for a new one.";
     RegistrationTokenInvalid => InvalidToken, "RFC 7592 \u{a7}2", "The registration access token does not belong to a client at this address. Send the newest one in the header Authorization, after the word Bearer.";
 
     // Authorization request

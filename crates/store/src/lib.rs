@@ -1,4 +1,4 @@
-//! PostgreSQL and SQLite behind the [`Store`] trait of `claviger-core`.
+//! PostgreSQL, MySQL and SQLite behind the [`Store`] trait of `claviger-core`.
 //!
 //! Each engine writes every [`claviger_core::port::Change`] in its own best SQL, gathers what concurrent callers ask
 //! (`coalesce`), and keeps no protocol rule. [`Database`] is what the program holds: the store with its memory
@@ -8,8 +8,11 @@ mod coalesce;
 mod columns;
 mod engine;
 mod migrate;
+mod mysql;
+mod order;
 mod postgres;
 mod remember;
+mod retry;
 mod sqlite;
 mod statistics;
 
@@ -19,8 +22,10 @@ use std::time::Duration;
 
 use claviger_core::port::{Store, StoreError};
 
+use crate::coalesce::Limits;
 use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
+pub use crate::mysql::STATEMENTS as MYSQL_STATEMENTS;
 pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
 use crate::remember::Remembering;
 pub use crate::statistics::Count;
@@ -28,10 +33,10 @@ pub use crate::statistics::Count;
 /// How a database is used.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Most connections at a time (PostgreSQL). Five serve everything and more are never opened; with fewer, work that
-    /// does not depend on each other shares them. At least two are used.
+    /// Most connections at a time (PostgreSQL, MySQL). Five serve everything and more are never opened; with fewer, work that
+    /// does not depend on each other shares them. PostgreSQL needs two.
     pub max_connections: Option<u32>,
-    /// A connection is replaced at this age (PostgreSQL); none means never.
+    /// A connection is replaced at this age (PostgreSQL, MySQL); none means never.
     pub connection_lifetime: Option<Duration>,
     /// How long connecting, or waiting for another process' lock, may take.
     pub patience: Duration,
@@ -87,8 +92,12 @@ pub struct Database {
 
 impl Database {
     fn new(engine: Arc<dyn Engine>, options: &Options) -> Self {
+        let limits = Limits {
+            batch: options.batch,
+            queue: options.queue,
+        };
         let inner: Arc<dyn Store> = engine.clone();
-        let store = Arc::new(Remembering::new(inner, options.remember));
+        let store = Arc::new(Remembering::new(inner, options.remember, limits));
         Self { engine, store }
     }
 
@@ -145,5 +154,17 @@ pub async fn open_sqlite(path: Option<&Path>, options: Options) -> Result<Databa
 /// If the address is not understood or the server does not let us in. A database that is not migrated opens.
 pub async fn open_postgres(url: &str, options: Options) -> Result<Database, OpenError> {
     let engine = postgres::Postgres::open(url, &options).await?;
+    Ok(Database::new(Arc::new(engine), &options))
+}
+
+/// Opens a MySQL 8 or MariaDB database, by its `mysql://` URL or in the form of Go's driver,
+/// `mysql://user:password@tcp(host:3306)/database`. The parameter `tls` is one of `false` (the default), `preferred`,
+/// `skip-verify` and `true`; `tls-ca` names a PEM file of authorities to trust instead of the public ones, `tls-cert` and
+/// `tls-key` our own certificate and key.
+///
+/// # Errors
+/// If the address is not understood or the server does not let us in. A database that is not migrated opens.
+pub async fn open_mysql(url: &str, options: Options) -> Result<Database, OpenError> {
+    let engine = mysql::Mysql::open(url, &options).await?;
     Ok(Database::new(Arc::new(engine), &options))
 }

@@ -29,7 +29,7 @@ kinds! {
     Client = "client", Clients = "clients", CountClients = "count_clients", Flow = "flow", Session = "session",
     Remembered = "remembered", Code = "code", Access = "access", Refresh = "refresh", Device = "device", Keys = "keys",
     Grants = "grants", CountGrants = "count_grants", Participants = "participants", Claim = "claim",
-    Assertion = "assertion", Trust = "trust", Trusts = "trusts",
+    Assertion = "assertion", Trust = "trust", Trusts = "trusts", ApiKey = "api_key", ApiKeys = "api_keys",
     Issue = "issue", Change = "change", Purge = "purge", Schema = "schema",
 }
 

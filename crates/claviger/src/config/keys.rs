@@ -12,6 +12,19 @@ use super::kind::Kind::{
     Page, Ratio, Secret, Secrets, SomeOf, Text, Texts, Url,
 };
 
+/// Grant types that a client can register for.
+const REGISTRABLE: [&str; 6] = [
+    "authorization_code",
+    "implicit",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+];
+
+/// Members of a client that are the operator's, unless strangers may decide them. Never `skip_consent` and the end of a secret.
+const MEMBERS: [&str; 6] = claviger_core::client::strangers::MEMBERS;
+
 /// What a setting does in this release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -295,7 +308,10 @@ pub static SECTIONS: &[Section] = &[
         key("oidc.subject_identifiers.pairwise.salt", Secret, "", "Salt of pairwise identifiers, at least 8 characters, never to be changed."),
         key("oidc.dynamic_client_registration.enabled", Bool, "false", "Let anybody register clients at /oauth2/register, within limits.").hot(),
         key("oidc.dynamic_client_registration.default_scope", Texts, "offline_access,offline,openid", "Scopes of clients that are registered without any, and all that strangers may register for.").hot(),
-        key("webfinger.jwks.broadcast_keys", Texts, "hydra.openid.id-token", "Key sets at /.well-known/jwks.json.").hot().not_yet(),
+        key("oidc.dynamic_client_registration.grant_types", SomeOf(&REGISTRABLE), "authorization_code,refresh_token,urn:ietf:params:oauth:grant-type:device_code", "Grant types that strangers may register for.").hot(),
+        key("oidc.dynamic_client_registration.members", SomeOf(&MEMBERS), "", "What strangers may decide besides, which is the operator's otherwise.").hot(),
+        key("oidc.dynamic_client_registration.initial_access_tokens", Secrets, "", "Whoever registers must present one of these as bearer token (RFC 7591 §3). Without any, everybody may register.").hot(),
+        key("webfinger.jwks.broadcast_keys", Texts, "hydra.openid.id-token", "Key sets at /.well-known/jwks.json, besides those that sign.").hot(),
         key("webfinger.oidc_discovery.jwks_url", Url, "", "Advertised in place of our own JWKS URL.").hot().not_yet(),
         key("webfinger.oidc_discovery.token_url", Url, "", "Advertised in place of our own token URL.").hot().not_yet(),
         key("webfinger.oidc_discovery.auth_url", Url, "", "Advertised in place of our own authorization URL.").hot().not_yet(),
@@ -309,6 +325,8 @@ pub static SECTIONS: &[Section] = &[
         key("secrets.system", Secrets, "", "Everything that is sealed, signed or encrypted depends on it. To rotate, put a new one in front and keep the old ones."),
         key("secrets.cookie", Secrets, "", "Cookies are sealed under `secrets.system`.").not_yet(),
         key("secrets.pagination", Secrets, "", "Page tokens are sealed under `secrets.system`.").not_yet(),
+        key("keys.rotation.interval", Duration, "0s", "For how long a key signs until the next one takes over, such as 2160h; 0s for ever. Keys that nothing needs any more are then removed."),
+        key("keys.rotation.publish_ahead", Duration, "24h", "For how long a key is published before it signs."),
         key("hsm.enabled", Bool, "false", "Keep keys in a PKCS#11 device.").withheld(),
         key("hsm.library", Text, "", "Path of its PKCS#11 library.").not_yet(),
         key("hsm.pin", Secret, "", "Its PIN.").not_yet(),

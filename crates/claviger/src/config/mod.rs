@@ -20,6 +20,7 @@ mod policy;
 mod reference;
 pub mod secret;
 pub mod settings;
+pub mod signing;
 #[cfg(test)]
 mod tests;
 pub mod tls;

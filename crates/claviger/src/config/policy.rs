@@ -63,6 +63,7 @@ pub fn policy(settings: &Settings) -> Policy {
         prefixes: prefixes(&settings.oauth2),
         dynamic_registration: settings.oidc.dynamic_registration,
         default_client_scope: settings.oidc.default_scope.clone(),
+        strangers: settings.oidc.strangers.clone(),
         hooks: settings.oauth2.hooks.clone(),
         public_subjects: settings.oidc.public_subjects,
         pairwise_salt: settings.oidc.pairwise_salt.clone(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use claviger_core::client::strangers::{InitialToken, Strangers};
 use claviger_core::hook::{Hook, HookAuth, Hooks};
 use claviger_core::subject::PairwiseSalt;
 use claviger_core::token::access::{AccessTokens, ScopeClaim};
@@ -14,6 +15,7 @@ use super::error::{ConfigError, Source};
 use super::keys::Standing;
 use super::listener::Listener;
 use super::secret::Secret;
+use super::signing::Signing;
 use super::values::Values;
 
 /// Longest `ttl.authentication_session`: 180 days.
@@ -54,6 +56,8 @@ pub struct Settings {
     pub oauth2: OAuth2,
     /// `oidc` and `webfinger.oidc_discovery`.
     pub oidc: Oidc,
+    /// `keys` and `webfinger.jwks`.
+    pub keys: Signing,
     /// `clients.http`.
     pub outgoing: Outgoing,
     /// One line for every setting that was given and has no effect in this release.
@@ -217,6 +221,8 @@ pub struct OAuth2 {
 pub struct Oidc {
     /// Whether strangers may register clients.
     pub dynamic_registration: bool,
+    /// What they may have.
+    pub strangers: Strangers,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
     /// Whether clients may have public subject identifiers.
@@ -254,11 +260,21 @@ impl Settings {
     /// Why the admin port must not listen there, if it must not: whoever reaches it can do everything.
     #[must_use]
     pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
-        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let is_guarded = listener.is_local() || asks_certificates || self.admin_unauthenticated;
+        let is_guarded = self.admin_unauthenticated || Self::guards_admin(listener);
         (!is_guarded).then_some(
             "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
         )
+    }
+
+    fn guards_admin(listener: &Listener) -> bool {
+        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        listener.is_local() || asks_certificates
+    }
+
+    /// Whether the admin port would be refused there, had the operator not said that something else protects it.
+    #[must_use]
+    pub fn leaves_admin_open(&self, listener: &Listener) -> bool {
+        self.admin_unauthenticated && !Self::guards_admin(listener)
     }
 
     /// Every setting that has a value: its path, the value with secrets masked, and where it came from.
@@ -296,12 +312,14 @@ impl Settings {
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
                 dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
+                strangers: strangers(values)?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
                 public_subjects: has_subject_type(values, "public")?,
                 pairwise_salt: pairwise_salt(values)?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
             },
+            keys: Signing::from_values(values)?,
             outgoing: Outgoing {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
@@ -430,6 +448,17 @@ impl OAuth2 {
             device: Device::from_values(values)?,
         })
     }
+}
+
+fn strangers(values: &Values) -> Result<Strangers, ConfigError> {
+    let of = |name: &str| list(values, &format!("oidc.dynamic_client_registration.{name}"));
+    let tokens: Option<Vec<Secret>> = values.get("oidc.dynamic_client_registration.initial_access_tokens")?;
+    let tokens = tokens.unwrap_or_default();
+    Ok(Strangers {
+        grant_types: of("grant_types")?,
+        members: of("members")?,
+        initial_tokens: tokens.iter().map(|token| InitialToken::of(token.expose())).collect(),
+    })
 }
 
 fn has_subject_type(values: &Values, name: &str) -> Result<bool, ConfigError> {

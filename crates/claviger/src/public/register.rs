@@ -55,6 +55,7 @@ pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
 async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
     answered(
         async {
+            admit(&provider, &call)?;
             let metadata = metadata(&provider, &mut call).await?;
             let created = registration::register(&provider.world(), metadata).await?;
             let mut response = reply::protocol(StatusCode::CREATED, &created);
@@ -107,6 +108,18 @@ fn require_enabled(provider: &Provider) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Resource::NotFound.because("Clients cannot register themselves at this server."))
+}
+
+/// Before the body is looked at: who may not register learns nothing about metadata.
+fn admit(provider: &Provider, call: &Call) -> Result<(), Problem> {
+    require_enabled(provider)?;
+    let none = Params::default();
+    let token = match bearer(call.header(&AUTHORIZATION), &none) {
+        Ok(token) => Some(token),
+        Err(Fault::BearerMissing) => None,
+        Err(other) => return Err(other.into()),
+    };
+    Ok(registration::admit(&provider.policy, token)?)
 }
 
 fn token(provider: &Provider, call: &Call) -> Result<Zeroizing<String>, Problem> {

@@ -8,6 +8,7 @@ mod jobs;
 mod migrate;
 mod ports;
 mod purge;
+mod rotate;
 pub(crate) mod routes;
 mod serve;
 mod stop;

@@ -62,7 +62,7 @@ async fn round(provider: &Provider) -> Result<u64, StoreError> {
 }
 
 /// A random number from 0 to 1, so that servers that were started together do not stay together.
-fn fraction(entropy: &dyn Entropy) -> f64 {
+pub(super) fn fraction(entropy: &dyn Entropy) -> f64 {
     let mut bytes = [0; 4];
     entropy.fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)

@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::database::{self, DatabaseError};
 use super::ports::{PortError, Ports, Side};
-use super::{one_line, purge, stop, supervisor, welcome};
+use super::{one_line, purge, rotate, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
@@ -194,7 +194,8 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
     );
     let store = database.store();
     let policy = config::policy(settings);
-    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &[]);
+    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &settings.keys.broadcast);
+    let ring = ring.rotated(settings.keys.rotation);
     let secrets = Secrets::derive(&settings.system_secrets)?;
     let provider = Provider::new(store, ring, policy, secrets, settings);
     let notices = Arc::clone(&provider.notices);
@@ -252,6 +253,10 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
         let (provider, stop) = (Arc::clone(provider), stop.clone());
         tokio::spawn(async move { notices::run(&provider, &stop).await })
     };
+    let rotating = {
+        let (provider, stop) = (Arc::clone(provider), stop.clone());
+        tokio::spawn(async move { rotate::run(&provider, &stop).await })
+    };
     let informing = tokio::spawn(supervisor::inform(stop.clone()));
     ports.serve(settings, provider, stop).await;
     // They end with `stop`, as the ports did.
@@ -260,6 +265,9 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
     }
     if telling.await.is_err() {
         tracing::error!("the job that tells clients of logouts had ended early");
+    }
+    if rotating.await.is_err() {
+        tracing::error!("the job that replaces signing keys had ended early");
     }
     if informing.await.is_err() {
         tracing::error!("the job that talks to the supervisor had ended early");

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccessRecord, ClientProof, ClientRecord, DeviceRecord, FlowRecord, GrantRecord, Issue, KeyRecord, NoticeRecord,
-    RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, ClientProof, ClientRecord, DeviceRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
+    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use crate::context::{Id, Timestamp};
 
@@ -203,13 +203,31 @@ pub enum Change {
     UpdateClient(ClientRecord),
     /// Remove a client; its grants and tokens are dead from then on. Predicate: it exists.
     DeleteClient(String),
-    /// Insert the first key of a set for an algorithm. Predicate: the key that was seeded for that pair is not there, so
-    /// that exactly one of any number of racing servers makes it.
+    /// Insert the first key of a set for an algorithm, or the one that follows another by policy. Predicate: the key that
+    /// was seeded for that occasion is not there, so that exactly one of any number of racing servers makes it.
     SeedKey {
         /// The key.
         key: KeyRecord,
-        /// JWS algorithm name.
+        /// The occasion: a JWS algorithm name, with what tells it from earlier ones.
         alg: String,
+    },
+    /// Note that a key is needed at least until a time. Predicate: it is there.
+    NeedKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+        /// When what it signed has expired.
+        until: Timestamp,
+    },
+    /// Remove a key that nothing needs any more. Predicate: it is needed until then and no longer.
+    RetireKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+        /// What was seen.
+        needed_until: Timestamp,
     },
     /// Insert a key. Predicate: its kid is free in the set.
     AddKey(KeyRecord),
@@ -235,6 +253,17 @@ pub enum Change {
     CreateTrust(TrustRecord),
     /// Remove a trust. Predicate: it exists.
     DeleteTrust(Id),
+    /// Insert a key of the admin port. Predicate: its name is free.
+    CreateApiKey(ApiKeyRecord),
+    /// Remove a key of the admin port. Predicate: it exists.
+    RevokeApiKey(Id),
+    /// Note that a key of the admin port was used; the time only grows. Applied also if it is gone.
+    UseApiKey {
+        /// The key.
+        id: Id,
+        /// Now.
+        at: Timestamp,
+    },
 }
 
 /// Whether a change happened.

@@ -187,6 +187,11 @@ pub async fn samples(public: &str, admin: &str) {
         ask(Request::get(&page(name))).await;
         ask(Request::post(&page(name)).form(&[("answer", "accept")])).await;
     }
+    ask(Request::get(&format!(
+        "{}?device_challenge=a&device_challenge=b",
+        page("device")
+    )))
+    .await;
     let client = json!({
         "client_id": "sample", "token_endpoint_auth_method": "none", "scope": "openid offline",
         "grant_types": ["authorization_code", DEVICE_CODE], "redirect_uris": ["http://127.0.0.1:9010/callback"],

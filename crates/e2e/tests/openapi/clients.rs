@@ -6,6 +6,9 @@ use serde_json::json;
 
 use super::ask;
 
+/// What strangers must show who want to register.
+pub const INITIAL_TOKEN: &str = "what-the-operator-gave-them";
+
 pub async fn tokens(server: &Server) {
     let mut flow = Flow::new(server).await;
     let tokens = flow.tokens().await;
@@ -47,9 +50,11 @@ pub async fn userinfo(server: &Server) {
 pub async fn registration(server: &Server) {
     let all = server.public("/oauth2/register");
     let metadata = json!({"client_name": "Stranger", "redirect_uris": ["https://stranger.example/callback"]});
-    let created = ask(Request::post(&all).json(&metadata)).await.json();
+    ask(Request::post(&all).json(&metadata)).await;
+    let register = |body| Request::post(&all).json(body).bearer(INITIAL_TOKEN);
+    let created = ask(register(&metadata)).await.json();
     let forbidden = json!({"skip_consent": true});
-    ask(Request::post(&all).json(&forbidden)).await;
+    ask(register(&forbidden)).await;
     let url = text(&created, "registration_client_uri");
     let token = text(&created, "registration_access_token");
     ask(Request::get(&url).bearer(&token)).await;

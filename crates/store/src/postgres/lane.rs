@@ -14,11 +14,12 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::apply::{Step, order, step, uuid};
+use super::apply::{Step, step, uuid};
 use super::line::{Failed, Line, Session};
 use super::read;
 use crate::coalesce::Answer;
 use crate::columns::{join_audience, join_scope};
+use crate::order::{order, restored, sorted};
 use crate::statistics::{Kind, Statistics};
 
 /// How often one change is tried when the server undoes it for the sake of another one.
@@ -249,20 +250,4 @@ fn is_passing(error: &Error) -> bool {
         error.code(),
         Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
     )
-}
-
-/// Sorts a batch, and says where each member was.
-fn sorted<T, K: Ord>(batch: &mut Vec<T>, key: impl Fn(&T) -> K) -> Vec<usize> {
-    let mut members: Vec<_> = batch.drain(..).enumerate().collect();
-    members.sort_by_cached_key(|(_, member)| key(member));
-    let (positions, members): (Vec<_>, Vec<_>) = members.into_iter().unzip();
-    *batch = members;
-    positions
-}
-
-/// Answers in the order of the questions.
-fn restored<A>(answers: Vec<Answer<A>>, positions: &[usize]) -> Vec<Answer<A>> {
-    let mut pairs: Vec<_> = positions.iter().zip(answers).collect();
-    pairs.sort_by_key(|(position, _)| **position);
-    pairs.into_iter().map(|(_, answer)| answer).collect()
 }

@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
-    GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus,
-    SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, ApiKeyRecord, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord,
+    Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts,
+    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
@@ -405,6 +405,18 @@ impl Store for Postgres {
             .rows(Kind::Trust, |all| &all.trusts_in, &[&issuer, &subject])
             .await?;
         rows.iter().map(read::trust).collect()
+    }
+
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.row(Kind::ApiKey, |all| &all.api_key, &[&uuid(id)], read::api_key)
+            .await
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let (after, limit) = (after.map_or(Uuid::nil(), uuid), i64::from(limit));
+        let values: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+        let rows = self.rare(Kind::ApiKeys, statements::API_KEYS, &values).await?;
+        rows.iter().map(read::api_key).collect()
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {

@@ -81,6 +81,11 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+macro_rules! api_key_columns {
+    () => {
+        "id, name, digest, scope, created_at, expires_at, last_used_at"
+    };
+}
 macro_rules! trust_columns {
     () => {
         "id, issuer, subject, kid, scope, key, created_at, expires_at"
@@ -164,7 +169,7 @@ statements! {
     );
     device = device!("d.id = $1");
     device_by_user_code = device!("d.user_code = $1");
-    keys = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = $1
+    keys = "SELECT key_set, kid, sealed, created_at, signs_from, needed_until FROM claviger_key WHERE key_set = $1
           ORDER BY created_at DESC, position DESC";
 
     assertion = "SELECT 1 FROM claviger_assertion WHERE id = $1";
@@ -173,6 +178,8 @@ statements! {
         "SELECT ", trust_columns!(),
         " FROM claviger_trust WHERE issuer = $1 AND subject IN ($2, '') ORDER BY id DESC LIMIT 100"
     );
+
+    api_key = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id = $1");
 
     migrations = APPLIED;
 
@@ -341,23 +348,34 @@ statements! {
     update_client = "UPDATE claviger_client SET version = $2::bigint, name = $3, owner = $4, document = $5, updated_at = $6
           WHERE id = $1 AND version = $2::bigint - 1";
     delete_client = "DELETE FROM claviger_client WHERE id = $1";
-    add_key = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at) VALUES ($1, $2, $3, $4, $5)
-          ON CONFLICT DO NOTHING";
-    put_key = "INSERT INTO claviger_key (key_set, kid, sealed, created_at) VALUES ($1, $2, $3, $4)
-          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at";
+    add_key = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
+          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    put_key = "INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
+          VALUES ($1, $2, $3, $4, $5, $6)
+          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at,
+              signs_from = excluded.signs_from, needed_until = excluded.needed_until";
+    need_key = "UPDATE claviger_key SET needed_until = GREATEST(needed_until, $3) WHERE key_set = $1 AND kid = $2";
+    retire_key = "DELETE FROM claviger_key WHERE key_set = $1 AND kid = $2 AND needed_until = $3";
     // The first of the list becomes the newest.
     replace_key_set = "WITH gone AS (DELETE FROM claviger_key WHERE key_set = $1 AND kid <> ALL($2::text[]))
-          INSERT INTO claviger_key (key_set, kid, sealed, created_at)
-          SELECT $1, t.kid, t.sealed, t.created_at
-          FROM unnest($2::text[], $3::bytea[], $4::bigint[]) WITH ORDINALITY AS t(kid, sealed, created_at, ordinal)
+          INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
+          SELECT $1, t.kid, t.sealed, t.created_at, t.signs_from, t.needed_until
+          FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[]) WITH ORDINALITY
+               AS t(kid, sealed, created_at, signs_from, needed_until, ordinal)
           ORDER BY t.ordinal DESC
           ON CONFLICT (key_set, kid) DO UPDATE
-          SET position = DEFAULT, seed = NULL, sealed = excluded.sealed, created_at = excluded.created_at";
+          SET position = DEFAULT, seed = NULL, sealed = excluded.sealed, created_at = excluded.created_at,
+              signs_from = excluded.signs_from, needed_until = excluded.needed_until";
     delete_key = "DELETE FROM claviger_key WHERE key_set = $1 AND kid = $2";
     delete_key_set = "DELETE FROM claviger_key WHERE key_set = $1";
     create_trust = "INSERT INTO claviger_trust (id, issuer, subject, kid, scope, key, created_at, expires_at)
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     delete_trust = "DELETE FROM claviger_trust WHERE id = $1";
+    create_api_key = "INSERT INTO claviger_api_key (id, name, digest, scope, created_at, expires_at)
+          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
+    revoke_api_key = "DELETE FROM claviger_api_key WHERE id = $1";
+    use_api_key = "UPDATE claviger_api_key SET last_used_at = $2
+          WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
 /// What was applied to the schema.
@@ -394,6 +412,12 @@ pub(super) const TRUSTS: &str = concat!(
     "SELECT ",
     trust_columns!(),
     " FROM claviger_trust WHERE ($1::text IS NULL OR issuer = $1) AND id > $2 ORDER BY id LIMIT $3 OFFSET $4"
+);
+
+pub(super) const API_KEYS: &str = concat!(
+    "SELECT ",
+    api_key_columns!(),
+    " FROM claviger_api_key WHERE id > $1 ORDER BY id LIMIT $2"
 );
 
 pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";

@@ -17,9 +17,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
-    GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord,
-    Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, ApiKeyRecord, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord,
+    Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts,
+    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -32,7 +32,7 @@ use crate::{OpenError, Options};
 
 const READERS: usize = 2;
 /// More than there are statements, so that each is compiled once.
-const STATEMENT_CACHE: usize = 64;
+const STATEMENT_CACHE: usize = 128;
 
 /// A SQLite database.
 pub(crate) struct Sqlite {
@@ -263,6 +263,19 @@ impl Store for Sqlite {
         let (issuer, subject) = (issuer.to_owned(), subject.to_owned());
         let query = move |connection: &Connection| read::trusts_in(connection, &issuer, &subject);
         self.read(Kind::Trust, query).await
+    }
+
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.read(Kind::ApiKey, move |connection| read::api_key(connection, id))
+            .await
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let after = after.unwrap_or(Id([0; 16]));
+        self.read(Kind::ApiKeys, move |connection| {
+            read::api_keys(connection, after, limit)
+        })
+        .await
     }
 
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
