@@ -16,6 +16,7 @@ pub mod pkce;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod record;
 pub mod reference_app;
 pub mod server;
 pub mod tokens;
