@@ -208,8 +208,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
 
     /// The other path at which a route of the admin port answers.
     fn short(&self, pattern: &'static str) -> Option<&'static str> {
-        let operational = OPERATIONAL.iter().copied().find(|short| pattern.ends_with(short));
-        let short = operational.or_else(|| v1::path(pattern).filter(|_| self.v1_paths));
+        let short = v1::path(pattern).filter(|short| self.v1_paths || OPERATIONAL.contains(short));
         short.filter(|_| matches!(self.audience, Audience::Programs))
     }
 
