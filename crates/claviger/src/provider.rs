@@ -52,6 +52,8 @@ pub struct Provider {
     pub metrics: Metrics,
     /// The discovery document.
     pub discovery: Prepared,
+    /// Whether what only Hydra 1 has is there too ([`crate::v1`]).
+    pub v1_paths: bool,
     /// News of logouts that wait to be sent.
     pub notices: Arc<Notices>,
     /// The guard of the admin port.
@@ -83,6 +85,7 @@ impl Provider {
             cookies: settings.cookies.clone(),
             metrics: Metrics::new(VERSION),
             discovery: Prepared::default(),
+            v1_paths: settings.admin.v1_paths,
             notices: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Guesses::default(),

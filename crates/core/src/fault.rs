@@ -6,6 +6,9 @@
 use crate::params::ParamsError;
 use crate::port::StoreError;
 
+#[cfg(test)]
+mod reference;
+
 /// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8628
 /// §3.5 and, where
 /// clients of Hydra know no other, Hydra's own.

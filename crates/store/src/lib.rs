@@ -89,6 +89,25 @@ pub enum OpenError {
     Server(String),
 }
 
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// This database is copied by its own tools.
+    #[error("{0}")]
+    OtherTool(&'static str),
+    /// The file cannot be made.
+    #[error("the backup {path} cannot be made: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The database cannot be read.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+}
+
 /// An open database.
 pub struct Database {
     engine: Arc<dyn Engine>,
@@ -137,6 +156,14 @@ impl Database {
     #[must_use]
     pub fn statistics(&self) -> Vec<Count> {
         self.engine.statistics().counts()
+    }
+
+    /// Copies a SQLite database into a new file, as it is at one moment, while servers go on writing.
+    ///
+    /// # Errors
+    /// [`BackupError::OtherTool`] says what to do with another kind of database. A file that is there is not overwritten.
+    pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        self.engine.backup(to).await
     }
 
     /// How large the batches were into which operations were gathered.

@@ -56,7 +56,7 @@ async fn list(State(provider): State<Shared>, call: Call) -> Response {
 async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
     let world = provider.world();
     let params = call.query()?;
-    let page = Page::parse(&world.cx, Purpose::ClientPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::ClientPage, &params, provider.v1_paths)?;
     let text = |name| params.get(name).map(str::to_owned);
     let query = ClientQuery {
         name: text("client_name"),

@@ -57,7 +57,7 @@ async fn list_consents(State(provider): State<Shared>, call: Call) -> Response {
 async fn list(provider: &Shared, call: &Call) -> Result<Response, Problem> {
     let (world, params) = (provider.world(), call.query()?);
     let subject = params.get("subject").ok_or(Fault::SubjectMissing)?;
-    let page = Page::parse(&world.cx, Purpose::ConsentPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::ConsentPage, &params, provider.v1_paths)?;
     let session = match params.get("login_session_id").map(Id::parse) {
         // There is no session of that name, and so no consent in it.
         Some(None) => return Ok(reply::admin(StatusCode::OK, &[(); 0])),

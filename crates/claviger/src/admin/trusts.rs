@@ -37,7 +37,7 @@ async fn list(State(provider): State<Shared>, call: Call) -> Response {
 async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
     let world = provider.world();
     let params = call.query()?;
-    let page = Page::parse(&world.cx, Purpose::TrustPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::TrustPage, &params, provider.v1_paths)?;
     let after = page.after();
     let after = after.map(|id| Id::parse(id).ok_or_else(malformed)).transpose()?;
     let query = TrustQuery {

@@ -75,6 +75,8 @@ enum Command {
     Serve(server_args::Serve),
     /// Prepare the database
     Migrate(server_args::Migrate),
+    /// Copy a SQLite database while servers run
+    Backup(server_args::Backup),
     /// Remove what has expired
     Janitor(Box<server_args::Janitor>),
     /// Manage OAuth 2.0 clients
@@ -139,6 +141,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
     let result = match cli.command {
         Command::Serve(arguments) => return server::serve(&arguments),
         Command::Migrate(arguments) => server::migrate(&arguments.job(), terminal),
+        Command::Backup(arguments) => server::backup(&arguments, terminal),
         Command::Janitor(arguments) => arguments.check().and_then(|()| server::janitor(&arguments, terminal)),
         Command::Version => terminal.print(&version()),
         Command::Completion { shell } => terminal.print(&completion(shell)),
@@ -183,7 +186,7 @@ async fn client_command(command: &Command, terminal: &mut Terminal) -> Result<()
         Command::Introspect(arguments) => arguments.run(terminal).await,
         Command::Revoke(arguments) => arguments.run(terminal).await,
         // Run by `run` itself, without a runtime of ours.
-        Command::Serve(_) | Command::Migrate(_) | Command::Janitor(_) => Ok(()),
+        Command::Serve(_) | Command::Migrate(_) | Command::Backup(_) | Command::Janitor(_) => Ok(()),
         Command::Version | Command::Completion { .. } => Ok(()),
     }
 }

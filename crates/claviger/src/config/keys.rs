@@ -196,7 +196,7 @@ macro_rules! listener {
 #[rustfmt::skip]
 pub static SECTIONS: &[Section] = &[
     Section { title: "Database, logs and modes", keys: &[
-        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database` or `memory`."),
+        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database`, `mysql://user:password@tcp(host:3306)/database` or `memory`."),
         key("db.ignore_unknown_table_columns", Bool, "false", "Nothing to switch: columns that this release does not know never matter.").moot(),
         key("db.jwk_cache.enabled", Bool, "false", "Nothing to switch: keys are always cached.").moot(),
         key("db.jwk_cache.size", Int(0, i64::MAX), "", "Nothing to switch: keys are always cached.").moot(),
@@ -279,7 +279,7 @@ pub static SECTIONS: &[Section] = &[
         key("ttl.device_user_code", Duration, "10m", "Life of a device code and its user code.").hot(),
     ] },
     Section { title: "OAuth 2.0", keys: &[
-        key("oauth2.expose_internal_errors", Bool, "false", "Put details into the errors that clients read. Not for production.").hot(),
+        key("oauth2.expose_internal_errors", Bool, "false", "Nothing to switch: what went wrong inside is in the log, under the id that the error carries.").moot(),
         key("oauth2.include_legacy_error_fields", Bool, "false", "Version 1: `error_hint`, `error_debug` and `status_code` in errors.").hot().not_yet(),
         key("oauth2.session.encrypt_at_rest", Bool, "true", "Session data is always encrypted in the database.").not_yet(),
         key("oauth2.exclude_not_before_claim", Bool, "false", "No `nbf` in JWT access tokens.").hot(),

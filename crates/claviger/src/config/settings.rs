@@ -205,7 +205,6 @@ pub enum SigningAlg {
 /// `oauth2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth2 {
-    pub expose_internal_errors: bool,
     /// `oauth2.token_hook` and `oauth2.refresh_token_hook`.
     pub hooks: Hooks,
     pub pkce_enforced: bool,
@@ -441,7 +440,6 @@ impl OAuth2 {
             return Err(values.invalid(grace, "must be at most 5m"));
         }
         Ok(Self {
-            expose_internal_errors: values.get("oauth2.expose_internal_errors")?,
             hooks: Hooks {
                 token: hook(values, "oauth2.token_hook")?,
                 refresh: hook(values, "oauth2.refresh_token_hook")?,

@@ -17,8 +17,8 @@ use super::reply::{self, Audience};
 use super::watched::{Route, Watched};
 use crate::config::tls::Networks;
 use crate::telemetry::metrics::Metrics;
+use crate::v1;
 
-const ADMIN_PREFIX: &str = "/admin";
 /// What Hydra 2 has without the prefix too.
 const OPERATIONAL: [&str; 4] = ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"];
 /// Where a request costs much: slow hashes, signatures, rows, or a guess.
@@ -149,14 +149,18 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             handler,
             route: Arc::new(self.route(name, pattern, areas)),
         };
-        let is_short = self.v1_paths || OPERATIONAL.iter().any(|short| pattern.ends_with(short));
-        if let (Audience::Programs, Some(short)) = (self.audience, pattern.strip_prefix(ADMIN_PREFIX))
-            && is_short
-        {
+        if let Some(short) = self.short(pattern) {
             self.router = self.router.route(short, on(filter, watched.clone()));
         }
         self.router = self.router.route(pattern, on(filter, watched));
         self
+    }
+
+    /// The other path at which a route of the admin port answers.
+    fn short(&self, pattern: &'static str) -> Option<&'static str> {
+        let operational = OPERATIONAL.iter().copied().find(|short| pattern.ends_with(short));
+        let short = operational.or_else(|| v1::path(pattern).filter(|_| self.v1_paths));
+        short.filter(|_| matches!(self.audience, Audience::Programs))
     }
 
     fn route(&self, method: &'static str, pattern: &'static str, areas: Option<&'static [Area]>) -> Route {

@@ -1,7 +1,7 @@
 //! Opens the database that a configuration names.
 
 use claviger_core::port::StoreError;
-use claviger_store::{Database, MigrationStatus, OpenError, Options, open_postgres, open_sqlite};
+use claviger_store::{Database, MigrationStatus, OpenError, Options, open_mysql, open_postgres, open_sqlite};
 
 use crate::config::Dsn;
 use crate::config::dsn::Pool;
@@ -31,6 +31,7 @@ pub(super) async fn open_traced(dsn: &Dsn, traced: bool) -> Result<Database, Dat
         Dsn::Memory => open_sqlite(None, standard()).await,
         Dsn::Sqlite { path } => open_sqlite(Some(path), standard()).await,
         Dsn::Postgres { url, pool } => open_postgres(url, options(pool, standard())).await,
+        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, standard())).await,
     };
     let database = opened.map_err(|error| DatabaseError::Open {
         error,

@@ -3,6 +3,7 @@
 //! Whatever goes wrong at a start is one line on standard error that says what to change.
 
 mod api_keys;
+mod backup;
 mod database;
 mod janitor;
 mod jobs;
@@ -19,6 +20,7 @@ mod tests;
 mod welcome;
 
 pub(crate) use api_keys::api_keys;
+pub(crate) use backup::backup;
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;

@@ -1,7 +1,7 @@
 //! The tables of all endpoints, a line for each.
 //!
-//! To add an endpoint, write its handler in `public` or `admin` and name it here. On the admin port `/admin/x` also
-//! answers at `/x`.
+//! To add an endpoint, write its handler in `public` or `admin` and name it here. What Hydra 1 has
+//! besides is in [`v1`].
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use crate::public::{
     authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, logout, register,
     revoke, token, userinfo,
 };
+use crate::v1;
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
@@ -81,7 +82,9 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/device", fallback::device)
     };
-    register::routes(routes).finish(provider.clone())
+    let routes = register::routes(routes);
+    let routes = if provider.v1_paths { v1::public(routes) } else { routes };
+    routes.finish(provider.clone())
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
@@ -102,8 +105,9 @@ pub(super) fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
         .on_for(&[Area::Keys], &Method::PUT, "/admin/keys/{set}/{kid}", key_sets::put_key)
         .on_for(&[Area::Keys], &Method::DELETE, "/admin/keys/{set}/{kid}", key_sets::delete_key)
         .on_for(&[Area::Introspect], &Method::POST, "/admin/oauth2/introspect", introspect::post)
-        .on_for(&[Area::Clients], &Method::DELETE, "/admin/oauth2/tokens", tokens::delete)
-        .on_for(&[Area::Clients], &Method::POST, "/admin/oauth2/flush", tokens::flush);
+        .on_for(&[Area::Clients], &Method::DELETE, "/admin/oauth2/tokens", tokens::delete);
     let routes = requests::routes(clients::routes(routes));
-    trusts::routes(sessions::routes(routes)).finish(provider.clone())
+    let routes = trusts::routes(sessions::routes(routes));
+    let routes = if v1_paths { v1::admin(routes) } else { routes };
+    routes.finish(provider.clone())
 }

@@ -228,6 +228,13 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
         "outcome",
         move || notices.counts(),
     );
+    let notices = Arc::clone(&provider.notices);
+    metrics.count_elsewhere(
+        "backchannel_logout_notices",
+        "News of logouts for clients: taken up from the queue, and told or given up; the difference waits",
+        "event",
+        move || notices.progress(),
+    );
     Ok(Arc::new(provider.with_metrics(metrics)))
 }
 

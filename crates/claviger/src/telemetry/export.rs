@@ -52,7 +52,10 @@ impl Courier {
         let was_failing = self.is_failing.swap(refused.is_some(), Ordering::Relaxed);
         match refused {
             Some(reason) if !was_failing => {
-                tracing::warn!(reason, "spans cannot be delivered (tracing.providers.otlp.server_url); they are dropped");
+                tracing::warn!(
+                    reason,
+                    "spans cannot be delivered (tracing.providers.otlp.server_url); they are dropped"
+                );
             }
             None if was_failing => tracing::info!("spans are delivered again"),
             _ => {}

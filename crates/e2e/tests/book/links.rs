@@ -101,6 +101,36 @@ fn leads_somewhere(page: &Path, link: &str) -> bool {
     std::fs::read_to_string(target).is_ok_and(|text| anchors(&text).contains(anchor))
 }
 
+/// The security model names tests as proof, so they have to exist.
+#[test]
+fn every_test_that_the_security_model_names_is_there() {
+    let page = std::fs::read_to_string(binary::root().join("docs/security.md")).unwrap();
+    let (_, table) = page.split_once("| Tried by |").unwrap();
+    let (table, _) = table.split_once("\n## ").unwrap();
+    let mut sources = String::new();
+    let mut directories = vec![binary::root().join("crates")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() && !path.ends_with("node_modules") {
+                directories.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                sources.push_str(&std::fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let mut named = 0;
+    for line in table.lines().filter(|line| line.starts_with("| ") && line.len() > 3) {
+        let proof = line.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for name in proof.split('`').skip(1).step_by(2).filter(|name| !name.contains('/')) {
+            // In the contract of the stores, tests are functions that are registered by name.
+            assert!(sources.contains(&format!("fn {name}(")), "no test {name}");
+            named += 1;
+        }
+    }
+    assert!(named >= 20, "{named}");
+}
+
 #[test]
 fn every_page_is_in_the_table_of_contents_once() {
     let docs = binary::root().join("docs");

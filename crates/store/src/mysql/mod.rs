@@ -17,6 +17,7 @@ mod script;
 mod sql;
 mod statements;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -38,7 +39,7 @@ use crate::engine::Engine;
 use crate::migrate::{Comparison, MigrationStatus};
 use crate::retry::Retry;
 use crate::statistics::{Kind, Statistics};
-use crate::{OpenError, Options};
+use crate::{BackupError, OpenError, Options};
 
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
@@ -377,6 +378,13 @@ impl Engine for Mysql {
         for line in &self.lines {
             line.close().await;
         }
+    }
+
+    async fn backup(&self, _: &Path) -> Result<(), BackupError> {
+        Err(BackupError::OtherTool(
+            "MySQL and MariaDB are backed up by their own tools: mariadb-dump (or mysqldump) --single-transaction copies it as \
+             it is at one moment, while servers go on",
+        ))
     }
 
     fn statistics(&self) -> &Statistics {

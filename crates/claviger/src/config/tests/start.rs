@@ -44,7 +44,7 @@ fn a_database_of_another_kind_is_refused_without_showing_it() {
             "{error}"
         );
         assert!(
-            error.contains("supports sqlite://") && !error.contains("hidden"),
+            error.contains("supported are sqlite://") && !error.contains("hidden"),
             "{error}"
         );
     }
