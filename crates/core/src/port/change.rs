@@ -301,8 +301,6 @@ impl Change {
             Self::RetireKey { .. } => "retire_key",
             Self::AddKey(_) => "add_key",
             Self::PutKey(_) => "put_key",
-            Self::NeedKey { .. } => "need_key",
-            Self::RetireKey { .. } => "retire_key",
             Self::ReplaceKeySet { .. } => "replace_key_set",
             Self::DeleteKey { .. } => "delete_key",
             Self::DeleteKeySet(_) => "delete_key_set",
