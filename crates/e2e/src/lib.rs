@@ -7,6 +7,7 @@ pub mod binary;
 pub mod browser;
 pub mod callback;
 pub mod client;
+pub mod collector;
 pub mod database;
 pub mod dump;
 pub mod flow;
@@ -23,7 +24,9 @@ pub mod tokens;
 
 pub use browser::Browser;
 pub use callback::Callback;
+
 pub use client::{Answer, Http, Request};
+pub use collector::Collector;
 pub use database::Database;
 pub use flow::Flow;
 pub use reference_app::ReferenceApp;
