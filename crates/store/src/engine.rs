@@ -17,4 +17,14 @@ pub(crate) trait Engine: Store {
     async fn close(&self);
     async fn backup(&self, to: &Path) -> Result<(), BackupError>;
     fn statistics(&self) -> &Statistics;
+
+    /// What the OpenTelemetry conventions call it (`db.system.name`).
+    fn system(&self) -> &'static str {
+        "other_sql"
+    }
+
+    /// How many operations wait in each of its queues.
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        Vec::new()
+    }
 }

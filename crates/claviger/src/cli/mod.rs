@@ -6,6 +6,7 @@
 //! a server know nothing of this program's insides: they use the same API as everybody.
 
 mod api;
+pub(crate) mod api_keys;
 mod callback;
 mod clients;
 mod columns;
@@ -115,12 +116,28 @@ enum Command {
     },
 }
 
+impl Command {
+    /// Commands of the newer tree that work on the database itself.
+    fn api_keys(&self) -> Option<(api_keys::Job<'_>, &remote::Remote)> {
+        match self {
+            Self::Create(verb) => verb.api_keys(),
+            Self::List(verb) => verb.api_keys(),
+            Self::Revoke(verb) => verb.api_keys(),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command that the arguments name, the first of them being the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> ExitCode {
     let cli = match parse::parse(&arguments.into_iter().collect::<Vec<_>>(), terminal) {
         Ok(cli) => cli,
         Err(status) => return status,
     };
+    if let Some((job, remote)) = cli.command.api_keys() {
+        let result = server::api_keys(job, terminal).and_then(|report| remote.print(terminal, &report));
+        return ended(result, terminal);
+    }
     let result = match cli.command {
         Command::Serve(arguments) => return server::serve(&arguments),
         Command::Migrate(arguments) => server::migrate(&arguments.job(), terminal),
@@ -130,6 +147,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Completion { shell } => terminal.print(&completion(shell)),
         command => with_runtime(&command, terminal),
     };
+    ended(result, terminal)
+}
+
+fn ended(result: Result<(), Failure>, terminal: &mut Terminal) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever closed the pipe has read enough.

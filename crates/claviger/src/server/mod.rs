@@ -2,6 +2,7 @@
 //!
 //! Whatever goes wrong at a start is one line on standard error that says what to change.
 
+mod api_keys;
 mod backup;
 mod database;
 mod janitor;
@@ -18,6 +19,7 @@ mod supervisor;
 mod tests;
 mod welcome;
 
+pub(crate) use api_keys::api_keys;
 pub(crate) use backup::backup;
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;

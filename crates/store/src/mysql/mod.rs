@@ -390,4 +390,17 @@ impl Engine for Mysql {
     fn statistics(&self) -> &Statistics {
         &self.statistics
     }
+
+    fn system(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("issues", self.issues.waiting()),
+            ("accesses", self.accesses.waiting()),
+            ("changes", self.changes.waiting()),
+            ("points", self.points.waiting()),
+        ]
+    }
 }

@@ -57,7 +57,7 @@ impl Lane {
         let (mut is_second, mut retry) = (false, Retry::new());
         loop {
             let session = self.line.session().await?;
-            self.statistics.sent(Kind::Access);
+            self.statistics.sent_batch(Kind::Access, ids.len());
             let values: [&(dyn ToSql + Sync); 1] = [&ids];
             let asking = session.statements.access.query(&session.client, &values);
             match self.line.answer(&session, asking).await {
@@ -133,7 +133,7 @@ impl Lane {
             })
             .collect();
         let versions: Vec<_> = batch.iter().map(|issue| issue.client.version).collect();
-        self.statistics.sent(Kind::Issue);
+        self.statistics.sent_batch(Kind::Issue, batch.len());
         let statement = &session.statements.issue;
         let asking = async {
             let values: [&(dyn ToSql + Sync); 9] = [
@@ -177,7 +177,7 @@ impl Lane {
         let mut retry = Retry::new();
         loop {
             let step = step(&session.statements, change).ok_or_else(no_statement)?;
-            self.statistics.sent(Kind::Change);
+            self.statistics.sent_batch(Kind::Change, 1);
             match self.line.answer(session, run(session, step)).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(failed) if failed.may_pass() && retry.again().await => {}
@@ -187,7 +187,7 @@ impl Lane {
     }
 
     async fn together(&self, session: &Arc<Session>, batch: &[Change]) -> Result<Vec<Outcome>, Failed> {
-        self.statistics.sent(Kind::Change);
+        self.statistics.sent_batch(Kind::Change, batch.len());
         let asking = async {
             let mut begin = sent(session.client.batch_execute("BEGIN")).await;
             let mut changes = Vec::with_capacity(batch.len());

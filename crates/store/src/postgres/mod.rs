@@ -518,4 +518,16 @@ impl Engine for Postgres {
     fn statistics(&self) -> &Statistics {
         &self.statistics
     }
+
+    fn system(&self) -> &'static str {
+        "postgresql"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("issues", self.issues.waiting()),
+            ("accesses", self.accesses.waiting()),
+            ("changes", self.changes.waiting()),
+        ]
+    }
 }

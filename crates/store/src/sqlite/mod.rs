@@ -345,4 +345,13 @@ impl Engine for Sqlite {
     fn statistics(&self) -> &Statistics {
         &self.statistics
     }
+
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        let reading = self.readers.iter().map(Worker::waiting).sum();
+        vec![("writer", self.writer.waiting()), ("readers", reading)]
+    }
 }
