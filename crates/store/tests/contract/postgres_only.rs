@@ -413,10 +413,12 @@ async fn a_server_that_takes_no_writes_is_unavailable_until_it_takes_them_again(
 async fn a_statement_that_runs_too_long_is_ended_by_the_server() {
     let scene = Scene::postgres().await;
     let options = Options {
-        statement_timeout: Duration::from_millis(300),
+        statement_timeout: Duration::from_secs(2),
         ..Options::default()
     };
     let database = open_postgres(scene.postgres_url().unwrap(), options).await.unwrap();
+    // Its statements are prepared before somebody locks the table.
+    applied(&*database.store(), Change::PutKey(key("set", "before"))).await;
     let beside = cluster::connect(scene.postgres_url().unwrap()).await;
     beside.batch_execute("BEGIN; LOCK TABLE claviger_key").await.unwrap();
     let waited = database.store().apply(Change::PutKey(key("set", "kid"))).await;
