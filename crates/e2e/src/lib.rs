@@ -11,6 +11,7 @@ pub mod database;
 pub mod dump;
 pub mod flow;
 pub mod logout;
+pub mod mariadb;
 pub mod pkce;
 pub mod ports;
 pub mod postgres;

@@ -198,7 +198,7 @@ async fn add_private_keys(secrets: &mut Secrets, server: &Server) {
 
 #[tokio::test]
 async fn nothing_secret_is_in_the_database() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let server = Server::on(&database).await;
         let (secrets, _) = live(&server).await;
         let dumped = dump::text(&database);
@@ -218,7 +218,7 @@ async fn nothing_secret_is_in_the_database() {
 /// Whoever steals the database tries every value in it as a token, a code and a secret.
 #[tokio::test]
 async fn nothing_in_the_database_works_as_a_credential() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let server = Server::on(&database).await;
         let (_, flows) = live(&server).await;
         let candidates = candidates(&dump::text(&database));
