@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod process;
 pub mod reference_app;
 pub mod server;
+pub mod signer;
 pub mod tokens;
 
 pub use browser::Browser;

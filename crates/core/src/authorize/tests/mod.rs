@@ -3,6 +3,7 @@
 mod answers;
 mod flows;
 mod proofs;
+mod refusals;
 mod requests;
 mod response_types;
 mod sessions;

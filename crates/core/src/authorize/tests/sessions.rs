@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::testing::START;
 use crate::world::IdTokenKeys as _;
 
 fn remembered() -> Walk {
