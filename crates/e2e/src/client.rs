@@ -185,6 +185,13 @@ impl Request {
         self
     }
 
+    /// Adds a header of any bytes, even if there is one of that name.
+    #[must_use]
+    pub fn adding_header(mut self, name: &'static str, value: &[u8]) -> Self {
+        self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
     /// A form as the body.
     #[must_use]
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
@@ -206,6 +213,13 @@ impl Request {
     pub fn body(mut self, content_type: &str, bytes: impl Into<Bytes>) -> Self {
         self.body = bytes.into();
         self.header("content-type", content_type)
+    }
+
+    /// Any bytes as the body, whatever the headers say of them.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.body = bytes.into();
+        self
     }
 
     /// HTTP Basic authentication, with both parts form-encoded first (RFC 6749 §2.3.1).

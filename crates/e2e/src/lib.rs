@@ -20,6 +20,7 @@ pub mod process;
 pub mod record;
 pub mod reference_app;
 pub mod server;
+pub mod signer;
 pub mod tokens;
 
 pub use browser::Browser;

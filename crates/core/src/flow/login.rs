@@ -21,6 +21,9 @@ use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
 use crate::world::World;
 
+/// Most characters of what a person is called.
+const LONGEST_NAME: usize = 255;
+
 /// What the login app is told about an authorization.
 #[derive(Clone, Debug)]
 pub struct LoginRequest {
@@ -168,11 +171,11 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
     let opened = LoginChallenge::open(&world.cx, challenge).ok_or(Unanswerable::Unknown)?;
     let subject = body.subject.filter(|subject| !subject.is_empty());
     let subject = subject.ok_or(Fault::SubjectAbsent)?;
-    if subject.contains('\0') {
-        return Err(Fault::AnswerMalformed
-            .because("The subject contains a NUL character.")
-            .into());
-    }
+    require_name("subject", &subject)?;
+    require_name(
+        "force_subject_identifier",
+        body.force_subject_identifier.as_deref().unwrap_or_default(),
+    )?;
     let known = opened.known.as_ref();
     // A device's person would have to enter the code again: the login counts, and the session does not go on.
     let known = known.filter(|known| opened.device.is_none() || known.subject == subject);
@@ -213,6 +216,16 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
         authenticated_at: known.map_or(world.cx.now, |known| known.authenticated_at).0,
     };
     answer(world, &opened, LoginAnswer::Accepted(accepted)).await
+}
+
+/// What tokens and lists call a person: "It MUST NOT exceed 255 ASCII characters in length" (OpenID Connect Core §2). Longer
+/// ones fit no index, and no database keeps a NUL.
+fn require_name(member: &str, name: &str) -> Result<(), Failure> {
+    if name.chars().count() <= LONGEST_NAME && !name.contains('\0') {
+        return Ok(());
+    }
+    let detail = format!("The member '{member}' is longer than {LONGEST_NAME} characters or contains a NUL character.");
+    Err(Fault::AnswerMalformed.because(detail))
 }
 
 /// Rejects: nobody logged in. Returns where the browser goes.
