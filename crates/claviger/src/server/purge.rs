@@ -40,7 +40,9 @@ pub(super) async fn run(provider: &Provider, stop: &CancellationToken) {
             None => return,
             Some(Ok(rows)) => {
                 provider.metrics.purged("done", rows);
-                tracing::debug!(rows, "removed what has expired");
+                if rows > 0 {
+                    tracing::debug!(rows, "removed what has expired");
+                }
             }
             // Readiness tells it already.
             Some(Err(StoreError::NotMigrated)) => {}

@@ -27,6 +27,7 @@ mod mariadb;
 mod mariadb_only;
 mod memory;
 mod pgbouncer;
+mod postgres_days;
 mod postgres_only;
 mod purge;
 mod races;
