@@ -68,7 +68,7 @@ pub fn delete_tokens(op: Operation<'_>) -> Operation<'_> {
 pub fn flush(op: Operation<'_>) -> Operation<'_> {
     op.named("flushInactiveOAuth2Tokens", "oAuth2", "Remove expired rows now")
         .about("Version 1 needs it. The server removes them by itself, a little later.")
-        .json::<crate::v1::FlushRequest>()
+        .json::<FlushRequest>()
         .empty(204, "They are removed.")
         .refuses(
             400,
