@@ -38,9 +38,6 @@ const PAGES: [&str; 2] = ["/oauth2/auth", "/oauth2/device/verify"];
 /// The endpoint of requests that no route took; their paths are strangers' text and belong in no label.
 const UNMATCHED: &str = "(unmatched)";
 
-/// What the OpenAPI document says about a route.
-type Describe = fn(Operation<'_>) -> Operation<'_>;
-
 /// The routes of one port, in the order in which they are named.
 pub struct Routes<'m, S> {
     router: Router<S>,
@@ -115,7 +112,13 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     /// One line of the table, with what the OpenAPI document says about it. A GET route also answers HEAD. On the admin
     /// port, it asks for a key for everything.
     #[must_use]
-    pub fn on<H, T>(self, method: &Method, pattern: &'static str, handler: H, describe: Describe) -> Self
+    pub fn on<H, T>(
+        self,
+        method: &Method,
+        pattern: &'static str,
+        handler: H,
+        describe: fn(Operation<'_>) -> Operation<'_>,
+    ) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
@@ -131,7 +134,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         method: &Method,
         pattern: &'static str,
         handler: H,
-        describe: Describe,
+        describe: fn(Operation<'_>) -> Operation<'_>,
     ) -> Self
     where
         H: Handler<T, S>,
@@ -142,7 +145,13 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
 
     /// A line that asks for no key on the admin port either: probes.
     #[must_use]
-    pub fn on_for_all<H, T>(self, method: &Method, pattern: &'static str, handler: H, describe: Describe) -> Self
+    pub fn on_for_all<H, T>(
+        self,
+        method: &Method,
+        pattern: &'static str,
+        handler: H,
+        describe: fn(Operation<'_>) -> Operation<'_>,
+    ) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
@@ -150,7 +159,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         self.line(method, pattern, None, handler, Listing::Described(describe))
     }
 
-    /// Another address of the route of the same method at `other`.
+    /// Another address of the line of the same method at `other`.
     #[must_use]
     pub fn also<H, T>(self, method: &Method, pattern: &'static str, handler: H, other: &'static str) -> Self
     where
@@ -160,7 +169,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         self.line(method, pattern, Some(&[]), handler, Listing::AlsoOf(other))
     }
 
-    /// The same table with the routes of `these`, which the settings of this server close unless `open`: then their
+    /// The same table with the lines of `these`, which the settings of this server close unless `open`: then their
     /// handlers say so, and the document does not list them.
     #[must_use]
     pub fn group(self, open: bool, these: impl FnOnce(Self) -> Self) -> Self {
@@ -198,6 +207,8 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             method: name,
             pattern,
             listing,
+            areas: areas.filter(|_| self.admission.is_some()),
+            is_limited: self.limiter.is_some() && COSTLY.contains(&pattern),
         });
         if let Some(short) = self.short(pattern) {
             self.router = self.router.route(short, on(filter, watched.clone()));
@@ -234,16 +245,17 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
 
     /// The router: with the document of the table, itself included, and answers for what is not in it.
     pub fn finish_described(mut self, state: S, about: About) -> Router {
-        let (pattern, describe) = (about.pattern, about.describe);
+        let line = Entry {
+            areas: about.areas.filter(|_| self.admission.is_some()),
+            ..Entry::of_document(&about)
+        };
         // The handler needs the document, and the document needs the line of the handler.
-        self.entries.push(Entry {
-            method: "GET",
-            pattern,
-            listing: Listing::Described(describe),
-        });
-        let document = Served::new(about, &self.entries);
+        self.entries.push(line);
+        let document = Served::new(about.clone(), &self.entries);
         let show = move |_: Call| async move { document.answer() };
-        self.on_for_all(&Method::GET, pattern, show, describe).finish(state)
+        let listing = Listing::Described(about.describe);
+        self.line(&Method::GET, about.pattern, about.areas, show, listing)
+            .finish(state)
     }
 
     /// The router: with answers for what is not in the table.

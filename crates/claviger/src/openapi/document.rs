@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
+use claviger_core::api_key::Area;
 use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
@@ -26,6 +27,8 @@ pub struct About {
     pub server: String,
     /// How callers say who they are: members of `securitySchemes`.
     pub security: fn() -> Value,
+    /// Which keys open the document, where keys are asked for.
+    pub areas: Option<&'static [Area]>,
     /// The description of the document's own endpoint.
     pub describe: fn(Operation<'_>) -> Operation<'_>,
 }
@@ -39,6 +42,24 @@ pub struct Entry {
     pub pattern: &'static str,
     /// What the document says about it.
     pub listing: Listing,
+    /// Which API keys open it, besides those for everything; none if it asks for no key.
+    pub areas: Option<&'static [Area]>,
+    /// Whether there is a limit to how often one address may ask.
+    pub is_limited: bool,
+}
+
+impl Entry {
+    /// The line of the document itself.
+    #[must_use]
+    pub fn of_document(about: &About) -> Self {
+        Self {
+            method: "GET",
+            pattern: about.pattern,
+            listing: Listing::Described(about.describe),
+            areas: about.areas,
+            is_limited: false,
+        }
+    }
 }
 
 /// What the document says about a route.
@@ -109,7 +130,14 @@ pub(super) fn document(about: &About, entries: &[Entry]) -> (Value, Vec<String>)
         let Listing::Described(describe) = entry.listing else {
             continue;
         };
-        let mut operation = describe(Operation::new(&mut schemas)).finish();
+        let mut operation = describe(Operation::new(&mut schemas));
+        if let Some(areas) = entry.areas {
+            operation = operation.asks_for_key(areas);
+        }
+        if entry.is_limited {
+            operation = operation.is_limited();
+        }
+        let mut operation = operation.finish();
         let others = entries.iter().filter(|other| {
             other.method == entry.method && matches!(other.listing, Listing::AlsoOf(of) if of == entry.pattern)
         });
@@ -173,7 +201,18 @@ fn common_answers(schemas: &mut Schemas) -> Value {
         let after = json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}});
         answer.insert("headers".into(), after);
     }
+    let mut too_many = with("Too many requests from this address, in a page or in JSON.", &error);
+    if let Some(answer) = too_many.as_object_mut() {
+        let after = json!({"Retry-After": {"description": "Seconds.", "schema": {"type": "string"}}});
+        answer.insert("headers".into(), after);
+        if let Some(content) = answer.get_mut("content").and_then(Value::as_object_mut) {
+            content.insert("text/html".into(), json!({"schema": {"type": "string"}}));
+        }
+    }
     json!({
+        "tooManyRequests": too_many,
+        "keyMissing": with("The port asks for an API key, and this is none that is in force.", &error),
+        "keyForOtherAreas": with("The API key is for other areas.", &error),
         "slowBody": with("The body did not arrive in time.", &error),
         "tooLarge": with("The body is too large: forms may have 128 KiB, JSON documents 2 MiB.", &error),
         "serverError": with("`server_error`: tell the operator the request id.", &error),

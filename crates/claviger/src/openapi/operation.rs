@@ -1,11 +1,14 @@
 //! One endpoint as the document describes it.
 
+use claviger_core::api_key::Area;
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::schemas::Schemas;
 use crate::edge::reply::ErrorBody;
 
+/// The security scheme of the admin port.
+pub(super) const API_KEY: &str = "api_key";
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 
@@ -216,6 +219,38 @@ impl Operation<'_> {
     /// What may happen to everything that asks the database.
     pub(super) fn asks_database(self) -> Self {
         self.common(500, "serverError").common(503, "unavailable")
+    }
+
+    /// On a port that asks for API keys, this needs one for one of the areas, or for everything.
+    pub(super) fn asks_for_key(mut self, areas: &[Area]) -> Self {
+        let names: Vec<String> = areas
+            .iter()
+            .chain(&[Area::Everything])
+            .map(|area| format!("`{}`", area.name()))
+            .collect();
+        let before = self
+            .members
+            .get("description")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        let text = format!("{before} API key for: {}.", names.join(", "));
+        self.members.insert("description".into(), text.trim().into());
+        self.security(&[API_KEY])
+            .common(401, "keyMissing")
+            .common_unless_described(403, "keyForOtherAreas")
+    }
+
+    /// One address may ask only so often.
+    pub(super) fn is_limited(self) -> Self {
+        self.common(429, "tooManyRequests")
+    }
+
+    /// As [`Self::common`], where the endpoint does not have an answer of this status itself.
+    fn common_unless_described(self, status: u16, name: &str) -> Self {
+        if self.answers.contains_key(&status.to_string()) {
+            return self;
+        }
+        self.common(status, name)
     }
 
     pub(super) fn finish(self) -> Value {

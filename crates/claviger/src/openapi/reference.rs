@@ -18,11 +18,7 @@ const ISSUER: (&str, &str) = ("URLS_SELF_ISSUER", "https://auth.example.com/");
 
 fn complete(table: &Routes<'_, Shared>, about: &About) -> (Vec<Entry>, Value) {
     let mut entries = table.entries().to_vec();
-    entries.push(Entry {
-        method: "GET",
-        pattern: about.pattern,
-        listing: Listing::Described(about.describe),
-    });
+    entries.push(Entry::of_document(about));
     let (document, twice) = document(about, &entries);
     assert_eq!(
         twice,

@@ -1,7 +1,7 @@
 //! The tables of all endpoints, a line for each.
 //!
-//! To add an endpoint, write its handler in `public` or `admin` and its description in `openapi`, and name both here.
-//! What Hydra 1 has besides is in [`v1`].
+//! To add an endpoint, write its handler in `public` or `admin` and its description in `openapi`, and name both here. What
+//! Hydra 1 has besides is in [`v1`].
 
 use std::sync::Arc;
 
@@ -89,8 +89,10 @@ pub(crate) fn public_table(provider: &Shared, quiet: bool) -> Routes<'_, Shared>
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/device", fallback::device, pages::device)
     };
-    let routes = routes.group(policy.dynamic_registration, register::routes);
-    if provider.v1_paths { v1::public(routes) } else { routes }
+    routes.group(policy.dynamic_registration, |routes| {
+        let routes = register::routes(routes);
+        if provider.v1_paths { v1::public(routes) } else { routes }
+    })
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.

@@ -45,7 +45,7 @@ pub async fn clients(server: &Server) {
         for body in [&full, &wrong] {
             ask(Request::put(&one).json(body)).await;
         }
-        for body in [&patch("/client_name"), &patch("/no/such/member")] {
+        for body in [&patch("/client_name"), &json!([{"op": "eat", "path": "/client_name"}])] {
             ask(Request::patch(&one).json(body)).await;
         }
         for body in [&lifespans, &json!({"implicit_grant_id_token_lifespan": "soon"})] {

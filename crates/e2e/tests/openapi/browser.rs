@@ -66,6 +66,12 @@ async fn authorizations(server: &Server, flow: &mut Flow) {
         .collect();
     posted.http.send(Request::post(&auth).form(&fields)).await;
     ask(Request::post(&auth).form(&flow.fields())).await;
+    let mut wrong = flow
+        .clone()
+        .with("scope", "unregistered")
+        .with("response_mode", "form_post");
+    wrong.start().await;
+    ask(Request::post(&auth).form(&wrong.fields())).await;
     flow.clone().with("scope", "unregistered").start().await;
     ask(Request::post(&auth).form(&flow.clone().with("scope", "unregistered").fields())).await;
     ask(Request::post(&auth).json(&json!({}))).await;
@@ -185,6 +191,7 @@ pub async fn samples(public: &str, admin: &str) {
     let page = |name: &str| format!("{public}/oauth2/fallbacks/{name}");
     for name in ["login", "consent", "logout", "device"] {
         ask(Request::get(&page(name))).await;
+        ask(Request::get(&format!("{}?{name}_challenge=nonsense", page(name)))).await;
         ask(Request::post(&page(name)).form(&[("answer", "accept")])).await;
     }
     ask(Request::get(&format!(

@@ -14,20 +14,24 @@ fn about_challenge<'o>(op: Operation<'o>, name: &str) -> Operation<'o> {
         name,
         "What the browser brought. Apps for version 1 send it as `challenge`.",
     )
-    .answer::<Onward>(
-        410,
-        "It was answered or has expired: send the browser to `redirect_to`, where it goes on.",
-    )
     .refuses(404, "Nobody knows this challenge.")
     .asks_database()
 }
 
+/// The browser may have gone on already.
+fn may_be_over(op: Operation<'_>) -> Operation<'_> {
+    op.answer::<Onward>(
+        410,
+        "It was answered or has expired: send the browser to `redirect_to`, where it goes on.",
+    )
+}
+
 fn login(op: Operation<'_>) -> Operation<'_> {
-    about_challenge(op, "login_challenge").refuses(400, UNREADABLE)
+    may_be_over(about_challenge(op, "login_challenge")).refuses(400, UNREADABLE)
 }
 
 fn consent(op: Operation<'_>) -> Operation<'_> {
-    about_challenge(op, "consent_challenge").refuses(400, UNREADABLE)
+    may_be_over(about_challenge(op, "consent_challenge")).refuses(400, UNREADABLE)
 }
 
 fn logout(op: Operation<'_>) -> Operation<'_> {
@@ -89,12 +93,16 @@ pub fn reject_consent(op: Operation<'_>) -> Operation<'_> {
 }
 
 pub fn read_logout(op: Operation<'_>) -> Operation<'_> {
-    logout(op.named("getOAuth2LogoutRequest", "oAuth2", "Read a logout request"))
-        .answer::<LogoutShown<'_>>(200, "The request.")
+    may_be_over(logout(op.named(
+        "getOAuth2LogoutRequest",
+        "oAuth2",
+        "Read a logout request",
+    )))
+    .answer::<LogoutShown<'_>>(200, "The request.")
 }
 
 pub fn accept_logout(op: Operation<'_>) -> Operation<'_> {
-    onward(logout(op.named(
+    onward(logout(may_be_over(op).named(
         "acceptOAuth2LogoutRequest",
         "oAuth2",
         "Accept a logout request",

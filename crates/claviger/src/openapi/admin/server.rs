@@ -6,6 +6,7 @@ use crate::admin::version::Version;
 use crate::health::{Healthy, Unready};
 use crate::openapi::operation::{Operation, field, needed};
 use crate::openapi::schemas::Document;
+use crate::v1::FlushRequest;
 
 pub fn alive(op: Operation<'_>) -> Operation<'_> {
     op.named("isAlive", "metadata", "Whether the process answers")

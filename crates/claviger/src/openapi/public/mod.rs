@@ -22,6 +22,7 @@ pub fn about(public_url: &str) -> About {
                method that it does not take 405: `genericError`, a text or a page, by `Accept`.",
         server: public_url.to_owned(),
         security,
+        areas: None,
         describe: oidc::document,
     }
 }

@@ -64,10 +64,6 @@ fn userinfo(op: Operation<'_>) -> Operation<'_> {
             "The claims; a signed JWT if the client is registered for one.",
         )
         .refuses(
-            400,
-            "`invalid_request`: there are several tokens, or the form cannot be read.",
-        )
-        .refuses(
             401,
             "`request_unauthorized` without a token, `invalid_token` with one that does not live.",
         )

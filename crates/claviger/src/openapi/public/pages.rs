@@ -59,6 +59,7 @@ fn sample<'o>(op: Operation<'o>, id: &str, summary: &str) -> Operation<'o> {
 
 pub fn sample_login(op: Operation<'_>) -> Operation<'_> {
     sample(op, "showSampleLogin", "The sample login page")
+        .page(400, "The challenge is missing.")
         .page(200, "The page.")
         .redirect(303, "Onward: it was answered.")
         .query("login_challenge", "What the browser brought.")
@@ -78,6 +79,7 @@ pub fn sample_log_in(op: Operation<'_>) -> Operation<'_> {
 
 pub fn sample_consent(op: Operation<'_>) -> Operation<'_> {
     sample(op, "showSampleConsent", "The sample consent page")
+        .page(400, "The challenge is missing.")
         .page(200, "The page.")
         .redirect(303, "Onward: it was answered.")
         .query("consent_challenge", "What the browser brought.")
