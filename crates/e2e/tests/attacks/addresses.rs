@@ -159,17 +159,21 @@ fn redirecting_to(target: String) -> u16 {
 #[tokio::test]
 async fn a_redirect_leads_nobody_inside() {
     let inside = Callback::listen();
-    for address in written(port_of(&inside)) {
-        let outside = format!("http://127.0.0.1:{}/keys", redirecting_to(address));
-        let database = Database::sqlite();
-        claviger_e2e::server::migrate(&database);
-        let options = ServerOptions::new(&database).with("CLIENTS_HTTP_DISALLOW_PRIVATE_IP_RANGES", "true");
-        // The operator allows this one address.
-        let server = options
-            .with("CLIENTS_HTTP_PRIVATE_IP_EXCEPTION_URLS", &outside)
-            .start()
-            .await;
-        authenticate(&server, &outside).await;
+    let addresses = written(port_of(&inside)).into_iter();
+    let outside: Vec<String> = addresses
+        .map(|address| format!("http://127.0.0.1:{}/keys", redirecting_to(address)))
+        .collect();
+    let database = Database::sqlite();
+    claviger_e2e::server::migrate(&database);
+    let options = ServerOptions::new(&database).with("CLIENTS_HTTP_DISALLOW_PRIVATE_IP_RANGES", "true");
+    // The operator allows these, and not what is behind them.
+    let allowed = outside.join(",");
+    let server = options
+        .with("CLIENTS_HTTP_PRIVATE_IP_EXCEPTION_URLS", &allowed)
+        .start()
+        .await;
+    for address in outside {
+        authenticate(&server, &address).await;
     }
     assert_untouched(&inside);
 }
