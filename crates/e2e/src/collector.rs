@@ -7,11 +7,14 @@ use std::thread;
 
 use crate::{ServerOptions, ports};
 
+/// A head and a body.
+type Message = (String, Vec<u8>);
+
 /// An HTTP server that answers 200 without a body, and keeps heads and bodies.
 #[derive(Clone, Debug)]
 pub struct Collector {
     pub port: u16,
-    heard: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    heard: Arc<Mutex<Vec<Message>>>,
 }
 
 impl Collector {
@@ -52,7 +55,7 @@ impl Collector {
 
     /// Heads and bodies so far.
     #[must_use]
-    pub fn heard(&self) -> Vec<(String, Vec<u8>)> {
+    pub fn heard(&self) -> Vec<Message> {
         self.heard.lock().unwrap().clone()
     }
 }
