@@ -274,10 +274,13 @@ mod rfc8414_2 {
         assert_eq!(document["claims_supported"], claims);
     }
 
+    /// Turns a setting on, and names the members of the document that depend on it.
+    type Switch = (fn(&mut Policy), &'static [&'static str]);
+
     /// Each feature that a setting switches changes these members, and no others.
     #[test]
     fn what_a_setting_switches_is_listed_if_and_only_if_it_is_on() {
-        let switches: [(fn(&mut Policy), &[&str]); 5] = [
+        let switches: [Switch; 5] = [
             (|policy| policy.dynamic_registration = true, &["registration_endpoint"]),
             (
                 |policy| policy.pairwise_salt = Some(PairwiseSalt::new("a salt of some length".to_owned())),

@@ -1,5 +1,10 @@
 //! Every way to refuse has one line in the table of faults and at least one test that names it.
 
+#![expect(
+    clippy::expect_used,
+    reason = "a test stops at the first thing that is not as it should be"
+)]
+
 use std::fs;
 use std::path::Path;
 

@@ -244,10 +244,10 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     }
 
     /// The router: with the document of the table, itself included, and answers for what is not in it.
-    pub fn finish_described(mut self, state: S, about: About) -> Router {
+    pub fn finish_described(mut self, state: S, about: &About) -> Router {
         let line = Entry {
             areas: about.areas.filter(|_| self.admission.is_some()),
-            ..Entry::of_document(&about)
+            ..Entry::of_document(about)
         };
         // The handler needs the document, and the document needs the line of the handler.
         self.entries.push(line);

@@ -135,7 +135,7 @@ pub(super) fn document(about: &About, entries: &[Entry]) -> (Value, Vec<String>)
             operation = operation.asks_for_key(areas);
         }
         if entry.is_limited {
-            operation = operation.is_limited();
+            operation = operation.limited();
         }
         let mut operation = operation.finish();
         let others = entries.iter().filter(|other| {

@@ -65,7 +65,7 @@ fn endpoint(text: &mut String, method: &str, path: &str, operation: &Value) {
     if let Some(about) = operation["description"].as_str() {
         write!(text, " {about}").unwrap();
     }
-    write!(text, " `{}`\n", operation["operationId"].as_str().unwrap()).unwrap();
+    writeln!(text, " `{}`", operation["operationId"].as_str().unwrap()).unwrap();
     if let Some(schemes) = operation["security"].as_array() {
         let names: Vec<String> = schemes
             .iter()

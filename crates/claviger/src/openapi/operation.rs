@@ -154,12 +154,12 @@ impl Operation<'_> {
     /// An answer with a JSON document.
     pub(super) fn answer<T: JsonSchema>(self, status: u16, text: &str) -> Self {
         let schema = self.schemas.written::<T>();
-        self.content(status, text, JSON, schema)
+        self.content(status, text, JSON, &schema)
     }
 
     /// An answer of any other type.
     pub(super) fn text(self, status: u16, media_type: &str, text: &str) -> Self {
-        self.content(status, text, media_type, json!({"type": "string"}))
+        self.content(status, text, media_type, &json!({"type": "string"}))
     }
 
     /// A page for a person.
@@ -184,7 +184,7 @@ impl Operation<'_> {
             .header(status, "Location", "Where the browser goes on.")
     }
 
-    fn content(mut self, status: u16, text: &str, media_type: &str, schema: Value) -> Self {
+    fn content(mut self, status: u16, text: &str, media_type: &str, schema: &Value) -> Self {
         let answer = self.answers.entry(status.to_string()).or_insert_with(|| json!({}));
         if let Some(answer) = answer.as_object_mut() {
             answer.insert("description".into(), text.into());
@@ -241,7 +241,7 @@ impl Operation<'_> {
     }
 
     /// One address may ask only so often.
-    pub(super) fn is_limited(self) -> Self {
+    pub(super) fn limited(self) -> Self {
         self.common(429, "tooManyRequests")
     }
 

@@ -29,7 +29,7 @@ const METRICS: &[Area] = &[Area::Read, Area::Metrics];
 /// The public port. Health probes are left out of the request log if `quiet`.
 pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
     let about = about_public(&provider.policy.public_url);
-    public_table(provider, quiet).finish_described(provider.clone(), about)
+    public_table(provider, quiet).finish_described(provider.clone(), &about)
 }
 
 #[rustfmt::skip]
@@ -97,7 +97,7 @@ pub(crate) fn public_table(provider: &Shared, quiet: bool) -> Routes<'_, Shared>
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
 pub(super) fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
-    admin_table(provider, quiet, v1_paths).finish_described(provider.clone(), about_admin())
+    admin_table(provider, quiet, v1_paths).finish_described(provider.clone(), &about_admin())
 }
 
 #[rustfmt::skip]
