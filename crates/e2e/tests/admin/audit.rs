@@ -12,7 +12,7 @@ fn lines(server: &Server) -> Vec<Value> {
     lines.filter(|line| line["target"] == "audit").collect()
 }
 
-fn line<'a>(lines: &'a [Value], is_wanted: impl Fn(&Value) -> bool) -> &'a Value {
+fn line(lines: &[Value], is_wanted: impl Fn(&Value) -> bool) -> &Value {
     lines
         .iter()
         .find(|line| is_wanted(line))
