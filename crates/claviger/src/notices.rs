@@ -29,6 +29,7 @@ pub struct Notices {
     bell: Notify,
     queued: AtomicU64,
     counts: [AtomicU64; OUTCOMES.len()],
+    in_hand: AtomicU64,
 }
 
 /// How an attempt may end, as metrics name it.
@@ -65,6 +66,12 @@ impl Notices {
         if notice.attempts == 1 {
             self.queued.fetch_add(1, Ordering::Relaxed);
         }
+    }
+
+    /// How many are being delivered.
+    #[must_use]
+    pub fn in_hand(&self) -> u64 {
+        self.in_hand.load(Ordering::Relaxed)
     }
 
     fn count(&self, told: Told) {
@@ -108,7 +115,10 @@ async fn round(provider: &Provider) -> Result<(), StoreError> {
         let lease: Timestamp = now.plus(LEASE);
         let claimed = provider.store.claim_notices(now, lease, BATCH).await?;
         let is_last = claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+        let in_hand = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
+        provider.notices.in_hand.store(in_hand, Ordering::Relaxed);
         join_all(claimed.into_iter().map(|notice| tell_one(provider, notice))).await;
+        provider.notices.in_hand.store(0, Ordering::Relaxed);
         if is_last {
             return Ok(());
         }

@@ -15,6 +15,7 @@ mod remember;
 mod retry;
 mod sqlite;
 mod statistics;
+mod traced;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub use crate::migrate::MigrationStatus;
 pub use crate::mysql::STATEMENTS as MYSQL_STATEMENTS;
 pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
 use crate::remember::Remembering;
-pub use crate::statistics::Count;
+pub use crate::statistics::{BATCH_BOUNDS, Batches, Count};
+use crate::traced::Traced;
 
 /// How a database is used.
 #[derive(Clone, Debug)]
@@ -49,6 +51,8 @@ pub struct Options {
     /// How many clients, flows, codes and refresh tokens, each, are remembered for
     /// [`claviger_core::port::Freshness::ProvedByWrite`].
     pub remember: usize,
+    /// Whether operations are spans, with the target `otel`.
+    pub traced: bool,
 }
 
 impl Default for Options {
@@ -61,6 +65,7 @@ impl Default for Options {
             batch: 256,
             queue: 4096,
             remember: 10_000,
+            traced: false,
         }
     }
 }
@@ -84,6 +89,25 @@ pub enum OpenError {
     Server(String),
 }
 
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// This database is copied by its own tools.
+    #[error("{0}")]
+    OtherTool(&'static str),
+    /// The file cannot be made.
+    #[error("the backup {path} cannot be made: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The database cannot be read.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+}
+
 /// An open database.
 pub struct Database {
     engine: Arc<dyn Engine>,
@@ -96,7 +120,10 @@ impl Database {
             batch: options.batch,
             queue: options.queue,
         };
-        let inner: Arc<dyn Store> = engine.clone();
+        let mut inner: Arc<dyn Store> = engine.clone();
+        if options.traced {
+            inner = Arc::new(Traced::new(inner, engine.system()));
+        }
         let store = Arc::new(Remembering::new(inner, options.remember, limits));
         Self { engine, store }
     }
@@ -129,6 +156,26 @@ impl Database {
     #[must_use]
     pub fn statistics(&self) -> Vec<Count> {
         self.engine.statistics().counts()
+    }
+
+    /// Copies a SQLite database into a new file, as it is at one moment, while servers go on writing.
+    ///
+    /// # Errors
+    /// [`BackupError::OtherTool`] says what to do with another kind of database. A file that is there is not overwritten.
+    pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        self.engine.backup(to).await
+    }
+
+    /// How large the batches were into which operations were gathered.
+    #[must_use]
+    pub fn batches(&self) -> Vec<Batches> {
+        self.engine.statistics().batches()
+    }
+
+    /// How many operations wait in each queue.
+    #[must_use]
+    pub fn queues(&self) -> Vec<(&'static str, usize)> {
+        self.engine.queues()
     }
 
     /// Finishes what was asked, refuses what is asked from now on, and lets go of the connections.

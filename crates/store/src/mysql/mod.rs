@@ -5,6 +5,7 @@
 //! cluster, undoes for the sake of others is tried again whole.
 
 mod address;
+mod administered;
 mod apply;
 mod connect;
 mod devices;
@@ -17,6 +18,7 @@ mod script;
 mod sql;
 mod statements;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -38,7 +40,7 @@ use crate::engine::Engine;
 use crate::migrate::{Comparison, MigrationStatus};
 use crate::retry::Retry;
 use crate::statistics::{Kind, Statistics};
-use crate::{OpenError, Options};
+use crate::{BackupError, OpenError, Options};
 
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
@@ -379,7 +381,27 @@ impl Engine for Mysql {
         }
     }
 
+    async fn backup(&self, _: &Path) -> Result<(), BackupError> {
+        Err(BackupError::OtherTool(
+            "MySQL and MariaDB are backed up by their own tools: mariadb-dump (or mysqldump) --single-transaction copies it as \
+             it is at one moment, while servers go on",
+        ))
+    }
+
     fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    fn system(&self) -> &'static str {
+        "mysql"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("issues", self.issues.waiting()),
+            ("accesses", self.accesses.waiting()),
+            ("changes", self.changes.waiting()),
+            ("points", self.points.waiting()),
+        ]
     }
 }

@@ -5,20 +5,19 @@ use claviger_core::port::{
     AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
     KeyRecord, NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
-use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::devices;
-use super::statements::Statements;
-use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope, narrowing};
+use super::statements::{Prepared, Statements};
+use crate::columns::{answered_version, drawn, join_audience, join_scope, narrowing};
 
 /// One parameter.
 pub(super) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
 /// A statement with its parameters.
 pub(super) struct Step<'a> {
-    pub(super) statement: &'a Statement,
+    pub(super) statement: &'a Prepared,
     pub(super) values: Vec<Value<'a>>,
     /// Whether no row means that a predicate failed.
     pub(super) has_predicate: bool,
@@ -29,7 +28,7 @@ macro_rules! values {
 }
 pub(super) use values;
 
-pub(super) fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn predicate<'a>(statement: &'a Prepared, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -37,7 +36,7 @@ pub(super) fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) ->
     }
 }
 
-pub(super) fn always<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn always<'a>(statement: &'a Prepared, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -380,6 +379,7 @@ fn logged_out<'a>(spent: Option<&'a FlowRecord>, session: Option<Id>, notices: &
     ]
 }
 
+/// Serial and first version are drawn, as no counter is the same on all servers of a cluster.
 fn created(client: &ClientRecord) -> Vec<Value<'_>> {
     values![
         &client.id,
@@ -388,7 +388,8 @@ fn created(client: &ClientRecord) -> Vec<Value<'_>> {
         &client.document,
         client.created_at.0,
         client.updated_at.0,
-        VERSION_BITS.cast_signed(),
+        drawn(),
+        drawn(),
     ]
 }
 

@@ -24,7 +24,7 @@ const SCRIPT: &str = r#"
             --wsrep-cluster-address="gcomm://127.0.0.1:$GROUP1,127.0.0.1:$GROUP2,127.0.0.1:$GROUP3" \
             --wsrep-node-address="127.0.0.1:$group" --wsrep-node-name="node$number" --wsrep-sst-method=rsync \
             --wsrep-sst-receive-address="127.0.0.1:$sst" \
-            --wsrep-provider-options="base_port=$group;gmcast.listen_addr=tcp://127.0.0.1:$group;ist.recv_addr=127.0.0.1:$ist;gcache.size=16M;pc.recovery=no" \
+            --wsrep-provider-options="base_port=$group;gmcast.listen_addr=tcp://127.0.0.1:$group;ist.recv_addr=127.0.0.1:$ist;gcache.size=16M;pc.recovery=no;evs.suspect_timeout=PT60S;evs.inactive_timeout=PT90S;evs.install_timeout=PT60S" \
             "$@" >"log$number" 2>&1 </dev/null &
         server=$!
         tries=0
