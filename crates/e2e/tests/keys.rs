@@ -188,7 +188,7 @@ async fn keys_take_over_from_each_other_and_are_published_before() {
     let made = kids(&set(&servers[0], ACCESS_TOKENS).await);
     assert!(signers.iter().all(|kid| made.contains(kid)), "{signers:?} {made:?}");
     for kid in made.iter().filter(|kid| **kid != signers[0]) {
-        let said = servers.iter().map(|server| server.log());
+        let said = servers.iter().map(Server::log);
         let said: usize = said.map(|log| log.matches(kid.as_str()).count()).sum();
         assert_eq!(said, 1, "the log of one server tells of {kid}");
     }
