@@ -19,6 +19,9 @@ use tokio::sync::Semaphore;
 use crate::admin::version::VERSION;
 use crate::config::Settings;
 use crate::config::settings::Cookies;
+use crate::config::tls::Networks;
+use crate::edge::admission::Admission;
+use crate::edge::rates::Limiter;
 use crate::keys::KeyRing;
 use crate::notices::Notices;
 use crate::outgoing::GuardedClient;
@@ -49,8 +52,16 @@ pub struct Provider {
     pub metrics: Metrics,
     /// The discovery document.
     pub discovery: Prepared,
+    /// Whether what only Hydra 1 has is there too ([`crate::v1`]).
+    pub v1_paths: bool,
     /// News of logouts that wait to be sent.
     pub notices: Arc<Notices>,
+    /// The guard of the admin port.
+    pub(crate) admission: Arc<Admission>,
+    /// How often one address may ask for what costs most, if there is a limit.
+    pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Whose word about the addresses of the public port's clients counts.
+    pub(crate) public_proxies: Networks,
     clients: ParsedClients,
     guesses: Guesses,
     slow: SlowThreads,
@@ -62,7 +73,11 @@ impl Provider {
     /// A provider over an open database.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, ring: KeyRing, policy: Policy, secrets: Secrets, settings: &Settings) -> Self {
+        let proxies = settings.admin.proxies.clone();
         Self {
+            admission: Admission::new(Arc::clone(&store), settings.admin_asks_for_keys, proxies),
+            limiter: Limiter::new(&settings.rates, &settings.public.proxies),
+            public_proxies: settings.public.proxies.clone(),
             store,
             ring,
             policy,
@@ -70,6 +85,7 @@ impl Provider {
             cookies: settings.cookies.clone(),
             metrics: Metrics::new(VERSION),
             discovery: Prepared::default(),
+            v1_paths: settings.admin.v1_paths,
             notices: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Guesses::default(),

@@ -207,8 +207,6 @@ pub struct Policy {
     pub supported_claims: Vec<String>,
     /// Extra entries of `scopes_supported`.
     pub supported_scopes: Vec<String>,
-    /// Whether descriptions may carry internal detail (`oauth2.expose_internal_errors`).
-    pub expose_internal_errors: bool,
 }
 
 /// How devices are authorized (RFC 8628).

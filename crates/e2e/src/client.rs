@@ -15,6 +15,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use url::Url;
 
+use crate::record;
+
 /// A client. Its cookies are those of one browser that visits one host.
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -66,6 +68,7 @@ impl Http {
 
     /// Sends a request to a server that may not answer.
     pub async fn try_send(&mut self, request: Request) -> Result<Answer, String> {
+        let (method, sent_body) = (request.method.clone(), request.body.clone());
         let mut builder = http::Request::builder().method(request.method).uri(&request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -90,6 +93,7 @@ impl Http {
         let answer = tokio::time::timeout(limit, exchange)
             .await
             .map_err(|_| "no answer for 60 s".to_owned())??;
+        record::keep(method.as_str(), &request.url, &sent_body, &answer);
         self.keep_cookies(&answer);
         Ok(answer)
     }

@@ -4,6 +4,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::client::metadata::Metadata;
 use claviger_core::context::Id;
 use claviger_core::fault::Fault;
@@ -14,6 +15,7 @@ use claviger_core::seal::Purpose;
 use claviger_core::sessions::{self, GivenConsent};
 use http::header::LINK;
 use http::{HeaderValue, Method, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -24,28 +26,41 @@ use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::edge::router::Routes;
+use crate::openapi::SessionClaimsShown;
+use crate::openapi::admin::sessions as about;
 use crate::provider::Shared;
 
 /// The endpoints of this module.
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents)
-        .on(&Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents)
-        .on(&Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins)
+        .on_for(&[Area::Read, Area::Flows], &Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents, about::list_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents, about::end_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins, about::end_logins)
 }
 
 /// A consent as it is listed.
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2ConsentSession")]
+pub(crate) struct Shown<'a> {
+    /// The name of the consent.
     consent_request_id: &'a str,
+    /// The granted scopes.
     grant_scope: &'a [String],
+    /// The granted audiences.
     grant_access_token_audience: &'a [String],
+    /// The claims of the tokens.
+    #[schemars(with = "SessionClaimsShown")]
     session: &'a SessionClaims,
+    /// Whether the same is not asked again.
     remember: bool,
+    /// For how many seconds; 0 for ever.
     remember_for: u64,
+    /// RFC 3339.
     handled_at: String,
+    /// From the consent app.
     context: &'a Value,
+    /// What was asked.
     consent_request: ConsentShown<'a>,
 }
 
@@ -56,7 +71,7 @@ async fn list_consents(State(provider): State<Shared>, call: Call) -> Response {
 async fn list(provider: &Shared, call: &Call) -> Result<Response, Problem> {
     let (world, params) = (provider.world(), call.query()?);
     let subject = params.get("subject").ok_or(Fault::SubjectMissing)?;
-    let page = Page::parse(&world.cx, Purpose::ConsentPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::ConsentPage, &params, provider.v1_paths)?;
     let session = match params.get("login_session_id").map(Id::parse) {
         // There is no session of that name, and so no consent in it.
         Some(None) => return Ok(reply::admin(StatusCode::OK, &[(); 0])),

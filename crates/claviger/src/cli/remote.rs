@@ -78,10 +78,7 @@ impl Connection {
     fn options(&self, token: Option<Secret>) -> Result<Options, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
-            let unusable = |_| Failure::input("The access token has characters that no HTTP header can carry");
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(unusable)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, bearer(&token)?);
         }
         if self.fake_tls_termination {
             headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
@@ -93,6 +90,13 @@ impl Connection {
             timeout_advice: ", or allow more time with --fail-after",
         })
     }
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, Failure> {
+    let unusable = |_| Failure::input("The access token has characters that no HTTP header can carry");
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(unusable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Flags that every newer command shares.
@@ -127,8 +131,14 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// A client of the server; the prefix of the admin API is the caller's to add, see [`admin_path`].
+    /// A key of the admin port in the environment goes along, unless a header was given.
     pub(super) fn api(&self, terminal: &Terminal) -> Result<Api, Failure> {
-        self.endpoints(&self.endpoint(terminal)?)
+        let mut headers = self.headers()?;
+        let key = terminal.flag_or(None, &["CLAVIGER_API_KEY"]).map(Secret::from);
+        if let Some(key) = key.filter(|_| !headers.contains_key(AUTHORIZATION)) {
+            headers.insert(AUTHORIZATION, bearer(&key)?);
+        }
+        self.client(&self.endpoint(terminal)?, headers)
     }
 
     /// The server's address.
@@ -144,8 +154,11 @@ impl Remote {
 
     /// A client of OAuth 2.0 endpoints whose URLs may be given one by one.
     pub(super) fn endpoints(&self, explicit: &str) -> Result<Api, Failure> {
+        self.client(explicit, self.headers()?)
+    }
+
+    fn client(&self, explicit: &str, headers: HeaderMap) -> Result<Api, Failure> {
         let timeout = Duration::from_secs(10);
-        let headers = self.headers()?;
         Api::new(
             explicit,
             Options {

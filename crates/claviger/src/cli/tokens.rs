@@ -82,7 +82,12 @@ impl IntrospectToken {
 impl RevokeToken {
     pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         let credentials = confidential(&self.client, terminal)?;
-        revoke(&remote.api(terminal)?, &credentials, self.token.expose()).await?;
+        revoke(
+            &remote.endpoints(&remote.endpoint(terminal)?)?,
+            &credentials,
+            self.token.expose(),
+        )
+        .await?;
         remote.print(terminal, &ids_report(vec![self.token.expose().to_owned()]))
     }
 }

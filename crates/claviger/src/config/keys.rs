@@ -196,7 +196,7 @@ macro_rules! listener {
 #[rustfmt::skip]
 pub static SECTIONS: &[Section] = &[
     Section { title: "Database, logs and modes", keys: &[
-        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database` or `memory`."),
+        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database`, `mysql://user:password@tcp(host:3306)/database` or `memory`."),
         key("db.ignore_unknown_table_columns", Bool, "false", "Nothing to switch: columns that this release does not know never matter.").moot(),
         key("db.jwk_cache.enabled", Bool, "false", "Nothing to switch: keys are always cached.").moot(),
         key("db.jwk_cache.size", Int(0, i64::MAX), "", "Nothing to switch: keys are always cached.").moot(),
@@ -215,10 +215,15 @@ pub static SECTIONS: &[Section] = &[
         key("feature_flags.legacy_allow_insecure_origins", Bool, "false", "Older matching of origins with `*`.").hot().not_yet(),
     ] },
     Section { title: "Public listener", keys: listener!("public", "", "4444",
+        key("serve.public.rate_limit.enabled", Bool, "false", "Limit how often one address may use the endpoints that cost most (authorize, token, device, introspect, revoke, register). The addresses of clients behind a proxy are known only with `allow_termination_from`."),
+        key("serve.public.rate_limit.per_minute", Int(1, 1_000_000), "120", "Requests a minute that one address, or one IPv6 network (/64), may make in the long run."),
+        key("serve.public.rate_limit.burst", Int(1, 1_000_000), "60", "Requests that it may make at once."),
+        key("serve.public.rate_limit.trusted_networks", Networks, "", "Networks (CIDR) that are not limited: those of your own services."),
         key("serve.shutdown_timeout", Duration, "10s", "How long requests in flight may take to finish at shutdown.")
     ) },
     Section { title: "Admin listener", keys: listener!("admin", "127.0.0.1", "4445",
         key("serve.admin.v1_paths", Bool, "true", "Also answer at the paths of Hydra 1, which have no `/admin`."),
+        key("serve.admin.require_api_key", Bool, "false", "Ask for an API key (`claviger create api-key`) in every request to the admin port but health probes."),
         key("serve.admin.allow_unauthenticated", Bool, "false", "Let the admin port bind to an address other than loopback, because something else keeps strangers out."),
         key("serve.admin.tls.client_ca.path", Text, "", "PEM file of the authorities that sign the certificates of clients; read again when it changes. Set, clients without such a certificate are turned away."),
         key("serve.admin.tls.client_ca.base64", Secret, "", "The same, PEM in base64.")
@@ -274,7 +279,7 @@ pub static SECTIONS: &[Section] = &[
         key("ttl.device_user_code", Duration, "10m", "Life of a device code and its user code.").hot(),
     ] },
     Section { title: "OAuth 2.0", keys: &[
-        key("oauth2.expose_internal_errors", Bool, "false", "Put details into the errors that clients read. Not for production.").hot(),
+        key("oauth2.expose_internal_errors", Bool, "false", "Nothing to switch: what went wrong inside is in the log, under the id that the error carries.").moot(),
         key("oauth2.include_legacy_error_fields", Bool, "false", "Version 1: `error_hint`, `error_debug` and `status_code` in errors.").hot().not_yet(),
         key("oauth2.session.encrypt_at_rest", Bool, "true", "Session data is always encrypted in the database.").not_yet(),
         key("oauth2.exclude_not_before_claim", Bool, "false", "No `nbf` in JWT access tokens.").hot(),
@@ -339,9 +344,9 @@ pub static SECTIONS: &[Section] = &[
         key("clients.http.private_ip_exception_urls", Texts, "", "URLs that are fetched from there all the same; `*` stands for a part of one, `**` for any text.").hot(),
     ] },
     Section { title: "Tracing", keys: &[
-        key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Where traces go.").not_yet(),
-        key("tracing.service_name", Text, "Claviger", "Name of this service in traces.").not_yet(),
-        key("tracing.deployment_environment", Text, "", "Name of this environment in traces.").not_yet(),
+        key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Set to `otel` to send traces; the others are refused, as they take OTLP too."),
+        key("tracing.service_name", Text, "Claviger", "Name of this service in traces."),
+        key("tracing.deployment_environment", Text, "", "Name of this environment in traces."),
         key("tracing.providers.jaeger.local_agent_address", Text, "", "Address of a Jaeger agent.").not_yet(),
         key("tracing.providers.jaeger.propagation", Text, "", "Version 1: form of trace headers.").not_yet(),
         key("tracing.providers.jaeger.max_tag_value_length", Int(0, i64::MAX), "", "Version 1: longest value of a tag.").not_yet(),
@@ -351,10 +356,10 @@ pub static SECTIONS: &[Section] = &[
         key("tracing.providers.jaeger.sampling.value", Ratio, "", "Version 1: part of all requests that is traced.").not_yet(),
         key("tracing.providers.zipkin.server_url", Url, "", "URL of a Zipkin server.").not_yet(),
         key("tracing.providers.zipkin.sampling.sampling_ratio", Ratio, "", "Part of all requests that is traced.").not_yet(),
-        key("tracing.providers.otlp.server_url", Text, "", "Address of an OTLP collector.").not_yet(),
-        key("tracing.providers.otlp.insecure", Bool, "false", "Send traces over http.").not_yet(),
-        key("tracing.providers.otlp.sampling.sampling_ratio", Ratio, "1", "Part of all requests that is traced.").not_yet(),
-        key("tracing.providers.otlp.authorization_header", Secret, "", "Authorization header for the collector.").not_yet(),
+        key("tracing.providers.otlp.server_url", Text, "", "OTLP collector (HTTP): `host:port`, or a URL."),
+        key("tracing.providers.otlp.insecure", Bool, "false", "Send traces over http, where `server_url` is no URL."),
+        key("tracing.providers.otlp.sampling.sampling_ratio", Ratio, "1", "Part of all requests that is traced; a request that comes with `traceparent` brings the decision."),
+        key("tracing.providers.otlp.authorization_header", Secret, "", "Authorization header for the collector."),
     ] },
 ];
 

@@ -17,6 +17,7 @@ pub mod listener;
 mod load;
 mod nearest;
 mod policy;
+pub mod rates;
 mod reference;
 pub mod secret;
 pub mod settings;
@@ -24,6 +25,7 @@ pub mod signing;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+pub mod tracing;
 mod values;
 
 pub use dsn::Dsn;

@@ -69,7 +69,6 @@ pub fn policy(settings: &Settings) -> Policy {
         pairwise_salt: settings.oidc.pairwise_salt.clone(),
         supported_claims: settings.oidc.supported_claims.clone(),
         supported_scopes: settings.oidc.supported_scope.clone(),
-        expose_internal_errors: settings.oauth2.expose_internal_errors,
     }
 }
 
@@ -204,20 +203,19 @@ mod tests {
                 p.pkce_enforced_for_public_clients,
                 p.default_grant_allowed_scope,
             ];
-            (all, p.dev, p.expose_internal_errors)
+            (all, p.dev)
         };
-        assert_eq!(is_on("OAUTH2_PKCE_ENFORCED"), ([true, false, false], false, false));
+        assert_eq!(is_on("OAUTH2_PKCE_ENFORCED"), ([true, false, false], false));
         assert_eq!(
             is_on("OAUTH2_PKCE_ENFORCED_FOR_PUBLIC_CLIENTS"),
-            ([false, true, false], false, false)
+            ([false, true, false], false)
         );
         let registration = "OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED";
         assert!(policy_of(&[(registration, "true")]).dynamic_registration);
         assert!(!policy_of(&[]).dynamic_registration);
         let scope = "OAUTH2_CLIENT_CREDENTIALS_DEFAULT_GRANT_ALLOWED_SCOPE";
-        assert_eq!(is_on(scope), ([false, false, true], false, false));
-        assert_eq!(is_on("DEV"), ([false; 3], true, false));
-        assert_eq!(is_on("OAUTH2_EXPOSE_INTERNAL_ERRORS"), ([false; 3], false, true));
+        assert_eq!(is_on(scope), ([false, false, true], false));
+        assert_eq!(is_on("DEV"), ([false; 3], true));
     }
 
     #[test]

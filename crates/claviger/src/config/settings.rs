@@ -14,8 +14,10 @@ use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
 use super::keys::Standing;
 use super::listener::Listener;
+use super::rates::Rates;
 use super::secret::Secret;
 use super::signing::Signing;
+use super::tracing::Collector;
 use super::values::Values;
 
 /// Longest `ttl.authentication_session`: 180 days.
@@ -38,6 +40,12 @@ pub struct Settings {
     pub admin: Listener,
     /// Whether the admin port may be open to other machines without asking for anything.
     pub admin_unauthenticated: bool,
+    /// Whether requests to the admin port need an API key.
+    pub admin_asks_for_keys: bool,
+    /// `serve.public.rate_limit`.
+    pub rates: Rates,
+    /// Where traces go, if anywhere.
+    pub collector: Option<Collector>,
     /// How long requests in flight may take at shutdown.
     pub shutdown_timeout: Duration,
     /// `log`.
@@ -197,7 +205,6 @@ pub enum SigningAlg {
 /// `oauth2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth2 {
-    pub expose_internal_errors: bool,
     /// `oauth2.token_hook` and `oauth2.refresh_token_hook`.
     pub hooks: Hooks,
     pub pkce_enforced: bool,
@@ -260,11 +267,21 @@ impl Settings {
     /// Why the admin port must not listen there, if it must not: whoever reaches it can do everything.
     #[must_use]
     pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
-        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let is_guarded = listener.is_local() || asks_certificates || self.admin_unauthenticated;
+        let is_guarded = self.admin_unauthenticated || self.guards_admin(listener);
         (!is_guarded).then_some(
-            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
+            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for API keys (serve.admin.require_api_key) or client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
         )
+    }
+
+    fn guards_admin(&self, listener: &Listener) -> bool {
+        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        listener.is_local() || asks_certificates || self.admin_asks_for_keys
+    }
+
+    /// Whether the admin port would be refused there, had the operator not said that something else protects it.
+    #[must_use]
+    pub fn leaves_admin_open(&self, listener: &Listener) -> bool {
+        self.admin_unauthenticated && !self.guards_admin(listener)
     }
 
     /// Every setting that has a value: its path, the value with secrets masked, and where it came from.
@@ -286,6 +303,9 @@ impl Settings {
             public: Listener::from_values(values, "public")?,
             admin: Listener::from_values(values, "admin")?,
             admin_unauthenticated: values.get("serve.admin.allow_unauthenticated")?,
+            admin_asks_for_keys: values.get("serve.admin.require_api_key")?,
+            rates: Rates::from_values(values)?,
+            collector: Collector::from_values(values)?,
             shutdown_timeout: values.duration("serve.shutdown_timeout")?,
             log: Log {
                 level: values.get("log.level")?,
@@ -420,7 +440,6 @@ impl OAuth2 {
             return Err(values.invalid(grace, "must be at most 5m"));
         }
         Ok(Self {
-            expose_internal_errors: values.get("oauth2.expose_internal_errors")?,
             hooks: Hooks {
                 token: hook(values, "oauth2.token_hook")?,
                 refresh: hook(values, "oauth2.refresh_token_hook")?,

@@ -323,7 +323,8 @@ mod tests {
             "its predecessor, and the one that never signed"
         );
         assert_eq!(server.kids().await, ["urgent"]);
-        server.pass(6 * DAY);
+        // A second more: it counts as made after the one that it overtook.
+        server.pass(6 * DAY + 1);
         server.issues().await;
         assert_eq!(server.round().await, (1, 0));
     }

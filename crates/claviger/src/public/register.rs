@@ -20,23 +20,31 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::public::oidc as about;
 use crate::provider::{Provider, Shared};
 
-/// Adds the endpoints to the public port's table, under the path that version 1 documents too.
+/// Adds the endpoints to the public port's table.
 #[must_use]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::POST, "/oauth2/register", create)
-        .on(&Method::GET, "/oauth2/register/{id}", read)
-        .on(&Method::PUT, "/oauth2/register/{id}", replace)
-        .on(&Method::DELETE, "/oauth2/register/{id}", delete)
-        .on(&Method::POST, "/connect/register", create)
-        .on(&Method::GET, "/connect/register/{id}", read)
-        .on(&Method::PUT, "/connect/register/{id}", replace)
-        .on(&Method::DELETE, "/connect/register/{id}", delete)
+        .on(&Method::POST, "/oauth2/register", create, about::register)
+        .on(&Method::GET, "/oauth2/register/{id}", read, about::read_registration)
+        .on(
+            &Method::PUT,
+            "/oauth2/register/{id}",
+            replace,
+            about::replace_registration,
+        )
+        .on(
+            &Method::DELETE,
+            "/oauth2/register/{id}",
+            delete,
+            about::delete_registration,
+        )
 }
 
-async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
+/// `POST /oauth2/register`
+pub async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
     answered(
         async {
             admit(&provider, &call)?;
@@ -52,7 +60,8 @@ async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
     )
 }
 
-async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
+/// `GET /oauth2/register/{id}`
+pub async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
     answered(
         async {
             let token = token(&provider, &call)?;
@@ -63,7 +72,8 @@ async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, ca
     )
 }
 
-async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
+/// `PUT /oauth2/register/{id}`
+pub async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
     answered(
         async {
             let token = token(&provider, &call)?;
@@ -75,7 +85,8 @@ async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>,
     )
 }
 
-async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
+/// `DELETE /oauth2/register/{id}`
+pub async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
     answered(
         async {
             let token = token(&provider, &call)?;

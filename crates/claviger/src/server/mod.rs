@@ -2,6 +2,8 @@
 //!
 //! Whatever goes wrong at a start is one line on standard error that says what to change.
 
+mod api_keys;
+mod backup;
 mod database;
 mod janitor;
 mod jobs;
@@ -9,7 +11,7 @@ mod migrate;
 mod ports;
 mod purge;
 mod rotate;
-mod routes;
+pub(crate) mod routes;
 mod serve;
 mod stop;
 mod supervisor;
@@ -17,6 +19,8 @@ mod supervisor;
 mod tests;
 mod welcome;
 
+pub(crate) use api_keys::api_keys;
+pub(crate) use backup::backup;
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;

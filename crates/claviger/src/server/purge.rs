@@ -38,11 +38,18 @@ pub(super) async fn run(provider: &Provider, stop: &CancellationToken) {
         }
         match stop.run_until_cancelled(round(provider)).await {
             None => return,
-            Some(Ok(0)) => {}
-            Some(Ok(rows)) => tracing::debug!(rows, "removed what has expired"),
+            Some(Ok(rows)) => {
+                provider.metrics.purged("done", rows);
+                if rows > 0 {
+                    tracing::debug!(rows, "removed what has expired");
+                }
+            }
             // Readiness tells it already.
             Some(Err(StoreError::NotMigrated)) => {}
-            Some(Err(error)) => tracing::warn!(%error, "what has expired could not be removed; trying again later"),
+            Some(Err(error)) => {
+                provider.metrics.purged("failed", 0);
+                tracing::warn!(%error, "what has expired could not be removed; trying again later");
+            }
         }
     }
 }

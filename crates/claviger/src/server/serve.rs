@@ -8,7 +8,8 @@ use std::time::Duration;
 use claviger_core::port::{SchemaStatus, StoreError};
 use claviger_core::secrets::{Secrets, SecretsError};
 use claviger_core::token::access::Format;
-use claviger_store::{Count, Database};
+use claviger_store::Database;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 
@@ -25,6 +26,8 @@ use crate::notices;
 use crate::provider::{Provider, Shared};
 use crate::telemetry::log::{self, LogSettings};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::store_metrics::StoreMetrics;
+use crate::telemetry::trace::Traces;
 
 /// How long the database may take to let go when everything else has ended.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -57,9 +60,16 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    log::start(log_settings(&settings));
+    let traces = match settings.collector.as_ref().map(Traces::new).transpose() {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("{}", one_line(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    log::start(log_settings(&settings), traces.as_ref());
     seed_signatures();
-    match run(&settings, arguments.listeners, inherited) {
+    match run(&settings, arguments.listeners, inherited, traces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
@@ -121,12 +131,26 @@ fn log_settings(settings: &Settings) -> LogSettings {
     }
 }
 
-fn run(settings: &Settings, listeners: Listeners, inherited: Inherited) -> Result<(), StartError> {
+fn run(
+    settings: &Settings,
+    listeners: Listeners,
+    inherited: Inherited,
+    traces: Option<Traces>,
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::System { what: "threads", error })?;
-    let served = runtime.block_on(serve_until_stopped(settings, listeners, inherited));
+    let served = runtime.block_on(async {
+        if let Some(traces) = &traces {
+            traces.send_on(Handle::current());
+        }
+        let served = serve_until_stopped(settings, listeners, inherited).await;
+        if let Some(traces) = traces {
+            traces.stop().await;
+        }
+        served
+    });
     // What still runs there, such as the making of a key that nobody waits for, is not worth waiting for.
     runtime.shutdown_background();
     served
@@ -141,7 +165,7 @@ async fn serve_until_stopped(
     let sides = Side::of(listeners);
     // First, so that a second server on the same ports ends before it touches anything.
     let ports = Ports::bind(settings, sides, inherited).await?;
-    let database = Arc::new(database::open(settings.dsn()?).await?);
+    let database = Arc::new(database::open_traced(settings.dsn()?, settings.collector.is_some()).await?);
     let served = async {
         let provider = prepare(settings, &database).await?;
         if settings.dev {
@@ -175,23 +199,7 @@ async fn prepare(settings: &Settings, database: &Arc<Database>) -> Result<Shared
 /// Everything that the endpoints share, over this database.
 pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
     let mut metrics = Metrics::new(VERSION);
-    let mut count = |name, help, number: fn(&Count) -> u64| {
-        let database = Arc::clone(database);
-        metrics.count_elsewhere(name, help, "kind", move || {
-            let counts = database.statistics();
-            counts.iter().map(|count| (count.kind, number(count))).collect()
-        });
-    };
-    count(
-        "sql_statements",
-        "Statements and transactions sent to the database",
-        |count| count.round_trips,
-    );
-    count(
-        "store_operations",
-        "Operations asked of the database; one statement may do many",
-        |count| count.operations,
-    );
+    metrics.collect(Box::new(StoreMetrics(Arc::clone(database))));
     let store = database.store();
     let policy = config::policy(settings);
     let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &settings.keys.broadcast);
@@ -199,11 +207,33 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
     let secrets = Secrets::derive(&settings.system_secrets)?;
     let provider = Provider::new(store, ring, policy, secrets, settings);
     let notices = Arc::clone(&provider.notices);
+    let telling = Arc::clone(&provider.notices);
+    metrics.measure(
+        "backchannel_logout_in_hand",
+        "Notices that this server is delivering",
+        move || telling.in_hand(),
+    );
+    if let Some(limiter) = provider.limiter.clone() {
+        let refused = move || vec![("public", limiter.refused())];
+        metrics.count_elsewhere(
+            "http_requests_limited",
+            "Requests refused for their rate",
+            "port",
+            refused,
+        );
+    }
     metrics.count_elsewhere(
         "backchannel_logout_attempts",
         "Attempts to tell clients of logouts",
         "outcome",
         move || notices.counts(),
+    );
+    let notices = Arc::clone(&provider.notices);
+    metrics.count_elsewhere(
+        "backchannel_logout_notices",
+        "News of logouts for clients: taken up from the queue, and told or given up; the difference waits",
+        "event",
+        move || notices.progress(),
     );
     Ok(Arc::new(provider.with_metrics(metrics)))
 }

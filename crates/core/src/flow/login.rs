@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -45,28 +46,40 @@ pub struct LoginRequest {
 }
 
 /// The body of an acceptance.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "acceptOAuth2LoginRequest")]
 pub struct LoginAcceptance {
+    /// Who logged in. Required, and for a request with `skip` the same person.
     pub subject: Option<String>,
+    /// Whether the browser stays logged in.
     pub remember: Option<bool>,
+    /// For how many seconds; 0 or nothing for `ttl.authentication_session`.
     pub remember_for: Option<i64>,
+    /// Whether a remembered session begins anew, for `remember_for` seconds.
     pub extend_session_lifespan: Option<bool>,
+    /// How surely the person was authenticated.
     pub acr: Option<String>,
+    /// How the person was authenticated (RFC 8176).
     pub amr: Option<Vec<String>>,
+    /// JSON for the consent app.
     pub context: Option<Value>,
+    /// The session at the identity provider.
     pub identity_provider_session_id: Option<String>,
+    /// What a client with pairwise subjects calls the person.
     pub force_subject_identifier: Option<String>,
 }
 
 /// The body of a rejection, by the login or the consent app.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "rejectOAuth2Request")]
 pub struct Rejection {
+    /// The code that the client gets; by default `login_request_denied` or `consent_request_denied`.
     pub error: Option<String>,
+    /// What happened, for the client.
     pub error_description: Option<String>,
+    /// What helps against it; follows the description.
     pub error_hint: Option<String>,
 }
 

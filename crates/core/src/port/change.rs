@@ -266,6 +266,53 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// What it is called in traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Issue { .. } => "issue",
+            Self::IssueGrant { .. } => "issue_grant",
+            Self::UseAssertion(_) => "use_assertion",
+            Self::AnswerLogin { .. } => "answer_login",
+            Self::Advance { .. } => "advance",
+            Self::Redeem { .. } => "redeem",
+            Self::BurnCode { .. } => "burn_code",
+            Self::Rotate { .. } => "rotate",
+            Self::BeginDevice { .. } => "begin_device",
+            Self::PollDevice { .. } => "poll_device",
+            Self::DenyDevice(_) => "deny_device",
+            Self::ApproveDevice { .. } => "approve_device",
+            Self::RedeemDevice { .. } => "redeem_device",
+            Self::RevokeGrant(_) => "revoke_grant",
+            Self::EndGrant(_) => "end_grant",
+            Self::RevokeGrants { .. } => "revoke_grants",
+            Self::RevokeAccess(_) => "revoke_access",
+            Self::RevokeClientAccess { .. } => "revoke_client_access",
+            Self::EndSession(_) => "end_session",
+            Self::EndSessions { .. } => "end_sessions",
+            Self::Logout { .. } => "logout",
+            Self::RescheduleNotice { .. } => "reschedule_notice",
+            Self::CreateClient(_) => "create_client",
+            Self::UpdateClient(_) => "update_client",
+            Self::DeleteClient(_) => "delete_client",
+            Self::SeedKey { .. } => "seed_key",
+            Self::NeedKey { .. } => "need_key",
+            Self::RetireKey { .. } => "retire_key",
+            Self::AddKey(_) => "add_key",
+            Self::PutKey(_) => "put_key",
+            Self::ReplaceKeySet { .. } => "replace_key_set",
+            Self::DeleteKey { .. } => "delete_key",
+            Self::DeleteKeySet(_) => "delete_key_set",
+            Self::CreateTrust(_) => "create_trust",
+            Self::DeleteTrust(_) => "delete_trust",
+            Self::CreateApiKey(_) => "create_api_key",
+            Self::RevokeApiKey(_) => "revoke_api_key",
+            Self::UseApiKey { .. } => "use_api_key",
+        }
+    }
+}
+
 /// Whether a change happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]

@@ -160,7 +160,6 @@ fn policy() -> Policy {
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
-        expose_internal_errors: false,
     }
 }
 

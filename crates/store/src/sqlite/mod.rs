@@ -4,6 +4,7 @@
 //! the writer. Several processes on one machine may share the file; a network file system may not hold it.
 
 mod apply;
+mod backup;
 mod devices;
 mod migrate;
 mod read;
@@ -28,7 +29,7 @@ use crate::coalesce::Limits;
 use crate::engine::Engine;
 use crate::migrate::{Comparison, MigrationStatus};
 use crate::statistics::{Kind, Statistics};
-use crate::{OpenError, Options};
+use crate::{BackupError, OpenError, Options};
 
 const READERS: usize = 2;
 /// More than there are statements, so that each is compiled once.
@@ -329,7 +330,28 @@ impl Engine for Sqlite {
         self.writer.stop().await;
     }
 
+    async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        let Some(reader) = self.readers.first() else {
+            return Err(BackupError::OtherTool(
+                "a database in memory has no backup: it is gone when the program ends",
+            ));
+        };
+        let to = to.to_owned();
+        reader
+            .run(move |connection| Ok(backup::backup(connection, &to)))
+            .await?
+    }
+
     fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        let reading = self.readers.iter().map(Worker::waiting).sum();
+        vec![("writer", self.writer.waiting()), ("readers", reading)]
     }
 }

@@ -1,4 +1,5 @@
-//! The behaviors that every engine must show, run against SQLite in a file, SQLite in memory and PostgreSQL.
+//! The behaviors that every engine must show, run against SQLite in a file, SQLite in memory, PostgreSQL, PostgreSQL
+//! behind PgBouncer, MariaDB, and a Galera cluster whose three servers are written and read in turn.
 //!
 //! A behavior is an async function over a [`scene::Scene`]; the list below registers it for every engine at once.
 
@@ -17,44 +18,53 @@ mod clients;
 mod cluster;
 mod devices;
 mod flows;
+mod galera;
+mod galera_only;
+mod keeper;
 mod keys;
 mod lifecycle;
+mod mariadb;
+mod mariadb_only;
 mod memory;
+mod pgbouncer;
+mod postgres_days;
 mod postgres_only;
 mod purge;
 mod races;
 mod records;
+mod rotating;
 mod scene;
 mod sessions;
 mod sqlite_only;
 mod tokens;
 
+macro_rules! behaviors {
+    ($scene:ident $topic:ident: $($behavior:ident),* $(,)?) => {
+        mod $topic { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behavior() {
+                crate::$topic::$behavior(&crate::scene::Scene::$scene().await).await;
+            }
+        )* }
+    };
+}
+
+/// What counts round trips, or ends a server, looks at one server and has no meaning on several.
+macro_rules! on_several {
+    ($scene:ident batches: $($behavior:tt)*) => {};
+    ($scene:ident lifecycle: $($behavior:tt)*) => {};
+    ($scene:ident memory: $($behavior:tt)*) => {};
+    ($($topic:tt)*) => { behaviors! { $($topic)* } };
+}
+
 macro_rules! contract {
     ($($topic:ident: $($behavior:ident),* $(,)?;)*) => {
-        mod sqlite_file {
-            $(mod $topic { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behavior() {
-                    crate::$topic::$behavior(&crate::scene::Scene::sqlite_file().await).await;
-                }
-            )* })*
-        }
-        mod sqlite_memory {
-            $(mod $topic { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behavior() {
-                    crate::$topic::$behavior(&crate::scene::Scene::sqlite_memory().await).await;
-                }
-            )* })*
-        }
-        mod postgres {
-            $(mod $topic { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behavior() {
-                    crate::$topic::$behavior(&crate::scene::Scene::postgres().await).await;
-                }
-            )* })*
-        }
+        mod sqlite_file { $(behaviors! { sqlite_file $topic: $($behavior),* })* }
+        mod sqlite_memory { $(behaviors! { sqlite_memory $topic: $($behavior),* })* }
+        mod postgres { $(behaviors! { postgres $topic: $($behavior),* })* }
+        mod mariadb_server { $(behaviors! { mariadb $topic: $($behavior),* })* }
+        mod behind_pgbouncer { $(behaviors! { pgbouncer $topic: $($behavior),* })* }
+        mod galera_cluster { $(on_several! { galera $topic: $($behavior),* })* }
     };
 }
 
