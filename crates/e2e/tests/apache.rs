@@ -111,6 +111,7 @@ OIDCProviderBackChannelLogoutSupported On
     Require valid-user
     Header always set X-Subject "%{{OIDC_CLAIM_sub}}e"
     Header always set X-Email "%{{OIDC_CLAIM_email}}e"
+    Header always set X-Session "%{{OIDC_CLAIM_sid}}e"
     Header always set X-Issuer "%{{OIDC_CLAIM_iss}}e"
 </Location>
 "#
@@ -194,8 +195,9 @@ async fn apache_lets_a_person_in_knows_who_it_is_and_logs_out_by_both_channels()
     );
 
     // Back-Channel Logout: the operator ends the session, and Apache is told.
-    assert_eq!(browse(&server, &mut browser, &private).await.status, 200);
-    let path = format!("/admin/oauth2/auth/sessions/login?subject={SUBJECT}");
+    let page = browse(&server, &mut browser, &private).await;
+    assert_eq!(page.status, 200, "{}", page.text());
+    let path = format!("/admin/oauth2/auth/sessions/login?sid={}", page.header("x-session"));
     assert_eq!(
         Http::new().send(Request::delete(&server.admin(&path))).await.status,
         204
