@@ -1,7 +1,7 @@
 //! The provider as the endpoints see it: one value with the store, the keys and the operator's decisions.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -11,18 +11,19 @@ use claviger_core::device::guesses::Guesses;
 use claviger_core::fault::Failure;
 use claviger_core::port::Store;
 use claviger_core::remote_keys::RemoteKeys;
-use claviger_core::secrets::Secrets;
+use claviger_core::secrets::{Secrets, SecretsError};
 use claviger_core::world::{IdTokenKeys, Slow, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
 use tokio::sync::Semaphore;
 
 use crate::admin::version::VERSION;
-use crate::config::Settings;
 use crate::config::settings::Cookies;
+use crate::config::{self, Settings};
 use crate::keys::KeyRing;
 use crate::notices::Notices;
 use crate::outgoing::GuardedClient;
 use crate::public::discovery::Prepared;
+use crate::server::Reloads;
 use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
@@ -33,12 +34,32 @@ const REMOTE_KEY_SETS: usize = 1_000;
 /// The state of every handler.
 pub type Shared = Arc<Provider>;
 
+/// The provider in use. A request goes on with the one that it began with; a background job asks in each round.
+pub struct Current(RwLock<Shared>);
+
+impl Current {
+    #[must_use]
+    pub fn new(provider: Shared) -> Self {
+        Self(RwLock::new(provider))
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Shared {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on it is this one.
+    pub fn replace(&self, provider: Shared) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = provider;
+    }
+}
+
 /// Everything that the endpoints share.
 pub struct Provider {
     /// Facts and changes.
     pub store: Arc<dyn Store>,
     /// The published keys.
-    pub ring: KeyRing,
+    pub ring: Arc<KeyRing>,
     /// What the operator decided.
     pub policy: Policy,
     /// The key schedule.
@@ -46,16 +67,18 @@ pub struct Provider {
     /// How cookies are written.
     pub cookies: Cookies,
     /// Everything that is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// The discovery document.
     pub discovery: Prepared,
     /// News of logouts that wait to be sent.
     pub notices: Arc<Notices>,
+    /// How often the configuration was read again.
+    pub reloads: Arc<Reloads>,
     clients: ParsedClients,
-    guesses: Guesses,
+    guesses: Arc<Guesses>,
     slow: SlowThreads,
     fetch: GuardedClient,
-    remote_keys: RemoteKeys,
+    remote_keys: Arc<RemoteKeys>,
 }
 
 impl Provider {
@@ -64,25 +87,59 @@ impl Provider {
     pub fn new(store: Arc<dyn Store>, ring: KeyRing, policy: Policy, secrets: Secrets, settings: &Settings) -> Self {
         Self {
             store,
-            ring,
+            ring: Arc::new(ring),
             policy,
             secrets,
             cookies: settings.cookies.clone(),
-            metrics: Metrics::new(VERSION),
+            metrics: Arc::new(Metrics::new(VERSION)),
             discovery: Prepared::default(),
             notices: Arc::default(),
+            reloads: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
-            guesses: Guesses::default(),
+            guesses: Arc::default(),
             slow: SlowThreads::new(),
             fetch: GuardedClient::new(&settings.outgoing),
-            remote_keys: RemoteKeys::new(REMOTE_KEY_SETS),
+            remote_keys: Arc::new(RemoteKeys::new(REMOTE_KEY_SETS)),
         }
     }
 
     /// The same with metrics that count more than requests.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
-        Self { metrics, ..self }
+        Self {
+            metrics: Arc::new(metrics),
+            ..self
+        }
+    }
+
+    /// The same provider under other settings: what it counts, remembers of strangers and runs stays.
+    ///
+    /// # Errors
+    /// If the secrets cannot be used.
+    pub fn with_settings(&self, settings: &Settings) -> Result<Self, SecretsError> {
+        let policy = config::policy(settings);
+        let broadcast = &settings.oidc.broadcast_keys;
+        let ring = if self.ring.is_for(policy.id_token_alg, broadcast) {
+            Arc::clone(&self.ring)
+        } else {
+            Arc::new(KeyRing::new(Arc::clone(&self.store), policy.id_token_alg, broadcast))
+        };
+        Ok(Self {
+            store: Arc::clone(&self.store),
+            ring,
+            policy,
+            secrets: Secrets::derive(&settings.system_secrets)?,
+            cookies: settings.cookies.clone(),
+            metrics: Arc::clone(&self.metrics),
+            discovery: Prepared::default(),
+            notices: Arc::clone(&self.notices),
+            reloads: Arc::clone(&self.reloads),
+            clients: ParsedClients::new(PARSED_CLIENTS),
+            guesses: Arc::clone(&self.guesses),
+            slow: self.slow.clone(),
+            fetch: GuardedClient::new(&settings.outgoing),
+            remote_keys: Arc::clone(&self.remote_keys),
+        })
     }
 
     /// The context of a request that arrives now.
@@ -104,7 +161,7 @@ impl Provider {
         World {
             cx: self.cx(),
             store: &*self.store,
-            keys: &self.ring,
+            keys: &*self.ring,
             clients: &self.clients,
             guesses: &self.guesses,
             slow: &self.slow,
@@ -118,6 +175,7 @@ impl Provider {
 const MOST_COMPUTATIONS: usize = 64;
 
 /// A bounded number of threads beside those that serve requests.
+#[derive(Clone)]
 struct SlowThreads {
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,

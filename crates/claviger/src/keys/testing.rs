@@ -97,6 +97,7 @@ fn policy() -> Policy {
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
+        advertised: claviger_core::context::Advertised::default(),
         expose_internal_errors: false,
     }
 }

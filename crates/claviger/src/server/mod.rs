@@ -8,6 +8,7 @@ mod jobs;
 mod migrate;
 mod ports;
 mod purge;
+mod reload;
 mod routes;
 mod serve;
 mod stop;
@@ -19,6 +20,8 @@ mod welcome;
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;
+pub use reload::Reloads;
+use serve::StartError;
 pub(crate) use serve::serve;
 
 /// The text of an error on one line: a database may say several.

@@ -14,6 +14,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::database::{self, DatabaseError};
 use super::ports::{PortError, Ports, Side};
+use super::reload::Reload;
 use super::{one_line, purge, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
@@ -22,7 +23,7 @@ use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
 use crate::edge::inherited::Inherited;
 use crate::keys::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeyRing, KeysError};
 use crate::notices;
-use crate::provider::{Provider, Shared};
+use crate::provider::{Current, Provider, Shared};
 use crate::telemetry::log::{self, LogSettings};
 use crate::telemetry::metrics::Metrics;
 
@@ -49,7 +50,8 @@ pub(super) enum StartError {
 /// `serve all|public|admin`.
 pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     let inherited = Inherited::from_env();
-    let settings = match config::load(sources(arguments)) {
+    let sources = sources(arguments);
+    let settings = match config::load(sources.clone()) {
         Ok(settings) => settings,
         Err(error) => {
             // How to log is part of what could not be read.
@@ -59,7 +61,7 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     };
     log::start(log_settings(&settings));
     seed_signatures();
-    match run(&settings, arguments.listeners, inherited) {
+    match run(&settings, &sources, arguments.listeners, inherited) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
@@ -121,12 +123,12 @@ fn log_settings(settings: &Settings) -> LogSettings {
     }
 }
 
-fn run(settings: &Settings, listeners: Listeners, inherited: Inherited) -> Result<(), StartError> {
+fn run(settings: &Settings, sources: &Sources, listeners: Listeners, inherited: Inherited) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::System { what: "threads", error })?;
-    let served = runtime.block_on(serve_until_stopped(settings, listeners, inherited));
+    let served = runtime.block_on(serve_until_stopped(settings, sources, listeners, inherited));
     // What still runs there, such as the making of a key that nobody waits for, is not worth waiting for.
     runtime.shutdown_background();
     served
@@ -134,6 +136,7 @@ fn run(settings: &Settings, listeners: Listeners, inherited: Inherited) -> Resul
 
 async fn serve_until_stopped(
     settings: &Settings,
+    sources: &Sources,
     listeners: Listeners,
     inherited: Inherited,
 ) -> Result<(), StartError> {
@@ -147,8 +150,7 @@ async fn serve_until_stopped(
         if settings.dev {
             welcome::print(settings, sides);
         }
-        serve_ports(settings, ports, &provider, &stop).await;
-        Ok(())
+        serve_ports(settings, sources, ports, provider, &stop).await
     };
     let served = served.await;
     if tokio::time::timeout(CLOSING, database.close()).await.is_err() {
@@ -194,7 +196,7 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
     );
     let store = database.store();
     let policy = config::policy(settings);
-    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &[]);
+    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &settings.oidc.broadcast_keys);
     let secrets = Secrets::derive(&settings.system_secrets)?;
     let provider = Provider::new(store, ring, policy, secrets, settings);
     let notices = Arc::clone(&provider.notices);
@@ -204,11 +206,18 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
         "outcome",
         move || notices.counts(),
     );
+    let reloads = Arc::clone(&provider.reloads);
+    metrics.count_elsewhere(
+        "configuration_reloads",
+        "How often a changed configuration was applied or refused",
+        "outcome",
+        move || reloads.counts(),
+    );
     Ok(Arc::new(provider.with_metrics(metrics)))
 }
 
 /// Makes the first signing keys, and finds out whether the secrets are those of this database.
-async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
+pub(super) async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
     let (cx, alg) = (provider.cx(), provider.policy.id_token_alg);
     let mut made = provider.ring.ensure(&cx, ID_TOKEN_SET, alg).await;
     // Otherwise the first client that wants a JWT waits for its key.
@@ -243,17 +252,33 @@ async fn tell_schema(provider: &Provider) {
     }
 }
 
-async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop: &CancellationToken) {
+async fn serve_ports(
+    settings: &Settings,
+    sources: &Sources,
+    ports: Ports,
+    provider: Shared,
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    let hangups = stop::Hangups::listen().map_err(|error| StartError::System { what: "signals", error })?;
+    let current = Arc::new(Current::new(Arc::clone(&provider)));
     let purging = {
-        let (provider, stop) = (Arc::clone(provider), stop.clone());
-        tokio::spawn(async move { purge::run(&provider, &stop).await })
+        let (current, stop) = (Arc::clone(&current), stop.clone());
+        tokio::spawn(async move { purge::run(&current, &stop).await })
     };
     let telling = {
-        let (provider, stop) = (Arc::clone(provider), stop.clone());
-        tokio::spawn(async move { notices::run(&provider, &stop).await })
+        let (current, stop) = (Arc::clone(&current), stop.clone());
+        tokio::spawn(async move { notices::run(&current, &stop).await })
     };
     let informing = tokio::spawn(supervisor::inform(stop.clone()));
-    ports.serve(settings, provider, stop).await;
+    let reload = Reload {
+        sources,
+        current: &current,
+        sites: ports.sites(),
+    };
+    tokio::join!(
+        ports.serve(settings, &provider, stop),
+        reload.run(settings, hangups, stop)
+    );
     // They end with `stop`, as the ports did.
     if purging.await.is_err() {
         tracing::error!("the job that removes what has expired had ended early");
@@ -265,4 +290,5 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
         tracing::error!("the job that talks to the supervisor had ended early");
     }
     tracing::info!("stopped");
+    Ok(())
 }

@@ -158,6 +158,7 @@ fn policy() -> Policy {
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
+        advertised: crate::context::Advertised::default(),
         expose_internal_errors: false,
     }
 }
