@@ -1,6 +1,7 @@
 //! What a database offers to the program besides the facts and changes of the protocol.
 
 use async_trait::async_trait;
+use claviger_core::context::Timestamp;
 use claviger_core::port::{Store, StoreError};
 
 use crate::migrate::MigrationStatus;
@@ -11,6 +12,10 @@ use crate::statistics::Statistics;
 pub(crate) trait Engine: Store {
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError>;
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError>;
+    /// The time of the database, if it is not that of this machine.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
     async fn close(&self);
     fn statistics(&self) -> &Statistics;
 }

@@ -19,6 +19,7 @@ mod load;
 mod nearest;
 mod policy;
 mod reference;
+mod schema;
 pub mod secret;
 pub mod settings;
 #[cfg(test)]
@@ -32,5 +33,6 @@ pub use error::{ConfigError, Source};
 pub use load::{Flag, Purpose, Reloaded, Sources, load, reload, watched};
 pub use policy::policy;
 pub use reference::reference;
+pub use schema::schema_text;
 pub use secret::Secret;
 pub use settings::Settings;

@@ -3,6 +3,8 @@
 //! Whatever goes wrong at a start is one line on standard error that says what to change.
 
 mod database;
+mod doctor;
+mod explain;
 mod janitor;
 mod jobs;
 mod migrate;
@@ -17,6 +19,8 @@ mod supervisor;
 mod tests;
 mod welcome;
 
+pub(crate) use doctor::{Examination, doctor};
+pub(crate) use explain::{Question, explain};
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;

@@ -19,7 +19,7 @@ use super::{one_line, purge, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
-use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
+use crate::config::{self, ConfigError, Purpose, Settings, Sources};
 use crate::edge::inherited::Inherited;
 use crate::keys::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeyRing, KeysError};
 use crate::notices;
@@ -50,7 +50,11 @@ pub(super) enum StartError {
 /// `serve all|public|admin`.
 pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     let inherited = Inherited::from_env();
-    let sources = sources(arguments);
+    let purpose = Purpose::Serve {
+        public: arguments.listeners != Listeners::Admin,
+        admin: arguments.listeners != Listeners::Public,
+    };
+    let sources = arguments.configuration.sources(config::process_env(), purpose);
     let settings = match config::load(sources.clone()) {
         Ok(settings) => settings,
         Err(error) => {
@@ -76,34 +80,6 @@ fn seed_signatures() {
     let seeding = std::thread::Builder::new().name("seeding".to_owned());
     if let Err(error) = seeding.spawn(|| aws_lc_rs::rand::fill(&mut [0; 1])) {
         tracing::debug!(%error, "the first signature will take longer");
-    }
-}
-
-fn sources(arguments: &Serve) -> Sources {
-    let mut flags = Vec::new();
-    if arguments.dev {
-        flags.push(Flag::on("dev", "--dev"));
-    }
-    if arguments.dangerous_force_http {
-        flags.push(Flag::on("dangerous-force-http", "--dangerous-force-http"));
-    }
-    let insecure = &arguments.dangerous_allow_insecure_redirect_urls;
-    if !insecure.is_empty() {
-        flags.push(Flag {
-            path: "dangerous-allow-insecure-redirect-urls",
-            name: "--dangerous-allow-insecure-redirect-urls",
-            value: insecure.clone().into(),
-        });
-    }
-    Sources {
-        files: arguments.config.clone(),
-        flags,
-        env: config::process_env(),
-        purpose: Purpose::Serve {
-            public: arguments.listeners != Listeners::Admin,
-            admin: arguments.listeners != Listeners::Public,
-        },
-        ..Sources::default()
     }
 }
 
