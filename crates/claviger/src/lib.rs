@@ -15,3 +15,4 @@ pub mod server;
 pub mod telemetry;
 #[cfg(test)]
 mod testing;
+pub mod v1;

@@ -28,7 +28,9 @@ const BATCH: u32 = 16;
 #[derive(Debug, Default)]
 pub struct Notices {
     bell: Notify,
+    queued: AtomicU64,
     counts: [AtomicU64; OUTCOMES.len()],
+    in_hand: AtomicU64,
 }
 
 /// How an attempt may end, as metrics name it.
@@ -40,6 +42,18 @@ impl Notices {
         self.bell.notify_one();
     }
 
+    /// How many notices were taken up for the first time, and how many were settled. Over all servers, and but for those
+    /// that were queued in the last seconds, the difference is what waits.
+    #[must_use]
+    pub fn progress(&self) -> Vec<(&'static str, u64)> {
+        let counts = self.counts();
+        let settled = counts.iter().filter(|(outcome, _)| *outcome != "failed");
+        vec![
+            ("queued", self.queued.load(Ordering::Relaxed)),
+            ("settled", settled.map(|(_, count)| count).sum()),
+        ]
+    }
+
     /// How many attempts ended how.
     #[must_use]
     pub fn counts(&self) -> Vec<(&'static str, u64)> {
@@ -47,6 +61,18 @@ impl Notices {
         counts
             .map(|(name, count)| (*name, count.load(Ordering::Relaxed)))
             .collect()
+    }
+
+    fn take_up(&self, notice: &NoticeRecord) {
+        if notice.attempts == 1 {
+            self.queued.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// How many are being delivered.
+    #[must_use]
+    pub fn in_hand(&self) -> u64 {
+        self.in_hand.load(Ordering::Relaxed)
     }
 
     fn count(&self, told: Told) {
@@ -91,7 +117,10 @@ async fn round(provider: &Provider) -> Result<(), StoreError> {
         let lease: Timestamp = now.plus(LEASE);
         let claimed = provider.store.claim_notices(now, lease, BATCH).await?;
         let is_last = claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
+        let in_hand = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
+        provider.notices.in_hand.store(in_hand, Ordering::Relaxed);
         join_all(claimed.into_iter().map(|notice| tell_one(provider, notice))).await;
+        provider.notices.in_hand.store(0, Ordering::Relaxed);
         if is_last {
             return Ok(());
         }
@@ -99,6 +128,7 @@ async fn round(provider: &Provider) -> Result<(), StoreError> {
 }
 
 async fn tell_one(provider: &Provider, notice: NoticeRecord) {
+    provider.notices.take_up(&notice);
     let client = notice.client.as_str();
     match tell(&provider.world(), &notice).await {
         Ok(told) => {
@@ -125,6 +155,7 @@ fn report(client: &str, attempts: u32, told: Told) {
 
 #[cfg(test)]
 mod tests {
+    use claviger_core::context::Id;
     use claviger_core::logout::notice::Unheard;
 
     use super::*;
@@ -138,5 +169,17 @@ mod tests {
         }
         let expected = [("delivered", 1), ("unwanted", 0), ("failed", 2), ("given_up", 1)];
         assert_eq!(notices.counts(), expected);
+        for attempts in [1, 2, 1, 1, 3] {
+            notices.take_up(&NoticeRecord {
+                id: Id([1; 16]),
+                client: "app".to_owned(),
+                session: Id([2; 16]),
+                subject: "alice".to_owned(),
+                attempts,
+                due_at: Timestamp(0),
+                expires_at: Timestamp(1),
+            });
+        }
+        assert_eq!(notices.progress(), [("queued", 3), ("settled", 2)]);
     }
 }

@@ -18,12 +18,14 @@ use tokio::sync::Semaphore;
 
 use crate::admin::version::VERSION;
 use crate::config::settings::Cookies;
+use crate::config::tls::Networks;
 use crate::config::{self, Settings};
+use crate::edge::admission::Admission;
+use crate::edge::rates::Limiter;
 use crate::keys::KeyRing;
 use crate::notices::Notices;
 use crate::outgoing::GuardedClient;
 use crate::public::discovery::Prepared;
-use crate::server::Reloads;
 use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
@@ -70,10 +72,16 @@ pub struct Provider {
     pub metrics: Arc<Metrics>,
     /// The discovery document.
     pub discovery: Prepared,
+    /// Whether what only Hydra 1 has is there too ([`crate::v1`]).
+    pub v1_paths: bool,
     /// News of logouts that wait to be sent.
     pub notices: Arc<Notices>,
-    /// How often the configuration was read again.
-    pub reloads: Arc<Reloads>,
+    /// The guard of the admin port.
+    pub(crate) admission: Arc<Admission>,
+    /// How often one address may ask for what costs most, if there is a limit.
+    pub(crate) limiter: Option<Arc<Limiter>>,
+    /// Whose word about the addresses of the public port's clients counts.
+    pub(crate) public_proxies: Networks,
     clients: ParsedClients,
     guesses: Arc<Guesses>,
     slow: SlowThreads,
@@ -85,7 +93,11 @@ impl Provider {
     /// A provider over an open database.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, ring: KeyRing, policy: Policy, secrets: Secrets, settings: &Settings) -> Self {
+        let proxies = settings.admin.proxies.clone();
         Self {
+            admission: Admission::new(Arc::clone(&store), settings.admin_asks_for_keys, proxies),
+            limiter: Limiter::new(&settings.rates, &settings.public.proxies),
+            public_proxies: settings.public.proxies.clone(),
             store,
             ring: Arc::new(ring),
             policy,
@@ -93,8 +105,8 @@ impl Provider {
             cookies: settings.cookies.clone(),
             metrics: Arc::new(Metrics::new(VERSION)),
             discovery: Prepared::default(),
+            v1_paths: settings.admin.v1_paths,
             notices: Arc::default(),
-            reloads: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Arc::default(),
             slow: SlowThreads::new(),
@@ -118,11 +130,12 @@ impl Provider {
     /// If the secrets cannot be used.
     pub fn with_settings(&self, settings: &Settings) -> Result<Self, SecretsError> {
         let policy = config::policy(settings);
-        let broadcast = &settings.oidc.broadcast_keys;
+        let broadcast = &settings.keys.broadcast;
         let ring = if self.ring.is_for(policy.id_token_alg, broadcast) {
             Arc::clone(&self.ring)
         } else {
-            Arc::new(KeyRing::new(Arc::clone(&self.store), policy.id_token_alg, broadcast))
+            let ring = KeyRing::new(Arc::clone(&self.store), policy.id_token_alg, broadcast);
+            Arc::new(ring.rotated(settings.keys.rotation))
         };
         Ok(Self {
             store: Arc::clone(&self.store),
@@ -132,8 +145,11 @@ impl Provider {
             cookies: settings.cookies.clone(),
             metrics: Arc::clone(&self.metrics),
             discovery: Prepared::default(),
+            v1_paths: settings.admin.v1_paths,
             notices: Arc::clone(&self.notices),
-            reloads: Arc::clone(&self.reloads),
+            admission: Arc::clone(&self.admission),
+            limiter: self.limiter.clone(),
+            public_proxies: self.public_proxies.clone(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Arc::clone(&self.guesses),
             slow: self.slow.clone(),
@@ -240,20 +256,21 @@ impl Entropy for OperatingSystem {
 
 #[async_trait]
 impl IdTokenKeys for KeyRing {
-    async fn signing(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(self.id_token_key(cx, None).await?)
+    async fn signing(&self, cx: &Cx<'_>, alg: Option<Alg>, until: Timestamp) -> Result<Arc<SigningKey>, Failure> {
+        Ok(self.id_token_key(cx, alg, until).await?)
     }
 
     async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
         Ok(self.keys(cx).await?.verifying().to_vec())
     }
 
-    async fn signing_by(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(self.id_token_key(cx, alg).await?)
-    }
-
-    async fn signing_access(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(self.access_token_key(cx, alg).await?)
+    async fn signing_access(
+        &self,
+        cx: &Cx<'_>,
+        alg: Option<Alg>,
+        until: Timestamp,
+    ) -> Result<Arc<SigningKey>, Failure> {
+        Ok(self.access_token_key(cx, alg, until).await?)
     }
 
     async fn verifying_access(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::client::strangers::Strangers;
 use crate::device::user_code::UserCodeForm;
 use crate::hook::Hooks;
 use crate::secrets::Secrets;
@@ -194,6 +195,8 @@ pub struct Policy {
     pub dynamic_registration: bool,
     /// Scopes of clients registered without any, and all that strangers may ask for.
     pub default_client_scope: Vec<String>,
+    /// What strangers may have (`oidc.dynamic_client_registration`).
+    pub strangers: Strangers,
     /// Who is asked before tokens are issued.
     pub hooks: Hooks,
     /// Whether clients may be told the subjects that the login app uses (`oidc.subject_identifiers.supported_types`).
@@ -206,8 +209,6 @@ pub struct Policy {
     pub supported_scopes: Vec<String>,
     /// What discovery says in place of our own addresses.
     pub advertised: Advertised,
-    /// Whether descriptions may carry internal detail (`oauth2.expose_internal_errors`).
-    pub expose_internal_errors: bool,
 }
 
 /// Addresses that discovery names in place of our own, where something stands in front of them

@@ -6,6 +6,9 @@
 use crate::params::ParamsError;
 use crate::port::StoreError;
 
+#[cfg(test)]
+mod reference;
+
 /// `error` codes of RFC 6749 §4.1.2.1 and §5.2, OpenID Connect Core §3.1.2.6, RFC 6750 §3.1, RFC 7591 §3.2.2, RFC 8628
 /// §3.5 and, where
 /// clients of Hydra know no other, Hydra's own.
@@ -65,6 +68,8 @@ pub enum Code {
     SlowDown,
     /// `temporarily_unavailable`
     TemporarilyUnavailable,
+    /// `temporarily_unavailable` for one who asks too often (RFC 6585 §4)
+    TooManyRequests,
     /// `unauthorized_client`
     UnauthorizedClient,
     /// `unsupported_grant_type`
@@ -107,7 +112,7 @@ impl Code {
             Self::RequestUnauthorized => "request_unauthorized",
             Self::ServerError => "server_error",
             Self::SlowDown => "slow_down",
-            Self::TemporarilyUnavailable => "temporarily_unavailable",
+            Self::TemporarilyUnavailable | Self::TooManyRequests => "temporarily_unavailable",
             Self::UnauthorizedClient => "unauthorized_client",
             Self::UnsupportedGrantType => "unsupported_grant_type",
             Self::UnsupportedResponseMode => "unsupported_response_mode",
@@ -124,6 +129,7 @@ impl Code {
             Self::AccessDenied | Self::RequestForbidden | Self::InsufficientScope => 403,
             Self::ServerError => 500,
             Self::TemporarilyUnavailable => 503,
+            Self::TooManyRequests => 429,
             _ => 400,
         }
     }
@@ -170,6 +176,7 @@ faults! {
     // Any endpoint
     MalformedRequest => InvalidRequest, "RFC 6749 \u{a7}3.1", "The request could not be read. Send each parameter once, as percent-encoded UTF-8.";
     EmptyRequest => InvalidRequest, "RFC 6749 \u{a7}3.2", "The request body is empty. Send the parameters as application/x-www-form-urlencoded.";
+    AddressTooFast => TooManyRequests, "RFC 6585 \u{a7}4", "Too many requests come from this address. Wait as long as the header Retry-After says.";
 
     // Client
     ClientUnknown => InvalidClient, "RFC 6749 \u{a7}5.2", "Client authentication failed. Check the client id, the secret and the authentication method.";
@@ -189,6 +196,8 @@ faults! {
     ClientMetadataInvalid => InvalidClientMetadata, "RFC 7591 \u{a7}3.2.2", "The client's metadata cannot be accepted.";
     RedirectUriInvalid => InvalidRedirectUri, "RFC 7591 \u{a7}3.2.2", "A redirect URI of the client cannot be accepted.";
 
+    InitialTokenMissing => RequestUnauthorized, "RFC 7591 \u{a7}3", "Clients register here with an initial access token. Ask the operator of this server for one, and send it in the header Authorization, after the word Bearer.";
+    InitialTokenInvalid => InvalidToken, "RFC 7591 \u{a7}3", "This initial access token is not one of this server. Ask its operator for a new one.";
     RegistrationTokenInvalid => InvalidToken, "RFC 7592 \u{a7}2", "The registration access token does not belong to a client at this address. Send the newest one in the header Authorization, after the word Bearer.";
 
     // Authorization request

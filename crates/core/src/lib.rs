@@ -3,6 +3,7 @@
 //! No HTTP type, no SQL, no runtime, no clock and no dice live here. Time arrives as [`context::Cx::now`], randomness
 //! through [`context::Entropy`], facts through [`port::Store`]; what is decided leaves as a [`port::Change`].
 
+pub mod api_key;
 mod assertion;
 pub mod authorize;
 pub mod client;

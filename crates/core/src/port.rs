@@ -7,6 +7,7 @@
 //! Text that could be presented as a credential never crosses this border: tokens arrive as [`Digest`]s, sessions and
 //! private keys as sealed bytes ([`crate::seal`]).
 
+mod api_key;
 mod assertion;
 mod change;
 mod device;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
+pub use self::api_key::ApiKeyRecord;
 pub use self::assertion::{TrustQuery, TrustRecord, UsedAssertion};
 pub use self::change::{Change, Outcome};
 pub use self::device::{DeviceFacts, DeviceRecord, DeviceState};
@@ -139,6 +141,10 @@ pub trait Store: Send + Sync + 'static {
     async fn trusts(&self, query: &TrustQuery) -> Result<Vec<TrustRecord>, StoreError>;
     /// The latest trusts in the assertions of `issuer` about `subject`, at most a hundred, expired ones among them.
     async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError>;
+    /// One key of the admin port. Always reads the database; those who ask at the same moment share one reading.
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError>;
+    /// A page of the keys of the admin port, by id ascending.
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError>;
     /// Applies one change whole, or says that it lost a race.
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
     /// Removes up to `limit` expired rows of each kind; one server at a time.

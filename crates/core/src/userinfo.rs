@@ -64,7 +64,7 @@ pub async fn userinfo(world: &World<'_>, token: &str) -> Result<UserInfo, Failur
 async fn sign(world: &World<'_>, alg: Alg, mut claims: Map<String, Value>) -> Result<String, Failure> {
     claims.insert("jti".to_owned(), world.cx.new_id().to_string().into());
     claims.insert("iat".to_owned(), world.cx.now.0.into());
-    let key = world.keys.signing_by(&world.cx, Some(alg)).await?;
+    let key = world.keys.signing(&world.cx, Some(alg), world.cx.now).await?;
     let broken = |why: String| Failure::Internal(format!("userinfo cannot be signed: {why}"));
     let payload = serde_json::to_vec(&claims).map_err(|error| broken(error.to_string()))?;
     key.sign_jws("JWT", &payload).map_err(|error| broken(error.to_string()))

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
 
 use crate::client::{Client, ParsedClients};
-use crate::context::Cx;
+use crate::context::{Cx, Timestamp};
 use crate::device::guesses::Guesses;
 use crate::fault::{Failure, Fault};
 use crate::outgoing::Fetch;
@@ -16,14 +16,14 @@ use crate::remote_keys::RemoteKeys;
 /// The keys that sign ID tokens and access tokens, and those that verify one that comes back.
 #[async_trait]
 pub trait IdTokenKeys: Send + Sync {
-    /// The newest key for the algorithm that the operator chose.
-    async fn signing(&self, cx: &Cx<'_>) -> Result<Arc<SigningKey>, Failure>;
+    /// The newest key for an algorithm that a client chose, or that the operator chose if none is given. It stays
+    /// published at least until `until`, when what is signed with it has no use any more.
+    async fn signing(&self, cx: &Cx<'_>, alg: Option<Alg>, until: Timestamp) -> Result<Arc<SigningKey>, Failure>;
     /// Every key that is still published (D28).
     async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure>;
-    /// The newest key for an algorithm that a client chose, or that the operator chose if none is given.
-    async fn signing_by(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure>;
-    /// The same for access tokens.
-    async fn signing_access(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure>;
+    /// As [`Self::signing`] for access tokens.
+    async fn signing_access(&self, cx: &Cx<'_>, alg: Option<Alg>, until: Timestamp)
+    -> Result<Arc<SigningKey>, Failure>;
     /// Every key for access tokens that is still published.
     async fn verifying_access(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure>;
     /// The algorithms for which a key is there.

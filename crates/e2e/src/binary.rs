@@ -1,7 +1,7 @@
 //! The built program, and its command line.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 
 /// The repository.
@@ -30,6 +30,42 @@ pub fn path() -> &'static Path {
         directory.pop();
         directory.join("claviger")
     })
+}
+
+/// The program as it is released, one file that needs no shared library: [`path`] if that is so linked, as it is where every
+/// test runs, or else built now, which takes minutes the first time.
+#[must_use]
+pub fn released() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        if is_static(path()) {
+            return path().to_owned();
+        }
+        let built = Command::new(root().join("packaging/release"))
+            .args(["--profile", "dev", "binary"])
+            .stderr(Stdio::inherit())
+            .output()
+            .unwrap();
+        assert!(built.status.success(), "packaging/release does not build the program");
+        PathBuf::from(String::from_utf8(built.stdout).unwrap().trim())
+    })
+}
+
+/// Whether a program needs no interpreter and no shared library.
+#[must_use]
+pub fn is_static(program: &Path) -> bool {
+    let told = Command::new("readelf")
+        .args(["--program-headers", "--dynamic", "--wide"])
+        .arg(program)
+        .output();
+    let told = told.expect("readelf is not installed: apt-get install binutils");
+    let told = String::from_utf8_lossy(&told.stdout).into_owned();
+    assert!(
+        told.contains("LOAD"),
+        "{} is no program of this system",
+        program.display()
+    );
+    !told.contains("INTERP") && !told.contains("(NEEDED)")
 }
 
 /// The program with nothing of this process's environment that could configure it.

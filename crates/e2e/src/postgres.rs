@@ -157,6 +157,12 @@ impl Cluster {
         format!("postgres://postgres:secret@127.0.0.1:{port}/{name}?sslmode=disable")
     }
 
+    /// Where it listens, on loopback.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// One of PostgreSQL's own programs.
     #[must_use]
     pub fn program(&self, name: &str) -> Command {

@@ -282,6 +282,17 @@ async fn the_sample_page_of_development_mode_takes_the_code() {
     let shown = browser.get(page.as_str()).await;
     assert_eq!(shown.status, 200);
     assert!(shown.text().contains(&format!("value=\"{code}\"")), "{}", shown.text());
+    assert!(
+        shown.text().contains("<svg ") && !shown.text().contains("<script"),
+        "{}",
+        shown.text()
+    );
+    let complete = text(&codes, "verification_uri_complete");
+    assert!(
+        shown.text().contains(&format!("<code>{complete}</code>")),
+        "{}",
+        shown.text()
+    );
     let challenge = parameter(&page, "device_challenge").unwrap();
     let url = server.public("/oauth2/fallbacks/device");
     let wrong = [("device_challenge", challenge.as_str()), ("user_code", "AAAA-AAAA")];

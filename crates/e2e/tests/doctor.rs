@@ -13,7 +13,9 @@ fn doctor(variables: &[(&str, &str)]) -> (Ran, Vec<Value>) {
 
 fn verdict<'f>(findings: &'f [Value], check: &str) -> &'f str {
     let found = findings.iter().find(|finding| finding["check"] == check);
-    found.unwrap_or_else(|| panic!("{check} is not in {findings:?}"))["verdict"].as_str().unwrap()
+    found.unwrap_or_else(|| panic!("{check} is not in {findings:?}"))["verdict"]
+        .as_str()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -28,7 +30,16 @@ async fn the_doctor_finds_a_running_server_well_and_names_what_is_wrong_with_ano
         ];
         let (ran, findings) = doctor(&variables);
         assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
-        for check in ["database", "migrations", "keys", "discovery", "key set", "clock", "admin API", "admin port"] {
+        for check in [
+            "database",
+            "migrations",
+            "keys",
+            "discovery",
+            "key set",
+            "clock",
+            "admin API",
+            "admin port",
+        ] {
             assert_eq!(verdict(&findings, check), "ok", "{check}: {findings:?}");
         }
         assert!(!ran.stdout.contains(SECRET));
@@ -58,12 +69,18 @@ async fn a_token_and_a_challenge_are_explained_as_they_live_and_end() {
 
     let challenge = flow.login_challenge().await;
     let told = explained(&challenge);
-    assert!(told.contains("login_challenge") && told.contains("has not answered yet"), "{told}");
+    assert!(
+        told.contains("login_challenge") && told.contains("has not answered yet"),
+        "{told}"
+    );
     assert!(!told.contains("state-1234567890"), "{told}");
 
     let mut flow = Flow::new(&server).await;
     let tokens = flow.tokens().await;
-    let (access, refresh) = (tokens["access_token"].as_str().unwrap(), tokens["refresh_token"].as_str().unwrap());
+    let (access, refresh) = (
+        tokens["access_token"].as_str().unwrap(),
+        tokens["refresh_token"].as_str().unwrap(),
+    );
     assert!(explained(access).contains("active\n"));
     assert_eq!(flow.refresh(refresh).await.status, 200);
     assert!(explained(refresh).contains("it was used at"), "{}", explained(refresh));

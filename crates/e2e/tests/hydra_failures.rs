@@ -11,13 +11,23 @@ fn a_migration_that_fails_ends_with_status_1_and_claims_no_success() {
     let file = database.file().unwrap();
     // A table of somebody else's stands where one of ours belongs.
     let other = rusqlite::Connection::open(&file).unwrap();
-    other.execute_batch("CREATE TABLE clients (other TEXT); CREATE TABLE client (other TEXT);").unwrap();
+    other
+        .execute_batch("CREATE TABLE clients (other TEXT); CREATE TABLE client (other TEXT);")
+        .unwrap();
     drop(other);
     let ran = run_with(&["migrate", "sql", "--yes", &database.dsn()], &[]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
-    assert!(!ran.stdout.contains("SUCCESS") && !ran.stderr.is_empty(), "{}", ran.stdout);
+    assert!(
+        !ran.stdout.contains("SUCCESS") && !ran.stderr.is_empty(),
+        "{}",
+        ran.stdout
+    );
 
-    std::fs::write(&file, "this is no database, but a letter to somebody, and it is long enough to be read as one").unwrap();
+    std::fs::write(
+        &file,
+        "this is no database, but a letter to somebody, and it is long enough to be read as one",
+    )
+    .unwrap();
     let ran = run_with(&["migrate", "sql", "-e", "--yes"], &[("DSN", &database.dsn())]);
     assert_eq!(ran.code, Some(1), "{}{}", ran.stdout, ran.stderr);
 }
@@ -49,7 +59,9 @@ async fn commands_print_ids_keep_ids_of_files_and_tell_the_error_that_there_was(
         &[("CLAVIGER_ADMIN_URL", &admin)],
     );
     assert_eq!(created.success(), "from-a-file\n");
-    server.create_client(&json!({"client_id": "another", "client_secret": "secret-of-another"})).await;
+    server
+        .create_client(&json!({"client_id": "another", "client_secret": "secret-of-another"}))
+        .await;
     let listed = run_with(&["list", "clients", "-q"], &[("HYDRA_ADMIN_URL", &admin)]).success();
     let mut ids: Vec<_> = listed.lines().collect();
     ids.sort_unstable();
@@ -68,7 +80,11 @@ async fn commands_print_ids_keep_ids_of_files_and_tell_the_error_that_there_was(
     ] {
         let refused = run_with(&words, &credentials);
         assert_eq!(refused.code, Some(1), "{}", refused.stdout);
-        assert!(refused.stderr.contains("invalid_scope") && !refused.stderr.contains("invalid_client"), "{}", refused.stderr);
+        assert!(
+            refused.stderr.contains("invalid_scope") && !refused.stderr.contains("invalid_client"),
+            "{}",
+            refused.stderr
+        );
     }
     run_with(&["perform", "client-credentials", "--scope", "read"], &credentials).success();
 }
@@ -94,14 +110,21 @@ async fn a_scope_with_a_bar_stays_one_scope() {
 async fn refresh_tokens_that_never_end_stay_when_the_janitor_has_been_there() {
     let database = Database::sqlite();
     claviger_e2e::server::migrate(&database);
-    let server = ServerOptions::new(&database).with("TTL_REFRESH_TOKEN", "-1").start().await;
+    let server = ServerOptions::new(&database)
+        .with("TTL_REFRESH_TOKEN", "-1")
+        .start()
+        .await;
     let mut flow = Flow::new(&server).await;
     let tokens = flow.tokens().await;
     let refresh = tokens["refresh_token"].as_str().unwrap();
     let told = server.introspect(refresh).await;
     assert_eq!((told["active"].clone(), told.get("exp")), (json!(true), None), "{told}");
     let dsn = database.dsn();
-    run_with(&["janitor", "--tokens", "--requests", "--grants", &dsn], &[("TTL_REFRESH_TOKEN", "-1")]).success();
+    run_with(
+        &["janitor", "--tokens", "--requests", "--grants", &dsn],
+        &[("TTL_REFRESH_TOKEN", "-1")],
+    )
+    .success();
     let refreshed = flow.refresh(refresh).await;
     assert_eq!(refreshed.status, 200, "{}", refreshed.text());
 }
@@ -115,9 +138,15 @@ async fn cors_without_origins_lets_nobody_in_with_credentials() {
         .with("SERVE_ADMIN_CORS_ENABLED", "true");
     let server = options.start().await;
     for url in [server.public("/userinfo"), server.admin("/admin/clients")] {
-        let answer = Http::new().send(Request::get(&url).header("origin", "https://evil.example")).await;
+        let answer = Http::new()
+            .send(Request::get(&url).header("origin", "https://evil.example"))
+            .await;
         assert_ne!(answer.header("access-control-allow-credentials"), "true", "{url}");
-        assert_ne!(answer.header("access-control-allow-origin"), "https://evil.example", "{url}");
+        assert_ne!(
+            answer.header("access-control-allow-origin"),
+            "https://evil.example",
+            "{url}"
+        );
     }
 }
 
@@ -129,7 +158,9 @@ async fn dev_in_a_file_is_development_mode() {
     let database = Database::sqlite();
     claviger_e2e::server::migrate(&database);
     let mut options = ServerOptions::new(&database);
-    options.args = ["serve", "all", "-c", file.to_str().unwrap()].map(str::to_owned).to_vec();
+    options.args = ["serve", "all", "-c", file.to_str().unwrap()]
+        .map(str::to_owned)
+        .to_vec();
     let server = options.start().await;
     assert!(server.log().contains("development mode"), "{}", server.log());
 }

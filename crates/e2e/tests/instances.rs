@@ -2,8 +2,8 @@
 
 use claviger_e2e::client::parameter;
 use claviger_e2e::flow::{SUBJECT, challenge, text};
-use claviger_e2e::{Database, Flow, Http, Request, Server, ServerOptions};
-use serde_json::json;
+use claviger_e2e::{Answer, Database, Flow, Http, Request, Server, ServerOptions};
+use serde_json::{Value, json};
 
 /// Two servers with one issuer, as behind a load balancer.
 async fn two() -> (Database, Server, Server) {
@@ -112,4 +112,182 @@ async fn servers_that_start_together_on_a_new_database_make_one_set_of_keys() {
         keys.push(document);
     }
     assert!(keys.iter().all(|set| *set == keys[0]), "{keys:?}");
+}
+
+/// Sends the request 100 times at once, to both servers in turn; returns what came of it.
+async fn at_once(servers: [&Server; 2], request: impl Fn(&Server) -> Request) -> Vec<Answer> {
+    let sent = (0..100).map(|number| {
+        let request = request(servers[number % 2]);
+        tokio::spawn(async move { Http::new().send(request).await })
+    });
+    let sent: Vec<_> = sent.collect();
+    let mut answers = Vec::new();
+    for answer in sent {
+        answers.push(answer.await.unwrap());
+    }
+    assert!(
+        answers.iter().all(|answer| matches!(answer.status, 200 | 400)),
+        "nobody sees a failure"
+    );
+    answers
+}
+
+/// The access tokens that were given.
+fn given(answers: &[Answer]) -> Vec<String> {
+    let won = answers.iter().filter(|answer| answer.status == 200);
+    won.map(|answer| text(&answer.json(), "access_token")).collect()
+}
+
+fn with_secret<'a>(flow: &'a Flow, form: &'a [(&'a str, &'a str)]) -> impl Fn(&Server) -> Request + 'a {
+    move |server| {
+        let request = Request::post(&server.public("/oauth2/token"));
+        request.basic(&flow.client_id, &flow.client_secret).form(form)
+    }
+}
+
+/// RFC 6749 §4.1.2: one redemption wins, and because there was a second one, what it got is dead.
+#[tokio::test]
+async fn d2_of_100_redemptions_of_a_code_at_two_servers_one_wins() {
+    let (_database, one, other) = two().await;
+    let mut flow = Flow::new(&one).await;
+    let code = flow.code().await;
+    let redirect = claviger_e2e::flow::REDIRECT_URI;
+    let form = [
+        ("grant_type", "authorization_code"),
+        ("code", &code),
+        ("redirect_uri", redirect),
+    ];
+    let answers = at_once([&one, &other], with_secret(&flow, &form)).await;
+    let tokens = given(&answers);
+    assert_eq!(tokens.len(), 1);
+    for server in [&one, &other] {
+        assert!(!server.is_active(&tokens[0]).await, "the code was used again");
+    }
+}
+
+/// RFC 9700 §4.14.2: without a grace period one refresh wins, and the others end the grant.
+#[tokio::test]
+async fn d3_of_100_refreshes_at_two_servers_one_wins_and_the_grant_ends() {
+    let (_database, one, other) = two().await;
+    let mut flow = Flow::new(&one).await;
+    let refresh = text(&flow.tokens().await, "refresh_token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    let answers = at_once([&one, &other], with_secret(&flow, &form)).await;
+    let won: Vec<Value> = answers
+        .iter()
+        .filter(|answer| answer.status == 200)
+        .map(Answer::json)
+        .collect();
+    assert_eq!(won.len(), 1);
+    for server in [&one, &other] {
+        for kind in ["access_token", "refresh_token"] {
+            assert!(!server.is_active(&text(&won[0], kind)).await, "{kind}");
+        }
+    }
+}
+
+/// With a grace period all of them get the same pair, from either server.
+#[tokio::test]
+async fn d3_of_100_refreshes_at_two_servers_within_the_grace_period_all_agree() {
+    let database = Database::postgres();
+    claviger_e2e::server::migrate(&database);
+    let grace = |options: ServerOptions| options.with("OAUTH2_GRANT_REFRESH_TOKEN_ROTATION_GRACE_PERIOD", "5m");
+    let one = grace(ServerOptions::new(&database)).start().await;
+    let other = grace(ServerOptions::new(&database)).with("URLS_SELF_ISSUER", &one.public("/"));
+    let other = other.start().await;
+    let mut flow = Flow::new(&one).await;
+    let refresh = text(&flow.tokens().await, "refresh_token");
+    let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
+    let answers = at_once([&one, &other], with_secret(&flow, &form)).await;
+    let mut tokens = given(&answers);
+    assert_eq!(tokens.len(), 100);
+    tokens.dedup();
+    assert_eq!(tokens.len(), 1);
+    assert!(other.is_active(&tokens[0]).await);
+}
+
+/// RFC 8628 §3.4: a device code gives tokens once, however often and wherever the device asks.
+#[tokio::test]
+async fn of_100_polls_of_a_device_at_two_servers_one_wins() {
+    const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+    let (_database, one, other) = two().await;
+    let client = json!({
+        "client_id": "tv", "token_endpoint_auth_method": "none", "scope": "openid", "grant_types": [GRANT],
+    });
+    one.create_client(&client).await;
+    let request = Request::post(&one.public("/oauth2/device/auth"));
+    let codes = Http::new()
+        .send(request.form(&[("client_id", "tv"), ("scope", "openid")]))
+        .await
+        .json();
+    let mut browser = Http::new();
+    let page = browser.get(&text(&codes, "verification_uri_complete")).await.location();
+    let decide = async |kind: &str, challenge: String, body: Value| {
+        let url = other.admin(&format!(
+            "/admin/oauth2/auth/requests/{kind}/accept?{kind}_challenge={challenge}"
+        ));
+        let answer = Http::new().send(Request::put(&url).json(&body)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        text(&answer.json(), "redirect_to")
+    };
+    let entered = json!({"user_code": text(&codes, "user_code")});
+    let onward = decide("device", parameter(&page, "device_challenge").unwrap(), entered).await;
+    let login = challenge(&browser.get(&onward).await, "login_challenge");
+    let onward = decide("login", login, json!({"subject": SUBJECT})).await;
+    let consent = challenge(&browser.get(&onward).await, "consent_challenge");
+    let onward = decide("consent", consent, json!({"grant_scope": ["openid"]})).await;
+    browser.get(&onward).await;
+    let device_code = text(&codes, "device_code");
+    let answers = at_once([&one, &other], |server| {
+        let form = [
+            ("grant_type", GRANT),
+            ("client_id", "tv"),
+            ("device_code", device_code.as_str()),
+        ];
+        Request::post(&server.public("/oauth2/token")).form(&form)
+    });
+    let tokens = given(&answers.await);
+    assert_eq!(tokens.len(), 1);
+    assert!(one.is_active(&tokens[0]).await && other.is_active(&tokens[0]).await);
+}
+
+/// Fetch §3.2: whose pages may read an answer is what the client's registration says now, on every server.
+#[tokio::test]
+async fn a_changed_origin_of_a_client_counts_at_once_at_the_other_server() {
+    let database = Database::postgres();
+    claviger_e2e::server::migrate(&database);
+    let cors = |options: ServerOptions| {
+        let options = options.with("SERVE_PUBLIC_CORS_ENABLED", "true");
+        options.with("SERVE_PUBLIC_CORS_ALLOWED_ORIGINS", "https://console.example")
+    };
+    let one = cors(ServerOptions::new(&database)).start().await;
+    let other = cors(ServerOptions::new(&database)).with("URLS_SELF_ISSUER", &one.public("/"));
+    let other = other.start().await;
+    let flow = Flow::new(&one).await;
+    let form = [
+        ("grant_type", "client_credentials"),
+        ("client_id", flow.client_id.as_str()),
+        ("client_secret", flow.client_secret.as_str()),
+    ];
+    let url = one.admin(&format!("/admin/clients/{}", flow.client_id));
+    for origin in ["https://first.example", "https://second.example"] {
+        let patch = json!([
+            {"op": "replace", "path": "/token_endpoint_auth_method", "value": "client_secret_post"},
+            {"op": "replace", "path": "/allowed_cors_origins", "value": [origin]},
+        ]);
+        assert_eq!(Http::new().send(Request::patch(&url).json(&patch)).await.status, 200);
+        for page in ["https://first.example", "https://second.example"] {
+            let request = Request::post(&other.public("/oauth2/token"))
+                .form(&form)
+                .header("origin", page);
+            let answer = Http::new().send(request).await;
+            assert_eq!(answer.status, 200, "{}", answer.text());
+            let allowed = if page == origin { page } else { "" };
+            assert_eq!(
+                answer.header("access-control-allow-origin"),
+                allowed,
+                "{page} of {origin}"
+            );
+        }
+    }
 }

@@ -263,6 +263,62 @@ mod back_channel_logout {
         assert_eq!(client.forms().len(), 1);
     }
 
+    /// Whoever claims a notice first sends it, and the metrics of both servers add up.
+    #[tokio::test]
+    async fn two_servers_tell_each_client_once() {
+        const CLIENTS: usize = 6;
+        let database = Database::postgres();
+        claviger_e2e::server::migrate(&database);
+        let one = options(&database).start().await;
+        let other = options(&database)
+            .with("URLS_SELF_ISSUER", &one.public("/"))
+            .start()
+            .await;
+        let client = Callback::listen();
+        let mut expected = Vec::new();
+        for number in 0..CLIENTS {
+            let visit = Visit::begin(&one, &json!({"backchannel_logout_uri": client.url()})).await;
+            let path = format!("/admin/oauth2/auth/sessions/login?sid={}", visit.sid());
+            // Both servers are told of each end, and the first one of every second.
+            let urls = [one.admin(&path), other.admin(&path)];
+            for url in [&urls[number % 2], &urls[1 - number % 2]] {
+                assert_eq!(Http::new().send(Request::delete(url)).await.status, 204);
+            }
+            expected.push(visit.sid());
+        }
+        let tokens = told(&client, CLIENTS).await;
+        let mut sids: Vec<String> = tokens.iter().map(|token| text(&claims(token), "sid")).collect();
+        sids.sort();
+        expected.sort();
+        assert_eq!(sids, expected);
+        let count = async |server: &Server, line: &str| -> usize {
+            let metrics = Http::new().get(&server.admin("/admin/metrics/prometheus")).await.text();
+            let found = metrics.lines().find_map(|text| text.strip_prefix(line));
+            found
+                .unwrap_or_else(|| panic!("no {line} in {metrics}"))
+                .trim()
+                .parse()
+                .unwrap()
+        };
+        for line in [
+            "backchannel_logout_notices_total{event=\"queued\"}",
+            "backchannel_logout_notices_total{event=\"settled\"}",
+            "backchannel_logout_attempts_total{outcome=\"delivered\"}",
+        ] {
+            let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+            while count(&one, line).await + count(&other, line).await != CLIENTS {
+                assert!(
+                    std::time::Instant::now() < deadline,
+                    "{line} does not come to {CLIENTS}"
+                );
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+            }
+        }
+        one.stop();
+        other.stop();
+        assert_eq!(client.forms().len(), CLIENTS);
+    }
+
     /// The queue is in the database: another server sends what a dead one left.
     #[tokio::test]
     async fn news_survive_the_server_that_wrote_them() {

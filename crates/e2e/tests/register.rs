@@ -211,3 +211,71 @@ async fn of_64_changes_with_one_token_one_is_made() {
     let read = manage(Request::get(&address), &text(&made[0], "registration_access_token")).await;
     assert_eq!(read.json()["client_name"], made[0]["client_name"]);
 }
+
+/// RFC 7591 §3: where the operator gives out initial access tokens, and leaves some members to those who have one.
+#[tokio::test]
+async fn who_has_an_initial_access_token_registers_within_the_operators_policy() {
+    let database = Database::sqlite();
+    migrate(&database);
+    let options = ServerOptions::new(&database)
+        .with("OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED", "true")
+        .with(
+            "OIDC_DYNAMIC_CLIENT_REGISTRATION_INITIAL_ACCESS_TOKENS",
+            "first-initial-token,second-initial-token",
+        )
+        .with(
+            "OIDC_DYNAMIC_CLIENT_REGISTRATION_GRANT_TYPES",
+            "authorization_code,client_credentials",
+        )
+        .with(
+            "OIDC_DYNAMIC_CLIENT_REGISTRATION_MEMBERS",
+            "audience,allowed_cors_origins",
+        )
+        .with("OIDC_DYNAMIC_CLIENT_REGISTRATION_DEFAULT_SCOPE", "openid,profile");
+    let server = options.start().await;
+    let url = server.public("/oauth2/register");
+    let body = json!({
+        "redirect_uris": ["https://shop.example/cb"], "grant_types": ["client_credentials", "authorization_code"],
+        "audience": ["https://api.example"], "allowed_cors_origins": ["https://shop.example"],
+    });
+    let none = register(&server, &body).await;
+    assert_eq!(
+        (none.status, none.header("www-authenticate")),
+        (401, "Bearer"),
+        "{}",
+        none.text()
+    );
+    let wrong = manage(Request::post(&url).json(&body), "third-initial-token").await;
+    assert_eq!((wrong.status, wrong.error().as_str()), (401, "invalid_token"));
+    assert!(
+        wrong.header("www-authenticate").contains("invalid_token"),
+        "{}",
+        wrong.header("www-authenticate")
+    );
+    for token in ["first-initial-token", "second-initial-token"] {
+        let answer = manage(Request::post(&url).json(&body), token).await;
+        assert_eq!(answer.status, 201, "{}", answer.text());
+        let client = answer.json();
+        assert_eq!(client["audience"], json!(["https://api.example"]));
+        assert_eq!(client["scope"], "openid profile");
+        // The token to register is none to manage with, and the other way round.
+        let address = text(&client, "registration_client_uri");
+        assert_eq!(manage(Request::get(&address), token).await.status, 401);
+        let own = text(&client, "registration_access_token");
+        assert_eq!(manage(Request::get(&address), &own).await.status, 200);
+        assert_eq!(manage(Request::post(&url).json(&body), &own).await.status, 401);
+    }
+    for refused in [
+        json!({"redirect_uris": ["https://shop.example/cb"], "grant_types": ["refresh_token"]}),
+        json!({"redirect_uris": ["https://shop.example/cb"], "owner": "root"}),
+        json!({"redirect_uris": ["https://shop.example/cb"], "scope": "email"}),
+    ] {
+        let answer = manage(Request::post(&url).json(&refused), "first-initial-token").await;
+        assert_eq!(
+            (answer.status, answer.error().as_str()),
+            (400, "invalid_client_metadata"),
+            "{refused}"
+        );
+    }
+    assert!(!server.log().contains("initial-token"), "no token is in the log");
+}

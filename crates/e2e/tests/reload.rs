@@ -43,9 +43,14 @@ impl Configured {
     }
 
     async fn counted(&self, outcome: &str) -> bool {
-        let metrics = Http::new().get(&self.server.admin("/admin/metrics/prometheus")).await.text();
-        let line = format!("configuration_reloads_total{{outcome=\"{outcome}\"}} ");
-        let count = metrics.lines().find_map(|found| found.strip_prefix(&line).map(str::to_owned));
+        let metrics = Http::new()
+            .get(&self.server.admin("/admin/metrics/prometheus"))
+            .await
+            .text();
+        let line = format!("claviger_config_reloads_total{{outcome=\"{outcome}\"}} ");
+        let count = metrics
+            .lines()
+            .find_map(|found| found.strip_prefix(&line).map(str::to_owned));
         count.unwrap_or_else(|| panic!("{metrics}")) != "0"
     }
 
@@ -106,7 +111,11 @@ async fn a_link_that_is_turned_and_a_hangup_are_seen() {
     let at = |name: &str| directory.path().join(name);
     for (version, life) in [("v1", "1h"), ("v2", "2h")] {
         std::fs::create_dir(at(version)).unwrap();
-        std::fs::write(at(version).join("claviger.yml"), format!("ttl: {{access_token: {life}}}\n")).unwrap();
+        std::fs::write(
+            at(version).join("claviger.yml"),
+            format!("ttl: {{access_token: {life}}}\n"),
+        )
+        .unwrap();
     }
     symlink(at("v1"), at("data")).unwrap();
     symlink(Path::new("data/claviger.yml"), at("claviger.yml")).unwrap();

@@ -104,9 +104,9 @@ async fn a_consent_that_was_skipped_is_not_listed_again() {
     assert_eq!(list.as_array().unwrap().len(), 1, "{list}");
 }
 
-/// A list is read page by page, and D39: a token of one list is not one of another.
+/// A list is read page by page, and a token of one list is not one of another.
 #[tokio::test]
-async fn consents_are_listed_in_pages() {
+async fn d39_consents_are_listed_in_pages_whose_tokens_are_good_for_no_other_list() {
     let (_database, server) = server().await;
     for _ in 0..3 {
         granted(&mut Flow::new(&server).await, &remembered_consent()).await;

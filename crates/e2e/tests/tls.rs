@@ -35,7 +35,9 @@ fn authority(name: &str) -> Authority {
 /// A certificate and its key, PEM.
 fn pair(authority: &Authority, name: &str) -> (String, String) {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new([name.to_owned()]).unwrap();
+    let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params.distinguished_name.push(rcgen::DnType::CommonName, name);
     (params.signed_by(&key, authority).unwrap().pem(), key.serialize_pem())
 }
 
@@ -114,7 +116,16 @@ impl Secure {
     }
 
     async fn get(&self, url: &str) -> Result<(u16, Version), String> {
-        let answer = tokio::time::timeout(PATIENCE, self.0.get(url.parse().unwrap()));
+        self.ask("GET", url).await
+    }
+
+    async fn ask(&self, method: &str, url: &str) -> Result<(u16, Version), String> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(url)
+            .body(Empty::new())
+            .unwrap();
+        let answer = tokio::time::timeout(PATIENCE, self.0.request(request));
         let answer = answer
             .await
             .expect("an answer in time")
@@ -227,6 +238,13 @@ async fn the_admin_port_may_ask_clients_for_certificates() {
         Secure::new(config.unwrap())
     };
     assert_eq!(holder_of_one_by(&operators).get(&url).await.unwrap().0, 200);
+    // The audit log says whose it was.
+    let gone = holder_of_one_by(&operators)
+        .ask("DELETE", &format!("{url}/nobody"))
+        .await;
+    assert_eq!(gone.unwrap().0, 404);
+    let log = process.wait_for_output("event=\"admin.change\"");
+    assert!(log.contains("certificate=\"CN=operator\""), "{log}");
     files.client().get(&url).await.unwrap_err();
     process.wait_for_output("a client showed no certificate and was turned away");
     holder_of_one_by(&others).get(&url).await.unwrap_err();

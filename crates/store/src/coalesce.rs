@@ -9,12 +9,15 @@ use std::sync::Mutex;
 use claviger_core::port::StoreError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::{Instrument as _, Span};
+
+use crate::traced::TARGET;
 
 /// What one caller gets.
 pub(crate) type Answer<A> = Result<A, StoreError>;
 
 enum Job<Q, A> {
-    Ask(Q, oneshot::Sender<Answer<A>>),
+    Ask(Q, oneshot::Sender<Answer<A>>, Option<Span>),
     Stop,
 }
 
@@ -50,12 +53,18 @@ impl<Q: Send + 'static, A: Send + 'static> Coalescer<Q, A> {
 
     /// Asks, and waits for the answer. A caller that goes away does not undo what it asked.
     pub(crate) async fn ask(&self, question: Q) -> Answer<A> {
+        let asker = tracing::enabled!(target: TARGET, tracing::Level::INFO).then(Span::current);
         let (answer, receive) = oneshot::channel();
         self.queue
-            .send(Job::Ask(question, answer))
+            .send(Job::Ask(question, answer, asker))
             .await
             .map_err(|_| closed())?;
         receive.await.unwrap_or_else(|_| Err(closed()))
+    }
+
+    /// How many questions wait at the door.
+    pub(crate) fn waiting(&self) -> usize {
+        self.queue.max_capacity().saturating_sub(self.queue.capacity())
     }
 
     /// Answers what waits, refuses the rest, and ends the lane.
@@ -84,10 +93,12 @@ where
     while queue.recv_many(&mut waiting, limit).await > 0 {
         let mut questions = Vec::with_capacity(waiting.len());
         let mut callers = Vec::with_capacity(waiting.len());
+        let mut askers = Vec::new();
         for job in waiting.drain(..) {
             match job {
-                Job::Ask(question, caller) => {
+                Job::Ask(question, caller, asker) => {
                     questions.push(question);
+                    askers.extend(asker);
                     callers.push(caller);
                 }
                 Job::Stop => queue.close(),
@@ -96,7 +107,8 @@ where
         if questions.is_empty() {
             continue;
         }
-        let mut answers = run(questions).await.into_iter();
+        let span = batch_span(&askers, questions.len());
+        let mut answers = run(questions).instrument(span).await.into_iter();
         for caller in callers {
             let missing = || {
                 Err(StoreError::Broken(
@@ -107,6 +119,24 @@ where
             let _ = caller.send(answers.next().unwrap_or_else(missing));
         }
     }
+}
+
+/// The span of a batch: a child of the first that asked, linked to the others.
+fn batch_span(askers: &[Span], size: usize) -> Span {
+    let Some((first, others)) = askers.split_first() else {
+        return Span::none();
+    };
+    let span = tracing::info_span!(
+        target: TARGET,
+        parent: first,
+        "batch",
+        otel.name = "sql batch",
+        db.operation.batch.size = size,
+    );
+    for other in others {
+        span.follows_from(other);
+    }
+    span
 }
 
 #[cfg(test)]

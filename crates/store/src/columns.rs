@@ -51,6 +51,18 @@ pub(crate) fn answered_version(flow: &FlowRecord) -> i64 {
     i64::try_from(number >> 2).unwrap_or(i64::MAX >> 2) + 1
 }
 
+/// A positive number that no other draw has: a serial number, or the first version of a client.
+///
+/// A counter of the database would do on one server only: those of a cluster may repeat numbers after a failover.
+/// Without randomness it is zero, which the unique index of serial numbers refuses the second time.
+pub(crate) fn drawn() -> i64 {
+    let mut bytes = [0; 8];
+    // Nothing is drawn if this fails, and the bytes stay zero.
+    let _ = aws_lc_rs::rand::fill(&mut bytes);
+    // The upper bits stay free: later writes add one.
+    i64::try_from(u64::from_be_bytes(bytes) >> 2).unwrap_or(i64::MAX >> 2)
+}
+
 /// Bits of a client's version that count its changes; those above hold its serial number, so that a client made again
 /// under the same id never has a version that it had before.
 pub(crate) const VERSION_BITS: u32 = 32;

@@ -1,9 +1,12 @@
 //! What a database offers to the program besides the facts and changes of the protocol.
 
+use std::path::Path;
+
 use async_trait::async_trait;
 use claviger_core::context::Timestamp;
 use claviger_core::port::{Store, StoreError};
 
+use crate::BackupError;
 use crate::migrate::MigrationStatus;
 use crate::statistics::Statistics;
 
@@ -17,5 +20,16 @@ pub(crate) trait Engine: Store {
         Ok(None)
     }
     async fn close(&self);
+    async fn backup(&self, to: &Path) -> Result<(), BackupError>;
     fn statistics(&self) -> &Statistics;
+
+    /// What the OpenTelemetry conventions call it (`db.system.name`).
+    fn system(&self) -> &'static str {
+        "other_sql"
+    }
+
+    /// How many operations wait in each of its queues.
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        Vec::new()
+    }
 }

@@ -1,4 +1,4 @@
-//! PostgreSQL and SQLite behind the [`Store`] trait of `claviger-core`.
+//! PostgreSQL, MySQL and SQLite behind the [`Store`] trait of `claviger-core`.
 //!
 //! Each engine writes every [`claviger_core::port::Change`] in its own best SQL, gathers what concurrent callers ask
 //! (`coalesce`), and keeps no protocol rule. [`Database`] is what the program holds: the store with its memory
@@ -8,10 +8,14 @@ mod coalesce;
 mod columns;
 mod engine;
 mod migrate;
+mod mysql;
+mod order;
 mod postgres;
 mod remember;
+mod retry;
 mod sqlite;
 mod statistics;
+mod traced;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,19 +24,22 @@ use std::time::Duration;
 use claviger_core::context::Timestamp;
 use claviger_core::port::{Store, StoreError};
 
+use crate::coalesce::Limits;
 use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
+pub use crate::mysql::STATEMENTS as MYSQL_STATEMENTS;
 pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
 use crate::remember::Remembering;
-pub use crate::statistics::Count;
+pub use crate::statistics::{BATCH_BOUNDS, Batches, Count};
+use crate::traced::Traced;
 
 /// How a database is used.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Most connections at a time (PostgreSQL). Five serve everything and more are never opened; with fewer, work that
-    /// does not depend on each other shares them. At least two are used.
+    /// Most connections at a time (PostgreSQL, MySQL). Five serve everything and more are never opened; with fewer, work that
+    /// does not depend on each other shares them. PostgreSQL needs two.
     pub max_connections: Option<u32>,
-    /// A connection is replaced at this age (PostgreSQL); none means never.
+    /// A connection is replaced at this age (PostgreSQL, MySQL); none means never.
     pub connection_lifetime: Option<Duration>,
     /// How long connecting, or waiting for another process' lock, may take.
     pub patience: Duration,
@@ -45,6 +52,8 @@ pub struct Options {
     /// How many clients, flows, codes and refresh tokens, each, are remembered for
     /// [`claviger_core::port::Freshness::ProvedByWrite`].
     pub remember: usize,
+    /// Whether operations are spans, with the target `otel`.
+    pub traced: bool,
 }
 
 impl Default for Options {
@@ -57,6 +66,7 @@ impl Default for Options {
             batch: 256,
             queue: 4096,
             remember: 10_000,
+            traced: false,
         }
     }
 }
@@ -80,6 +90,25 @@ pub enum OpenError {
     Server(String),
 }
 
+/// Why there is no backup.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// This database is copied by its own tools.
+    #[error("{0}")]
+    OtherTool(&'static str),
+    /// The file cannot be made.
+    #[error("the backup {path} cannot be made: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system says.
+        reason: String,
+    },
+    /// The database cannot be read.
+    #[error(transparent)]
+    Database(#[from] StoreError),
+}
+
 /// An open database.
 pub struct Database {
     engine: Arc<dyn Engine>,
@@ -88,8 +117,15 @@ pub struct Database {
 
 impl Database {
     fn new(engine: Arc<dyn Engine>, options: &Options) -> Self {
-        let inner: Arc<dyn Store> = engine.clone();
-        let store = Arc::new(Remembering::new(inner, options.remember));
+        let limits = Limits {
+            batch: options.batch,
+            queue: options.queue,
+        };
+        let mut inner: Arc<dyn Store> = engine.clone();
+        if options.traced {
+            inner = Arc::new(Traced::new(inner, engine.system()));
+        }
+        let store = Arc::new(Remembering::new(inner, options.remember, limits));
         Self { engine, store }
     }
 
@@ -131,6 +167,26 @@ impl Database {
         self.engine.statistics().counts()
     }
 
+    /// Copies a SQLite database into a new file, as it is at one moment, while servers go on writing.
+    ///
+    /// # Errors
+    /// [`BackupError::OtherTool`] says what to do with another kind of database. A file that is there is not overwritten.
+    pub async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        self.engine.backup(to).await
+    }
+
+    /// How large the batches were into which operations were gathered.
+    #[must_use]
+    pub fn batches(&self) -> Vec<Batches> {
+        self.engine.statistics().batches()
+    }
+
+    /// How many operations wait in each queue.
+    #[must_use]
+    pub fn queues(&self) -> Vec<(&'static str, usize)> {
+        self.engine.queues()
+    }
+
     /// Finishes what was asked, refuses what is asked from now on, and lets go of the connections.
     pub async fn close(&self) {
         self.engine.close().await;
@@ -154,5 +210,17 @@ pub async fn open_sqlite(path: Option<&Path>, options: Options) -> Result<Databa
 /// If the address is not understood or the server does not let us in. A database that is not migrated opens.
 pub async fn open_postgres(url: &str, options: Options) -> Result<Database, OpenError> {
     let engine = postgres::Postgres::open(url, &options).await?;
+    Ok(Database::new(Arc::new(engine), &options))
+}
+
+/// Opens a MySQL 8 or MariaDB database, by its `mysql://` URL or in the form of Go's driver,
+/// `mysql://user:password@tcp(host:3306)/database`. The parameter `tls` is one of `false` (the default), `preferred`,
+/// `skip-verify` and `true`; `tls-ca` names a PEM file of authorities to trust instead of the public ones, `tls-cert` and
+/// `tls-key` our own certificate and key.
+///
+/// # Errors
+/// If the address is not understood or the server does not let us in. A database that is not migrated opens.
+pub async fn open_mysql(url: &str, options: Options) -> Result<Database, OpenError> {
+    let engine = mysql::Mysql::open(url, &options).await?;
     Ok(Database::new(Arc::new(engine), &options))
 }

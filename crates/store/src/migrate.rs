@@ -46,6 +46,11 @@ macro_rules! migrations {
             name: $file,
             sql: include_str!(concat!("../migrations/postgres/", $file, ".sql")),
         }),*];
+        pub(crate) const MYSQL: &[Migration] = &[$(Migration {
+            version: $version,
+            name: $file,
+            sql: include_str!(concat!("../migrations/mysql/", $file, ".sql")),
+        }),*];
     };
 }
 
@@ -56,6 +61,8 @@ migrations! {
     4 "0004_device",
     6 "0006_assertions",
     7 "0007_hook",
+    8 "0008_key_lives",
+    9 "0009_api_key",
 }
 
 /// How one step stands.
@@ -169,9 +176,10 @@ mod tests {
     }
 
     #[test]
-    fn both_engines_number_the_same_steps_in_order() {
+    fn all_engines_number_the_same_steps_in_order() {
         let numbers = |steps: &[Migration]| steps.iter().map(|step| step.version).collect::<Vec<_>>();
         assert_eq!(numbers(SQLITE), numbers(POSTGRES));
+        assert_eq!(numbers(SQLITE), numbers(MYSQL));
         assert_eq!(numbers(SQLITE).first(), Some(&1));
         assert!(numbers(SQLITE).is_sorted_by(|one, next| one < next));
     }

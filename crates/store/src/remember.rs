@@ -10,17 +10,20 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, FlowStep, Freshness,
-    GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, RefreshRecord,
-    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, ApiKeyRecord, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, FlowStep,
+    Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts,
+    RefreshRecord, SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
+use futures_util::future::join_all;
 use quick_cache::sync::Cache;
 
+use crate::coalesce::{Answer, Coalescer, Limits};
 use crate::columns::answered_version;
 
 /// A store with bounded memory in front of another one.
 pub(crate) struct Remembering<S: ?Sized> {
     memory: Memory,
+    api_keys: Coalescer<Id, Option<ApiKeyRecord>>,
     inner: Arc<S>,
 }
 
@@ -33,15 +36,35 @@ struct Memory {
 
 impl<S: Store + ?Sized> Remembering<S> {
     /// `capacity` is per kind.
-    pub(crate) fn new(inner: Arc<S>, capacity: usize) -> Self {
+    pub(crate) fn new(inner: Arc<S>, capacity: usize, limits: Limits) -> Self {
         let memory = Memory {
             clients: Cache::new(capacity),
             flows: Cache::new(capacity),
             codes: Cache::new(capacity),
             refreshes: Cache::new(capacity),
         };
-        Self { memory, inner }
+        let reader = inner.clone();
+        let api_keys = Coalescer::start(limits, move |asked| read_api_keys(reader.clone(), asked));
+        Self {
+            memory,
+            api_keys,
+            inner,
+        }
     }
+}
+
+/// A handful of keys make all requests of the admin port, so each is read once for all that wait for it. The reading
+/// begins after they asked: a key that was revoked before is seen to be.
+async fn read_api_keys<S: Store + ?Sized>(store: Arc<S>, asked: Vec<Id>) -> Vec<Answer<Option<ApiKeyRecord>>> {
+    let mut keys = asked.clone();
+    keys.sort_unstable();
+    keys.dedup();
+    let found = join_all(keys.iter().map(|id| store.api_key(*id))).await;
+    let answer = |id: &Id| {
+        let at = keys.binary_search(id).ok()?;
+        found.get(at).cloned()
+    };
+    asked.iter().map(|id| answer(id).unwrap_or(Ok(None))).collect()
 }
 
 /// What a change leaves in memory when it is applied.
@@ -365,6 +388,14 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
 
     async fn trusts_in(&self, issuer: &str, subject: &str) -> Result<Vec<TrustRecord>, StoreError> {
         self.inner.trusts_in(issuer, subject).await
+    }
+
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.api_keys.ask(id).await
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        self.inner.api_keys(after, limit).await
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {

@@ -5,6 +5,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::client::metadata::{LifespansRequest, Metadata};
 use claviger_core::client::patch::Patch;
 use claviger_core::client::registry::{self, RegistryError};
@@ -29,19 +30,23 @@ pub(super) const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-co
 /// What stands for itself in a path segment: the unreserved characters of RFC 3986 §2.3.
 const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+const READ: &[Area] = &[Area::Read, Area::Clients];
+const MANAGE: &[Area] = &[Area::Clients];
+
 /// Adds the endpoints to the admin port's table.
 #[must_use]
+#[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/clients", list)
-        .on(&Method::POST, "/admin/clients", create)
-        .on(&Method::GET, "/admin/clients/{id}", read)
-        .on(&Method::PUT, "/admin/clients/{id}", replace)
-        .on(&Method::PATCH, "/admin/clients/{id}", patch)
-        .on(&Method::DELETE, "/admin/clients/{id}", delete)
-        .on(&Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans)
-        .on(&Method::POST, "/admin/clients/{id}/secrets/rotate", rotate_secret)
-        .on(&Method::DELETE, "/admin/clients/{id}/secrets/rotate", end_older_secrets)
+        .on_for(READ, &Method::GET, "/admin/clients", list)
+        .on_for(MANAGE, &Method::POST, "/admin/clients", create)
+        .on_for(READ, &Method::GET, "/admin/clients/{id}", read)
+        .on_for(MANAGE, &Method::PUT, "/admin/clients/{id}", replace)
+        .on_for(MANAGE, &Method::PATCH, "/admin/clients/{id}", patch)
+        .on_for(MANAGE, &Method::DELETE, "/admin/clients/{id}", delete)
+        .on_for(MANAGE, &Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans)
+        .on_for(MANAGE, &Method::POST, "/admin/clients/{id}/secrets/rotate", rotate_secret)
+        .on_for(MANAGE, &Method::DELETE, "/admin/clients/{id}/secrets/rotate", end_older_secrets)
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {
@@ -51,7 +56,7 @@ async fn list(State(provider): State<Shared>, call: Call) -> Response {
 async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
     let world = provider.world();
     let params = call.query()?;
-    let page = Page::parse(&world.cx, Purpose::ClientPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::ClientPage, &params, provider.v1_paths)?;
     let text = |name| params.get(name).map(str::to_owned);
     let query = ClientQuery {
         name: text("client_name"),

@@ -1,7 +1,7 @@
 //! Pages of lists, in both families of parameters.
 //!
 //! `page_size` and `page_token` of Hydra 2: a token names the last id of the page before, sealed for its list (D39), and
-//! is good for an hour. `limit` and `offset` of Hydra 1: counted from the beginning. The `Link` header (RFC 8288 §3) speaks the family
+//! is good for an hour. `limit` and `offset` of Hydra 1 ([`v1`]): counted from the beginning. The `Link` header (RFC 8288 §3) speaks the family
 //! that the request spoke, in relative references with every parameter kept.
 
 use claviger_core::context::{Cx, Timestamp};
@@ -9,6 +9,7 @@ use claviger_core::params::Params;
 use claviger_core::seal::{self, Purpose};
 
 use crate::edge::problem::{Problem, Resource};
+use crate::v1;
 
 const USUAL: u32 = 100;
 const MOST: u32 = 500;
@@ -38,15 +39,13 @@ enum Position {
 }
 
 impl Page {
-    /// Reads the parameters.
-    pub(super) fn parse(cx: &Cx<'_>, purpose: Purpose, params: &Params) -> Result<Self, Problem> {
+    /// Reads the parameters; those of Hydra 1 if it `counts`.
+    pub(super) fn parse(cx: &Cx<'_>, purpose: Purpose, params: &Params, counts: bool) -> Result<Self, Problem> {
         let by_token = params.has("page_size") || params.has("page_token");
-        let by_offset = !by_token && (params.has("limit") || params.has("offset"));
-        let (size, position) = if by_offset {
-            let number = |name| params.get(name).and_then(|text| text.parse::<u32>().ok());
-            (number("limit"), Position::Offset(number("offset").unwrap_or_default()))
-        } else {
-            (page_size(params)?, Position::After(page_token(cx, purpose, params)?))
+        let counted = v1::count(params).filter(|_| counts && !by_token);
+        let (size, position) = match counted {
+            Some((limit, offset)) => (limit, Position::Offset(offset)),
+            None => (page_size(params)?, Position::After(page_token(cx, purpose, params)?)),
         };
         Ok(Self {
             purpose,
@@ -94,45 +93,20 @@ impl Page {
         (Surplus(has_more), last): (Surplus, Option<&str>),
         total: u64,
     ) -> Option<String> {
-        let links = match &self.position {
+        let links: Vec<String> = match &self.position {
             Position::After(_) => {
                 let to = |rel, after: &str| self.link(path, rel, &self.token_target(cx, after));
                 let first = to("first", "");
                 let next = last.filter(|_| has_more).map(|last| to("next", last));
                 [Some(first), next].into_iter().flatten().collect()
             }
-            Position::Offset(offset) => self.offset_links(path, u64::from(*offset), total),
+            Position::Offset(offset) => {
+                let links = v1::links(self.size, u64::from(*offset), total);
+                let write = |link: &v1::Link| self.link(path, link.rel, &link.target());
+                links.iter().map(write).collect()
+            }
         };
         (!links.is_empty()).then(|| links.join(","))
-    }
-
-    /// Whole pages from the beginning, as Hydra 1 counts them: the first page names what follows, the last one what
-    /// came before, and a list of one page names itself.
-    fn offset_links(&self, path: &str, offset: u64, total: u64) -> Vec<String> {
-        let size = u64::from(self.size);
-        let to = |rel, size: u64, offset: u64| {
-            let target = [("limit", size.to_string()), ("offset", offset.to_string())];
-            self.link(path, rel, &target)
-        };
-        if total <= size {
-            return vec![to("first", total, 0)];
-        }
-        let here = offset / size * size;
-        let last = (total - 1) / size * size;
-        let mut links = Vec::new();
-        if here > 0 {
-            links.push(to("first", size, 0));
-        }
-        if here < last {
-            links.push(to("next", size, here + size));
-        }
-        if here > 0 {
-            links.push(to("prev", size, (here - size).min(last)));
-        }
-        if here < last {
-            links.push(to("last", size, last));
-        }
-        links
     }
 
     fn token_target(&self, cx: &Cx<'_>, after: &str) -> [(&'static str, String); 2] {

@@ -5,6 +5,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::authorize::OidcContext;
 use claviger_core::client::metadata::Metadata;
 use claviger_core::fault::Fault;
@@ -23,20 +24,23 @@ use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::provider::Shared;
 
+/// A challenge opens a login: to read one is not for everybody who may read.
+const FLOWS: &[Area] = &[Area::Flows];
+
 /// The endpoints of this module.
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/oauth2/auth/requests/login", read_login)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/login/accept", accept_login)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/login/reject", reject_login)
-        .on(&Method::GET, "/admin/oauth2/auth/requests/consent", read_consent)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent)
-        .on(&Method::GET, "/admin/oauth2/auth/requests/logout", read_logout)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/logout/accept", accept_logout)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/logout/reject", reject_logout)
-        .on(&Method::PUT, "/admin/oauth2/auth/requests/device/accept", accept_device)
+        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/login", read_login)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/login/accept", accept_login)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/login/reject", reject_login)
+        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/consent", read_consent)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent)
+        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/logout", read_logout)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/logout/accept", accept_logout)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/logout/reject", reject_logout)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/device/accept", accept_device)
 }
 
 /// Where the browser goes on.

@@ -4,6 +4,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::client::metadata::Metadata;
 use claviger_core::context::Id;
 use claviger_core::fault::Fault;
@@ -30,9 +31,9 @@ use crate::provider::Shared;
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents)
-        .on(&Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents)
-        .on(&Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins)
+        .on_for(&[Area::Read, Area::Flows], &Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins)
 }
 
 /// A consent as it is listed.
@@ -56,7 +57,7 @@ async fn list_consents(State(provider): State<Shared>, call: Call) -> Response {
 async fn list(provider: &Shared, call: &Call) -> Result<Response, Problem> {
     let (world, params) = (provider.world(), call.query()?);
     let subject = params.get("subject").ok_or(Fault::SubjectMissing)?;
-    let page = Page::parse(&world.cx, Purpose::ConsentPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::ConsentPage, &params, provider.v1_paths)?;
     let session = match params.get("login_session_id").map(Id::parse) {
         // There is no session of that name, and so no consent in it.
         Some(None) => return Ok(reply::admin(StatusCode::OK, &[(); 0])),

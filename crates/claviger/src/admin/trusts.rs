@@ -2,6 +2,7 @@
 
 use axum::extract::State;
 use axum::response::Response;
+use claviger_core::api_key::Area;
 use claviger_core::context::Id;
 use claviger_core::port::TrustQuery;
 use claviger_core::seal::Purpose;
@@ -20,12 +21,13 @@ use crate::provider::Shared;
 
 /// Adds the endpoints to the admin port's table.
 #[must_use]
+#[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::GET, "/admin/trust/grants/jwt-bearer/issuers", list)
-        .on(&Method::POST, "/admin/trust/grants/jwt-bearer/issuers", create)
-        .on(&Method::GET, "/admin/trust/grants/jwt-bearer/issuers/{id}", read)
-        .on(&Method::DELETE, "/admin/trust/grants/jwt-bearer/issuers/{id}", delete)
+        .on_for(&[Area::Read, Area::Keys], &Method::GET, "/admin/trust/grants/jwt-bearer/issuers", list)
+        .on_for(&[Area::Keys], &Method::POST, "/admin/trust/grants/jwt-bearer/issuers", create)
+        .on_for(&[Area::Read, Area::Keys], &Method::GET, "/admin/trust/grants/jwt-bearer/issuers/{id}", read)
+        .on_for(&[Area::Keys], &Method::DELETE, "/admin/trust/grants/jwt-bearer/issuers/{id}", delete)
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {
@@ -35,7 +37,7 @@ async fn list(State(provider): State<Shared>, call: Call) -> Response {
 async fn list_page(provider: &Shared, call: Call) -> Result<Response, Problem> {
     let world = provider.world();
     let params = call.query()?;
-    let page = Page::parse(&world.cx, Purpose::TrustPage, &params)?;
+    let page = Page::parse(&world.cx, Purpose::TrustPage, &params, provider.v1_paths)?;
     let after = page.after();
     let after = after.map(|id| Id::parse(id).ok_or_else(malformed)).transpose()?;
     let query = TrustQuery {

@@ -115,7 +115,7 @@ impl Refusal {
                 "\nCheck the client's id and secret, and the authentication method it is registered with"
             }
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
-                "\nThis server wants credentials: pass --access-token (or, with the newer commands, -H 'Authorization: Bearer …')"
+                "\nThis server wants credentials: pass --access-token (or, with the newer commands, -H 'Authorization: Bearer …' or the variable CLAVIGER_API_KEY)"
             }
             // An unknown object and an unknown route look alike; only the route is helped by another port.
             StatusCode::NOT_FOUND => {

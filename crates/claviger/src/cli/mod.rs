@@ -6,6 +6,7 @@
 //! a server know nothing of this program's insides: they use the same API as everybody.
 
 mod api;
+pub(crate) mod api_keys;
 mod callback;
 mod clients;
 mod columns;
@@ -77,6 +78,8 @@ enum Command {
     Serve(server_args::Serve),
     /// Prepare the database
     Migrate(server_args::Migrate),
+    /// Copy a SQLite database while servers run
+    Backup(server_args::Backup),
     /// Remove what has expired
     Janitor(Box<server_args::Janitor>),
     /// Manage OAuth 2.0 clients
@@ -124,6 +127,18 @@ enum Command {
     Man(manual::Manual),
 }
 
+impl Command {
+    /// Commands of the newer tree that work on the database itself.
+    fn api_keys(&self) -> Option<(api_keys::Job<'_>, &remote::Remote)> {
+        match self {
+            Self::Create(verb) => verb.api_keys(),
+            Self::List(verb) => verb.api_keys(),
+            Self::Revoke(verb) => verb.api_keys(),
+            _ => None,
+        }
+    }
+}
+
 /// Runs the command that the arguments name, the first of them being the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> ExitCode {
     let arguments: Vec<_> = arguments.into_iter().collect();
@@ -132,9 +147,14 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Ok(cli) => cli,
         Err(status) => return status,
     };
+    if let Some((job, remote)) = cli.command.api_keys() {
+        let result = server::api_keys(job, terminal).and_then(|report| remote.print(terminal, &report));
+        return ended(result, terminal);
+    }
     let result = match cli.command {
         Command::Serve(arguments) => return server::serve(&arguments),
         Command::Migrate(arguments) => server::migrate(&arguments.job(), terminal),
+        Command::Backup(arguments) => server::backup(&arguments, terminal),
         Command::Janitor(arguments) => arguments.check().and_then(|()| server::janitor(&arguments, terminal)),
         Command::Version => terminal.print(&version()),
         Command::Config(arguments) => arguments.run(terminal),
@@ -146,6 +166,10 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Man(arguments) => arguments.run(&program, terminal),
         command => with_runtime(&command, terminal),
     };
+    ended(result, terminal)
+}
+
+fn ended(result: Result<(), Failure>, terminal: &mut Terminal) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever closed the pipe has read enough.
@@ -181,7 +205,7 @@ async fn client_command(command: &Command, terminal: &mut Terminal) -> Result<()
         Command::Introspect(arguments) => arguments.run(terminal).await,
         Command::Revoke(arguments) => arguments.run(terminal).await,
         // Run by `run` itself, without a runtime of ours.
-        Command::Serve(_) | Command::Migrate(_) | Command::Janitor(_) => Ok(()),
+        Command::Serve(_) | Command::Migrate(_) | Command::Backup(_) | Command::Janitor(_) => Ok(()),
         Command::Config(_) | Command::Doctor(_) | Command::Explain(_) => Ok(()),
         Command::Version | Command::Completion { .. } | Command::Man(_) => Ok(()),
     }

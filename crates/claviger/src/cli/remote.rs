@@ -82,10 +82,7 @@ impl Connection {
     fn options(&self, token: Option<Secret>) -> Result<Options, Failure> {
         let mut headers = HeaderMap::new();
         if let Some(token) = token {
-            let unusable = |_| Failure::input("The access token has characters that no HTTP header can carry");
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(unusable)?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
+            headers.insert(AUTHORIZATION, bearer(&token)?);
         }
         if self.fake_tls_termination {
             headers.insert("x-forwarded-proto", HeaderValue::from_static("https"));
@@ -97,6 +94,13 @@ impl Connection {
             timeout_advice: ", or allow more time with --fail-after",
         })
     }
+}
+
+fn bearer(token: &Secret) -> Result<HeaderValue, Failure> {
+    let unusable = |_| Failure::input("The access token has characters that no HTTP header can carry");
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose())).map_err(unusable)?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Flags that every newer command shares.
@@ -131,13 +135,19 @@ pub(crate) struct Remote {
 
 impl Remote {
     /// A client of the admin API; its prefix is the caller's to add, see [`admin_path`].
+    /// A key of the admin port in the environment goes along, unless a header was given.
     pub(super) fn api(&self, terminal: &Terminal) -> Result<Api, Failure> {
+        let mut headers = self.headers()?;
+        let key = terminal.flag_or(None, &["CLAVIGER_API_KEY"]).map(Secret::from);
+        if let Some(key) = key.filter(|_| !headers.contains_key(AUTHORIZATION)) {
+            headers.insert(AUTHORIZATION, bearer(&key)?);
+        }
         let missing = Failure::NoEndpoint {
             variables: "ORY_SDK_URL or CLAVIGER_ADMIN_URL",
             example: ADMIN_EXAMPLE,
         };
         let given = terminal.flag_or(self.endpoint.as_deref(), NEWER_ADMIN_VARIABLES);
-        self.endpoints(&given.ok_or(missing)?)
+        self.client(&given.ok_or(missing)?, headers)
     }
 
     /// A client of the OAuth 2.0 endpoints.
@@ -157,8 +167,11 @@ impl Remote {
 
     /// A client of OAuth 2.0 endpoints whose URLs may be given one by one.
     pub(super) fn endpoints(&self, explicit: &str) -> Result<Api, Failure> {
+        self.client(explicit, self.headers()?)
+    }
+
+    fn client(&self, explicit: &str, headers: HeaderMap) -> Result<Api, Failure> {
         let timeout = Duration::from_secs(10);
-        let headers = self.headers()?;
         Api::new(
             explicit,
             Options {

@@ -234,6 +234,27 @@ pub(crate) struct MigrateStatus {
     pub(crate) quiet: bool,
 }
 
+/// Copies a SQLite database.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  claviger backup /var/backups/claviger-monday.sqlite -c claviger.yml
+  claviger backup copy.sqlite sqlite:///var/lib/claviger/db.sqlite
+
+Safe while servers run: the copy is the database as it is at one moment, and holds everything that was answered
+before. To go back, stop the servers, put the copy in the place of the database, remove its -wal and -shm files,
+and start. The copy is worth nothing without secrets.system, which is not in it; keep the two apart.")]
+pub(crate) struct Backup {
+    /// The new file; nothing is overwritten
+    pub(crate) file: PathBuf,
+
+    /// Database URL; otherwise the configuration's, or the variable DSN
+    pub(crate) database_url: Option<String>,
+
+    /// Configuration file (YAML, JSON or TOML); may be repeated, later files win
+    #[arg(short, long, value_name = "FILE", value_delimiter = ',')]
+    pub(crate) config: Vec<PathBuf>,
+}
+
 /// Removes what has expired.
 #[derive(Args, Clone, Debug)]
 #[command(after_help = "Examples:

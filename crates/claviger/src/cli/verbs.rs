@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 
+use super::api_keys::{self, Job};
 use super::failure::Failure;
 use super::perform_code::PerformAuthorizationCode;
 use super::perform_device::PerformDeviceCode;
@@ -27,6 +28,8 @@ pub(crate) enum CreateObject {
     /// Create a key in a JSON Web Key set
     #[command(visible_alias = "jwks")]
     Jwk(jwks::Create),
+    /// Create a key of the admin port, in the database itself
+    ApiKey(api_keys::Create),
 }
 
 #[derive(Subcommand, Debug)]
@@ -44,6 +47,9 @@ pub(crate) enum ListObject {
     /// List OAuth 2.0 clients, a page at a time
     #[command(name = "oauth2-clients", visible_alias = "clients")]
     Clients(oauth2_clients::List),
+    /// List the keys of the admin port, from the database itself
+    #[command(visible_alias = "api-key")]
+    ApiKeys(api_keys::List),
 }
 
 #[derive(Subcommand, Debug)]
@@ -104,6 +110,8 @@ pub(crate) enum IntrospectObject {
 pub(crate) enum RevokeObject {
     /// End a token
     Token(tokens::RevokeToken),
+    /// End a key of the admin port, in the database itself
+    ApiKey(api_keys::Revoke),
 }
 
 impl Verb<CreateObject> {
@@ -111,6 +119,15 @@ impl Verb<CreateObject> {
         match &self.object {
             CreateObject::Client(arguments) => arguments.run(&self.remote, terminal).await,
             CreateObject::Jwk(arguments) => arguments.run(&self.remote, terminal).await,
+            // Run by `run` itself, without a server.
+            CreateObject::ApiKey(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn api_keys(&self) -> Option<(Job<'_>, &Remote)> {
+        match &self.object {
+            CreateObject::ApiKey(arguments) => Some((Job::Create(arguments), &self.remote)),
+            _ => None,
         }
     }
 }
@@ -126,8 +143,17 @@ impl Verb<GetObject> {
 
 impl Verb<ListObject> {
     pub(super) async fn run(&self, terminal: &mut Terminal) -> Result<(), Failure> {
-        let ListObject::Clients(arguments) = &self.object;
-        arguments.run(&self.remote, terminal).await
+        match &self.object {
+            ListObject::Clients(arguments) => arguments.run(&self.remote, terminal).await,
+            ListObject::ApiKeys(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn api_keys(&self) -> Option<(Job<'_>, &Remote)> {
+        match &self.object {
+            ListObject::ApiKeys(arguments) => Some((Job::List(arguments), &self.remote)),
+            ListObject::Clients(_) => None,
+        }
     }
 }
 
@@ -184,7 +210,16 @@ impl Verb<IntrospectObject> {
 
 impl Verb<RevokeObject> {
     pub(super) async fn run(&self, terminal: &mut Terminal) -> Result<(), Failure> {
-        let RevokeObject::Token(arguments) = &self.object;
-        arguments.run(&self.remote, terminal).await
+        match &self.object {
+            RevokeObject::Token(arguments) => arguments.run(&self.remote, terminal).await,
+            RevokeObject::ApiKey(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn api_keys(&self) -> Option<(Job<'_>, &Remote)> {
+        match &self.object {
+            RevokeObject::ApiKey(arguments) => Some((Job::Revoke(arguments), &self.remote)),
+            RevokeObject::Token(_) => None,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The address of the database: `sqlite://`, `postgres://` and `memory`.
+//! The address of the database: `sqlite://`, `postgres://`, `mysql://` and `memory`.
 //!
 //! No error and no debug output of this module repeats what was given, because it may contain a password.
 
@@ -11,8 +11,10 @@ use percent_encoding::percent_decode_str;
 use super::duration;
 use super::secret::{MASK, Secret};
 
-const SUPPORTED: &str =
-    "this release supports sqlite:///path/to/file.sqlite, postgres://user:password@host:5432/database and memory";
+const SUPPORTED: &str = "supported are sqlite:///path/to/file.sqlite, postgres://user:password@host:5432/database, \
+                         mysql://user:password@tcp(host:3306)/database and memory";
+const POSTGRES: &str = "postgres://user:password@host:5432/database";
+const MYSQL: &str = "mysql://user:password@tcp(host:3306)/database";
 
 /// Where the data is.
 #[derive(Clone, PartialEq, Eq)]
@@ -27,6 +29,13 @@ pub enum Dsn {
     /// A PostgreSQL server.
     Postgres {
         /// The connection URL without the parameters of [`Pool`]. Contains the password.
+        url: String,
+        /// How many connections to keep.
+        pool: Pool,
+    },
+    /// A MySQL or MariaDB server.
+    Mysql {
+        /// The address, as a URL or in the form of Go's driver, without the parameters of [`Pool`]. Contains the password.
         url: String,
         /// How many connections to keep.
         pool: Pool,
@@ -62,8 +71,8 @@ pub enum DsnError {
     #[error("opens the database read-only (mode=ro), but the server has to write; remove that parameter")]
     ReadOnly,
     /// The URL does not name a server.
-    #[error("names no database server; write postgres://user:password@host:5432/database")]
-    NoServer,
+    #[error("names no database server; write {0}")]
+    NoServer(&'static str),
     /// A pool parameter that does not parse.
     #[error("has a value for {0} that is not {1}")]
     Parameter(&'static str, &'static str),
@@ -82,6 +91,7 @@ impl Dsn {
         match scheme {
             "sqlite" => sqlite(rest),
             "postgres" | "postgresql" => postgres(scheme, rest),
+            "mysql" => mysql(rest),
             // What stands there may be a password in the wrong place, so only short names are repeated.
             _ if scheme.len() <= 16 && scheme.bytes().all(|b| b.is_ascii_lowercase() || b == b'+') => {
                 Err(DsnError::Scheme(scheme.to_owned()))
@@ -96,7 +106,7 @@ impl Dsn {
         Secret::new(match self {
             Self::Memory => "memory".to_owned(),
             Self::Sqlite { path } => format!("sqlite://{}", path.display()),
-            Self::Postgres { url, .. } => url.clone(),
+            Self::Postgres { url, .. } | Self::Mysql { url, .. } => url.clone(),
         })
     }
 }
@@ -107,7 +117,7 @@ impl fmt::Display for Dsn {
         match self {
             Self::Memory => f.write_str("memory"),
             Self::Sqlite { path } => write!(f, "sqlite://{}", path.display()),
-            Self::Postgres { url, .. } => f.write_str(&masked(url)),
+            Self::Postgres { url, .. } | Self::Mysql { url, .. } => f.write_str(&masked(url)),
         }
     }
 }
@@ -141,19 +151,13 @@ fn postgres(scheme: &str, rest: &str) -> Result<Dsn, DsnError> {
         Some(mark) => rest.split_at(server + mark),
         None => (rest, ""),
     };
-    let mut pool = Pool::default();
-    let mut kept = Vec::new();
-    for pair in query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
-        if !pool.take(pair)? {
-            kept.push(pair);
-        }
-    }
+    let (pool, kept) = Pool::out_of(query)?;
     let host_elsewhere = kept
         .iter()
         .any(|pair| pair.starts_with("host=") || pair.starts_with("hostaddr="));
     let host = target.get(server..).unwrap_or_default();
     if !host_elsewhere && (host.is_empty() || host.starts_with('/') || host.starts_with(':')) {
-        return Err(DsnError::NoServer);
+        return Err(DsnError::NoServer(POSTGRES));
     }
     let mark = if kept.is_empty() { "" } else { "?" };
     Ok(Dsn::Postgres {
@@ -162,7 +166,42 @@ fn postgres(scheme: &str, rest: &str) -> Result<Dsn, DsnError> {
     })
 }
 
+/// `user:password@tcp(host:port)/database`, as Hydra takes it, or a URL. The store reads the rest.
+fn mysql(rest: &str) -> Result<Dsn, DsnError> {
+    // In Go's form the password stands as it is, and may contain all that a URL would encode.
+    let in_parentheses = ["@tcp(", "@unix("].iter().filter_map(|sign| rest.rfind(sign)).max();
+    let server = in_parentheses.or_else(|| rest.find('@')).map_or(0, |at| at + 1);
+    let host = rest.get(server..).unwrap_or_default();
+    let is_missing = ["/", ":", "?", "tcp(:", "tcp()", "unix()"]
+        .iter()
+        .any(|sign| host.starts_with(sign));
+    if host.is_empty() || is_missing {
+        return Err(DsnError::NoServer(MYSQL));
+    }
+    let (target, query) = match host.find('?') {
+        Some(mark) => rest.split_at(server + mark),
+        None => (rest, ""),
+    };
+    let (pool, kept) = Pool::out_of(query)?;
+    let mark = if kept.is_empty() { "" } else { "?" };
+    Ok(Dsn::Mysql {
+        url: format!("mysql://{target}{mark}{}", kept.join("&")),
+        pool,
+    })
+}
+
 impl Pool {
+    /// The parameters that are ours, and the pairs that are not.
+    fn out_of(query: &str) -> Result<(Self, Vec<&str>), DsnError> {
+        let (mut pool, mut kept) = (Self::default(), Vec::new());
+        for pair in query.trim_start_matches('?').split('&').filter(|pair| !pair.is_empty()) {
+            if !pool.take(pair)? {
+                kept.push(pair);
+            }
+        }
+        Ok((pool, kept))
+    }
+
     /// Takes `pair` if it is one of ours.
     fn take(&mut self, pair: &str) -> Result<bool, DsnError> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -296,19 +335,57 @@ mod tests {
     fn a_socket_directory_may_stand_in_for_the_host() {
         let (url, _) = pool_of("postgres:///d?host=/var/run/postgresql");
         assert_eq!(url, "postgres:///d?host=/var/run/postgresql");
-        assert_eq!(Dsn::parse("postgres:///d"), Err(DsnError::NoServer));
+        assert_eq!(Dsn::parse("postgres:///d"), Err(DsnError::NoServer(POSTGRES)));
     }
 
     #[test]
-    fn databases_of_later_releases_are_refused_by_name() {
-        for scheme in ["mysql", "cockroach", "oracle"] {
+    fn databases_that_are_not_supported_are_refused_by_name() {
+        for scheme in ["cockroach", "oracle"] {
             let error = Dsn::parse(&format!("{scheme}://root:hidden@tcp(h:1)/d"))
                 .unwrap_err()
                 .to_string();
             assert!(
-                error.contains(scheme) && error.contains("supports sqlite://") && !error.contains("hidden"),
+                error.contains(scheme) && error.contains("supported are sqlite://") && !error.contains("hidden"),
                 "{error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_mysql_address_is_taken_as_hydra_takes_it() {
+        for (text, kept, shown) in [
+            (
+                "mysql://hydra:se?c/r@et@tcp(db:3306)/hydra?max_conns=20&parseTime=true&tls=true",
+                "mysql://hydra:se?c/r@et@tcp(db:3306)/hydra?parseTime=true&tls=true",
+                "mysql://hydra:******@tcp(db:3306)/hydra?parseTime=true&tls=true",
+            ),
+            (
+                "mysql://hydra:p%40@db/hydra?max_conns=20",
+                "mysql://hydra:p%40@db/hydra",
+                "mysql://hydra:******@db/hydra",
+            ),
+            (
+                "mysql://root@unix(/run/s.sock)/hydra?max_conns=20",
+                "mysql://root@unix(/run/s.sock)/hydra",
+                "mysql://root@unix(/run/s.sock)/hydra",
+            ),
+        ] {
+            let dsn = Dsn::parse(text).unwrap();
+            assert_eq!(dsn.to_string(), shown);
+            let Dsn::Mysql { url, pool } = dsn else {
+                panic!("{text}");
+            };
+            assert_eq!((url.as_str(), pool.max_conns), (kept, Some(20)));
+        }
+        for text in [
+            "mysql://",
+            "mysql://u:hidden@tcp(:3306)/d",
+            "mysql:///d",
+            "mysql://u:hidden@/d",
+        ] {
+            let error = Dsn::parse(text).unwrap_err();
+            assert_eq!(error, DsnError::NoServer(MYSQL), "{text}");
+            assert!(!error.to_string().contains("hidden"));
         }
     }
 

@@ -12,6 +12,19 @@ use super::kind::Kind::{
     Page, Ratio, Secret, Secrets, SomeOf, Text, Texts, Url,
 };
 
+/// Grant types that a client can register for.
+const REGISTRABLE: [&str; 6] = [
+    "authorization_code",
+    "implicit",
+    "refresh_token",
+    "client_credentials",
+    "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+];
+
+/// Members of a client that are the operator's, unless strangers may decide them. Never `skip_consent` and the end of a secret.
+const MEMBERS: [&str; 6] = claviger_core::client::strangers::MEMBERS;
+
 /// What a setting does in this release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -179,7 +192,7 @@ macro_rules! listener {
             key(concat!("serve.", $e, ".tls.key.base64"), Secret, "", "The private key, PEM in base64."),
             key(concat!("serve.", $e, ".tls.cert.path"), Text, "", "PEM file of the certificate chain, the server's own first; read again when it changes."),
             key(concat!("serve.", $e, ".tls.cert.base64"), Secret, "", "The certificate chain, PEM in base64."),
-            key(concat!("serve.", $e, ".tls.allow_termination_from"), Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client.").hot(),
+            key(concat!("serve.", $e, ".tls.allow_termination_from"), Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client."),
             key(concat!("serve.", $e, ".cors.enabled"), Bool, "false", "Answer cross-origin requests.").hot(),
             key(concat!("serve.", $e, ".cors.allowed_origins"), Texts, "", "Origins that may call, with at most one `*` each; empty means every origin, without credentials. A client's `allowed_cors_origins` count besides.").hot(),
             key(concat!("serve.", $e, ".cors.allowed_methods"), Texts, "POST,GET,PUT,PATCH,DELETE,CONNECT,HEAD,OPTIONS,TRACE", "Methods of cross-origin requests.").hot(),
@@ -198,7 +211,7 @@ macro_rules! listener {
 #[rustfmt::skip]
 pub static SECTIONS: &[Section] = &[
     Section { title: "Database, logs and modes", keys: &[
-        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database` or `memory`."),
+        key("dsn", Kind::Dsn, "", "Database: `sqlite:///path/to/file.sqlite`, `postgres://user:password@host:5432/database`, `mysql://user:password@tcp(host:3306)/database` or `memory`."),
         key("db.ignore_unknown_table_columns", Bool, "false", "Nothing to switch: columns that this release does not know never matter.").moot(),
         key("db.jwk_cache.enabled", Bool, "false", "Nothing to switch: keys are always cached.").moot(),
         key("db.jwk_cache.size", Int(0, i64::MAX), "", "Nothing to switch: keys are always cached.").moot(),
@@ -218,10 +231,15 @@ pub static SECTIONS: &[Section] = &[
         key("feature_flags.legacy_allow_insecure_origins", Bool, "false", "Older matching of origins with `*`.").hot().not_yet().because("the older matching lets in more origins than are written down; list the origins"),
     ] },
     Section { title: "Public listener", keys: listener!("public", "", "4444",
+        key("serve.public.rate_limit.enabled", Bool, "false", "Limit how often one address may use the endpoints that cost most (authorize, token, device, introspect, revoke, register). The addresses of clients behind a proxy are known only with `allow_termination_from`."),
+        key("serve.public.rate_limit.per_minute", Int(1, 1_000_000), "120", "Requests a minute that one address, or one IPv6 network (/64), may make in the long run."),
+        key("serve.public.rate_limit.burst", Int(1, 1_000_000), "60", "Requests that it may make at once."),
+        key("serve.public.rate_limit.trusted_networks", Networks, "", "Networks (CIDR) that are not limited: those of your own services."),
         key("serve.shutdown_timeout", Duration, "10s", "How long requests in flight may take to finish at shutdown.")
     ) },
     Section { title: "Admin listener", keys: listener!("admin", "127.0.0.1", "4445",
         key("serve.admin.v1_paths", Bool, "true", "Also answer at the paths of Hydra 1, which have no `/admin`.").hot(),
+        key("serve.admin.require_api_key", Bool, "false", "Ask for an API key (`claviger create api-key`) in every request to the admin port but health probes."),
         key("serve.admin.allow_unauthenticated", Bool, "false", "Let the admin port bind to an address other than loopback, because something else keeps strangers out."),
         key("serve.admin.tls.client_ca.path", Text, "", "PEM file of the authorities that sign the certificates of clients; read again when it changes. Set, clients without such a certificate are turned away."),
         key("serve.admin.tls.client_ca.base64", Secret, "", "The same, PEM in base64.")
@@ -232,7 +250,7 @@ pub static SECTIONS: &[Section] = &[
         key("serve.tls.key.base64", Secret, "", "The private key, PEM in base64."),
         key("serve.tls.cert.path", Text, "", "PEM file of the certificate chain, the server's own first; read again when it changes."),
         key("serve.tls.cert.base64", Secret, "", "The certificate chain, PEM in base64."),
-        key("serve.tls.allow_termination_from", Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client.").hot(),
+        key("serve.tls.allow_termination_from", Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client."),
         key("serve.cookies.same_site_mode", OneOf(&["Strict", "Lax", "None"]), "None", "SameSite attribute of cookies; always `Lax` when the issuer is not https."),
         key("serve.cookies.same_site_legacy_workaround", Bool, "false", "Also set a cookie without SameSite, for browsers that misread `None`."),
         key("serve.cookies.domain", CookieAttribute, "", "Domain attribute of cookies; empty for the host alone."),
@@ -277,7 +295,7 @@ pub static SECTIONS: &[Section] = &[
         key("ttl.device_user_code", Duration, "10m", "Life of a device code and its user code.").hot(),
     ] },
     Section { title: "OAuth 2.0", keys: &[
-        key("oauth2.expose_internal_errors", Bool, "false", "Put details into the errors that clients read. Not for production.").hot(),
+        key("oauth2.expose_internal_errors", Bool, "false", "Nothing to switch: what went wrong inside is in the log, under the id that the error carries.").moot(),
         key("oauth2.include_legacy_error_fields", Bool, "false", "Version 1: `error_hint`, `error_debug` and `status_code` in errors.").hot().not_yet().because("Hydra 2 has them no more; clients read error and error_description"),
         key("oauth2.session.encrypt_at_rest", Bool, "true", "Session data is always encrypted in the database.").not_yet().because("session data is always encrypted"),
         key("oauth2.exclude_not_before_claim", Bool, "false", "No `nbf` in JWT access tokens.").hot(),
@@ -311,7 +329,10 @@ pub static SECTIONS: &[Section] = &[
         key("oidc.subject_identifiers.pairwise.salt", Secret, "", "Salt of pairwise identifiers, at least 8 characters, never to be changed."),
         key("oidc.dynamic_client_registration.enabled", Bool, "false", "Let anybody register clients at /oauth2/register, within limits.").hot(),
         key("oidc.dynamic_client_registration.default_scope", Texts, "offline_access,offline,openid", "Scopes of clients that are registered without any, and all that strangers may register for.").hot(),
-        key("webfinger.jwks.broadcast_keys", Texts, "hydra.openid.id-token", "Key sets at /.well-known/jwks.json.").hot(),
+        key("oidc.dynamic_client_registration.grant_types", SomeOf(&REGISTRABLE), "authorization_code,refresh_token,urn:ietf:params:oauth:grant-type:device_code", "Grant types that strangers may register for.").hot(),
+        key("oidc.dynamic_client_registration.members", SomeOf(&MEMBERS), "", "What strangers may decide besides, which is the operator's otherwise.").hot(),
+        key("oidc.dynamic_client_registration.initial_access_tokens", Secrets, "", "Whoever registers must present one of these as bearer token (RFC 7591 §3). Without any, everybody may register.").hot(),
+        key("webfinger.jwks.broadcast_keys", Texts, "hydra.openid.id-token", "Key sets at /.well-known/jwks.json, besides those that sign.").hot(),
         key("webfinger.oidc_discovery.jwks_url", Url, "", "Advertised in place of our own JWKS URL.").hot(),
         key("webfinger.oidc_discovery.token_url", Url, "", "Advertised in place of our own token URL.").hot(),
         key("webfinger.oidc_discovery.auth_url", Url, "", "Advertised in place of our own authorization URL.").hot(),
@@ -325,6 +346,8 @@ pub static SECTIONS: &[Section] = &[
         key("secrets.system", Secrets, "", "Everything that is sealed, signed or encrypted depends on it. To rotate, put a new one in front and keep the old ones.").hot(),
         key("secrets.cookie", Secrets, "", "Cookies are sealed under `secrets.system`.").not_yet().because("cookies are sealed under secrets.system"),
         key("secrets.pagination", Secrets, "", "Page tokens are sealed under `secrets.system`.").not_yet().because("page tokens are sealed under secrets.system"),
+        key("keys.rotation.interval", Duration, "0s", "For how long a key signs until the next one takes over, such as 2160h; 0s for ever. Keys that nothing needs any more are then removed."),
+        key("keys.rotation.publish_ahead", Duration, "24h", "For how long a key is published before it signs."),
         key("hsm.enabled", Bool, "false", "Keep keys in a PKCS#11 device.").withheld().because("keys are in the database, sealed under secrets.system, and in no PKCS#11 device"),
         key("hsm.library", Text, "", "Path of its PKCS#11 library.").not_yet().because("keys are in the database, sealed under secrets.system"),
         key("hsm.pin", Secret, "", "Its PIN.").not_yet().because("keys are in the database, sealed under secrets.system"),
@@ -337,9 +360,9 @@ pub static SECTIONS: &[Section] = &[
         key("clients.http.private_ip_exception_urls", Texts, "", "URLs that are fetched from there all the same; `*` stands for a part of one, `**` for any text.").hot(),
     ] },
     Section { title: "Tracing", keys: &[
-        key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Where traces go.").not_yet(),
-        key("tracing.service_name", Text, "Claviger", "Name of this service in traces.").not_yet(),
-        key("tracing.deployment_environment", Text, "", "Name of this environment in traces.").not_yet(),
+        key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Set to `otel` to send traces; the others are refused, as they take OTLP too."),
+        key("tracing.service_name", Text, "Claviger", "Name of this service in traces."),
+        key("tracing.deployment_environment", Text, "", "Name of this environment in traces."),
         key("tracing.providers.jaeger.local_agent_address", Text, "", "Address of a Jaeger agent.").not_yet(),
         key("tracing.providers.jaeger.propagation", Text, "", "Version 1: form of trace headers.").not_yet(),
         key("tracing.providers.jaeger.max_tag_value_length", Int(0, i64::MAX), "", "Version 1: longest value of a tag.").not_yet(),
@@ -349,10 +372,10 @@ pub static SECTIONS: &[Section] = &[
         key("tracing.providers.jaeger.sampling.value", Ratio, "", "Version 1: part of all requests that is traced.").not_yet(),
         key("tracing.providers.zipkin.server_url", Url, "", "URL of a Zipkin server.").not_yet(),
         key("tracing.providers.zipkin.sampling.sampling_ratio", Ratio, "", "Part of all requests that is traced.").not_yet(),
-        key("tracing.providers.otlp.server_url", Text, "", "Address of an OTLP collector.").not_yet(),
-        key("tracing.providers.otlp.insecure", Bool, "false", "Send traces over http.").not_yet(),
-        key("tracing.providers.otlp.sampling.sampling_ratio", Ratio, "1", "Part of all requests that is traced.").not_yet(),
-        key("tracing.providers.otlp.authorization_header", Secret, "", "Authorization header for the collector.").not_yet(),
+        key("tracing.providers.otlp.server_url", Text, "", "OTLP collector (HTTP): `host:port`, or a URL."),
+        key("tracing.providers.otlp.insecure", Bool, "false", "Send traces over http, where `server_url` is no URL."),
+        key("tracing.providers.otlp.sampling.sampling_ratio", Ratio, "1", "Part of all requests that is traced; a request that comes with `traceparent` brings the decision."),
+        key("tracing.providers.otlp.authorization_header", Secret, "", "Authorization header for the collector."),
     ] },
 ];
 

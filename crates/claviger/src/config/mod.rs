@@ -18,13 +18,16 @@ pub mod listener;
 mod load;
 mod nearest;
 mod policy;
+pub mod rates;
 mod reference;
 mod schema;
 pub mod secret;
 pub mod settings;
+pub mod signing;
 #[cfg(test)]
 mod tests;
 pub mod tls;
+pub mod tracing;
 mod values;
 
 pub use dsn::Dsn;

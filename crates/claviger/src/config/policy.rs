@@ -63,13 +63,13 @@ pub fn policy(settings: &Settings) -> Policy {
         prefixes: prefixes(&settings.oauth2),
         dynamic_registration: settings.oidc.dynamic_registration,
         default_client_scope: settings.oidc.default_scope.clone(),
+        strangers: settings.oidc.strangers.clone(),
         hooks: settings.oauth2.hooks.clone(),
         public_subjects: settings.oidc.public_subjects,
         pairwise_salt: settings.oidc.pairwise_salt.clone(),
         supported_claims: settings.oidc.supported_claims.clone(),
         supported_scopes: settings.oidc.supported_scope.clone(),
         advertised: settings.oidc.advertised.clone(),
-        expose_internal_errors: settings.oauth2.expose_internal_errors,
     }
 }
 
@@ -204,20 +204,19 @@ mod tests {
                 p.pkce_enforced_for_public_clients,
                 p.default_grant_allowed_scope,
             ];
-            (all, p.dev, p.expose_internal_errors)
+            (all, p.dev)
         };
-        assert_eq!(is_on("OAUTH2_PKCE_ENFORCED"), ([true, false, false], false, false));
+        assert_eq!(is_on("OAUTH2_PKCE_ENFORCED"), ([true, false, false], false));
         assert_eq!(
             is_on("OAUTH2_PKCE_ENFORCED_FOR_PUBLIC_CLIENTS"),
-            ([false, true, false], false, false)
+            ([false, true, false], false)
         );
         let registration = "OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED";
         assert!(policy_of(&[(registration, "true")]).dynamic_registration);
         assert!(!policy_of(&[]).dynamic_registration);
         let scope = "OAUTH2_CLIENT_CREDENTIALS_DEFAULT_GRANT_ALLOWED_SCOPE";
-        assert_eq!(is_on(scope), ([false, false, true], false, false));
-        assert_eq!(is_on("DEV"), ([false; 3], true, false));
-        assert_eq!(is_on("OAUTH2_EXPOSE_INTERNAL_ERRORS"), ([false; 3], false, true));
+        assert_eq!(is_on(scope), ([false, false, true], false));
+        assert_eq!(is_on("DEV"), ([false; 3], true));
     }
 
     #[test]

@@ -56,7 +56,7 @@ it (`$schema`, or `# yaml-language-server: $schema=…`) complete and check keys
 The column *Effect* says when a changed value takes effect: *start* at the next start, *reload* while the server runs. It looks
 at its configuration files, and at those that a `_FILE` variable names, every second, and again on `SIGHUP`. What is new is
 judged as at a start and is used for the requests that begin from then on, all of it at once. What is not fit for a start is
-refused as a whole and logged, the earlier configuration stays in use, and `configuration_reloads_total{outcome=\"refused\"}` counts it.
+refused as a whole and logged, the earlier configuration stays in use, and `claviger_config_reloads_total{outcome=\"refused\"}` counts it.
 Changed keys that need a restart are named in the log. The environment and flags of a running process do not change.
 
 Keys with *no effect* are accepted, so that a configuration written for Ory Hydra can be used as it is, and named with their reason

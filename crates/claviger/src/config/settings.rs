@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_core::client::strangers::{InitialToken, Strangers};
 use claviger_core::context::Advertised;
 use claviger_core::hook::{Hook, HookAuth, Hooks};
 use claviger_core::subject::PairwiseSalt;
@@ -15,7 +16,10 @@ use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
 use super::keys::{Key, Standing};
 use super::listener::Listener;
+use super::rates::Rates;
 use super::secret::Secret;
+use super::signing::Signing;
+use super::tracing::Collector;
 use super::values::Values;
 
 /// Longest `ttl.authentication_session`: 180 days.
@@ -38,6 +42,12 @@ pub struct Settings {
     pub admin: Listener,
     /// Whether the admin port may be open to other machines without asking for anything.
     pub admin_unauthenticated: bool,
+    /// Whether requests to the admin port need an API key.
+    pub admin_asks_for_keys: bool,
+    /// `serve.public.rate_limit`.
+    pub rates: Rates,
+    /// Where traces go, if anywhere.
+    pub collector: Option<Collector>,
     /// How long requests in flight may take at shutdown.
     pub shutdown_timeout: Duration,
     /// `log`.
@@ -56,6 +66,8 @@ pub struct Settings {
     pub oauth2: OAuth2,
     /// `oidc` and `webfinger.oidc_discovery`.
     pub oidc: Oidc,
+    /// `keys` and `webfinger.jwks`.
+    pub keys: Signing,
     /// `clients.http`.
     pub outgoing: Outgoing,
     /// One line for every setting that was given and has no effect in this release.
@@ -196,7 +208,6 @@ pub enum SigningAlg {
 /// `oauth2`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OAuth2 {
-    pub expose_internal_errors: bool,
     /// `oauth2.token_hook` and `oauth2.refresh_token_hook`.
     pub hooks: Hooks,
     pub pkce_enforced: bool,
@@ -220,6 +231,8 @@ pub struct OAuth2 {
 pub struct Oidc {
     /// Whether strangers may register clients.
     pub dynamic_registration: bool,
+    /// What they may have.
+    pub strangers: Strangers,
     /// Scopes of clients that are registered without any.
     pub default_scope: Vec<String>,
     /// Whether clients may have public subject identifiers.
@@ -232,8 +245,6 @@ pub struct Oidc {
     pub supported_scope: Vec<String>,
     /// What discovery says in place of our own addresses.
     pub advertised: Advertised,
-    /// `webfinger.jwks.broadcast_keys`.
-    pub broadcast_keys: Vec<String>,
 }
 
 /// `clients.http`.
@@ -261,11 +272,21 @@ impl Settings {
     /// Why the admin port must not listen there, if it must not: whoever reaches it can do everything.
     #[must_use]
     pub fn open_admin(&self, listener: &Listener) -> Option<&'static str> {
-        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
-        let is_guarded = listener.is_local() || asks_certificates || self.admin_unauthenticated;
+        let is_guarded = self.admin_unauthenticated || self.guards_admin(listener);
         (!is_guarded).then_some(
-            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
+            "would open the admin port, which asks for no credentials, to other machines: use 127.0.0.1, ask for API keys (serve.admin.require_api_key) or client certificates (serve.admin.tls.client_ca), or set serve.admin.allow_unauthenticated (SERVE_ADMIN_ALLOW_UNAUTHENTICATED) to true if something else protects it",
         )
+    }
+
+    fn guards_admin(&self, listener: &Listener) -> bool {
+        let asks_certificates = listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some());
+        listener.is_local() || asks_certificates || self.admin_asks_for_keys
+    }
+
+    /// Whether the admin port would be refused there, had the operator not said that something else protects it.
+    #[must_use]
+    pub fn leaves_admin_open(&self, listener: &Listener) -> bool {
+        self.admin_unauthenticated && !self.guards_admin(listener)
     }
 
     /// Every setting that has a value: its path, the value with secrets masked, and where it came from.
@@ -292,6 +313,9 @@ impl Settings {
             public: Listener::from_values(values, "public")?,
             admin: Listener::from_values(values, "admin")?,
             admin_unauthenticated: values.get("serve.admin.allow_unauthenticated")?,
+            admin_asks_for_keys: values.get("serve.admin.require_api_key")?,
+            rates: Rates::from_values(values)?,
+            collector: Collector::from_values(values)?,
             shutdown_timeout: values.duration("serve.shutdown_timeout")?,
             log: Log {
                 level: values.get("log.level")?,
@@ -308,14 +332,15 @@ impl Settings {
             oauth2: OAuth2::from_values(values)?,
             oidc: Oidc {
                 dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
+                strangers: strangers(values)?,
                 default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
                 public_subjects: has_subject_type(values, "public")?,
                 pairwise_salt: pairwise_salt(values)?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
                 advertised: advertised(values)?,
-                broadcast_keys: list(values, "webfinger.jwks.broadcast_keys")?,
             },
+            keys: Signing::from_values(values)?,
             outgoing: Outgoing {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
@@ -439,7 +464,6 @@ impl OAuth2 {
             return Err(values.invalid(grace, "must be at most 5m"));
         }
         Ok(Self {
-            expose_internal_errors: values.get("oauth2.expose_internal_errors")?,
             hooks: Hooks {
                 token: hook(values, "oauth2.token_hook")?,
                 refresh: hook(values, "oauth2.refresh_token_hook")?,
@@ -457,6 +481,17 @@ impl OAuth2 {
             device: Device::from_values(values)?,
         })
     }
+}
+
+fn strangers(values: &Values) -> Result<Strangers, ConfigError> {
+    let of = |name: &str| list(values, &format!("oidc.dynamic_client_registration.{name}"));
+    let tokens: Option<Vec<Secret>> = values.get("oidc.dynamic_client_registration.initial_access_tokens")?;
+    let tokens = tokens.unwrap_or_default();
+    Ok(Strangers {
+        grant_types: of("grant_types")?,
+        members: of("members")?,
+        initial_tokens: tokens.iter().map(|token| InitialToken::of(token.expose())).collect(),
+    })
 }
 
 fn has_subject_type(values: &Values, name: &str) -> Result<bool, ConfigError> {

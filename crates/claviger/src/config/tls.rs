@@ -119,6 +119,13 @@ impl Networks {
         self.0.is_empty()
     }
 
+    /// The list at `path`.
+    pub(super) fn from_values(values: &Values, path: &str) -> Result<Self, ConfigError> {
+        let texts: Option<Vec<String>> = values.get(path)?;
+        let networks = Self::parse(texts.iter().flatten().map(String::as_str));
+        networks.ok_or_else(|| values.invalid(path, "is not a list of networks"))
+    }
+
     pub(super) fn of_proxies(values: &Values, name: &str) -> Result<Self, ConfigError> {
         let texts: Option<Vec<String>> = own_or_common(values, name, "allow_termination_from")?;
         let networks = Self::parse(texts.iter().flatten().map(String::as_str));

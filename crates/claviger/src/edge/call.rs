@@ -50,6 +50,8 @@ pub(super) struct Arrival {
     pub(super) id: RequestId,
     pub(super) at: Instant,
     pub(super) peer: Peer,
+    /// The subject of the client certificate, if one was asked for.
+    pub(super) certificate: Option<Arc<str>>,
     pub(super) limits: Arc<Limits>,
 }
 
@@ -60,6 +62,7 @@ impl Arrival {
             id: RequestId::in_process(),
             at: Instant::now(),
             peer: Peer::Local,
+            certificate: None,
             limits: Arc::new(Limits::standard()),
         }
     }

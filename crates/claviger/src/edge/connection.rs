@@ -101,8 +101,8 @@ impl Connection {
     {
         let mut stream = Sniffed::new(stream);
         match self.in_time(stream.begins_with(HTTP2)).await {
-            Some(Ok(true)) => self.serve_http2(stream, peer).await,
-            Some(Ok(false)) => self.serve_http1(stream, peer).await,
+            Some(Ok(true)) => self.serve_http2(stream, peer, None).await,
+            Some(Ok(false)) => self.serve_http1(stream, peer, None).await,
             // Silent for too long, or gone without a word.
             Some(Err(_)) | None => {}
         }
@@ -120,9 +120,13 @@ impl Connection {
         };
         match self.in_time(greeting).await {
             Some(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
-                self.serve_http2(stream, peer).await;
+                let certificate = tls::client_subject(stream.get_ref().1);
+                self.serve_http2(stream, peer, certificate).await;
             }
-            Some(Ok(Some(stream))) => self.serve_http1(stream, peer).await,
+            Some(Ok(Some(stream))) => {
+                let certificate = tls::client_subject(stream.get_ref().1);
+                self.serve_http1(stream, peer, certificate).await;
+            }
             Some(Ok(None)) | None => {}
             Some(Err(error)) => log_refusal(&error, peer),
         }
@@ -134,7 +138,7 @@ impl Connection {
         self.shared.stop.run_until_cancelled(greeting).await?.ok()
     }
 
-    async fn serve_http1<S>(&self, stream: S, peer: Peer)
+    async fn serve_http1<S>(&self, stream: S, peer: Peer, certificate: Option<Arc<str>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -146,7 +150,7 @@ impl Connection {
             .max_headers(limits.headers)
             .max_header_size(limits.head_bytes)
             .max_buf_size(limits.head_bytes.max(64 * 1024))
-            .serve_connection(io, self.site(peer));
+            .serve_connection(io, self.site(peer, certificate));
         let result = tokio::select! {
             biased;
             result = poll_fn(|cx| connection.poll_without_shutdown(cx)) => result,
@@ -159,7 +163,7 @@ impl Connection {
         linger(connection.into_parts().io.into_inner(), limits.linger).await;
     }
 
-    async fn serve_http2<S>(&self, stream: S, peer: Peer)
+    async fn serve_http2<S>(&self, stream: S, peer: Peer, certificate: Option<Arc<str>>)
     where
         S: AsyncRead + AsyncWrite + Unpin + 'static,
     {
@@ -174,7 +178,10 @@ impl Connection {
             .keep_alive_timeout(limits.first_byte)
             .max_concurrent_streams(limits.streams)
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
-            .serve_connection(TokioIo::new(Patient::new(stream, limits.write)), self.site(peer));
+            .serve_connection(
+                TokioIo::new(Patient::new(stream, limits.write)),
+                self.site(peer, certificate),
+            );
         let mut connection = pin!(connection);
         let result = tokio::select! {
             biased;
@@ -187,8 +194,9 @@ impl Connection {
         log_end(result);
     }
 
-    fn site(&self, peer: Peer) -> Site {
+    fn site(&self, peer: Peer, certificate: Option<Arc<str>>) -> Site {
         Site {
+            certificate,
             shared: Arc::clone(&self.shared),
             peer,
         }
@@ -197,6 +205,7 @@ impl Connection {
 
 /// What hyper hands requests to.
 struct Site {
+    certificate: Option<Arc<str>>,
     shared: Arc<Shared>,
     peer: Peer,
 }
@@ -211,6 +220,7 @@ impl hyper::service::Service<Request<Incoming>> for Site {
             id: self.shared.request_ids.generate(),
             at: Instant::now(),
             peer: self.peer,
+            certificate: self.certificate.clone(),
             limits: Arc::clone(&self.shared.limits),
         };
         if let Some(uri) = without_trailing_slash(request.uri()) {

@@ -5,7 +5,7 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use claviger_core::fault::{Code, Failure};
+use claviger_core::fault::{Code, Failure, Fault};
 use http::header::{
     ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER,
     WWW_AUTHENTICATE,
@@ -30,6 +30,32 @@ const RETRY_SECONDS: HeaderValue = HeaderValue::from_static("5");
 /// The name of the refusal, carried in the answer's extensions to the log line.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refused(pub(super) &'static str);
+
+/// The client that a request is about, or says that it is; carried to the audit log.
+#[derive(Debug, Clone)]
+pub struct Party(pub(super) std::sync::Arc<str>);
+
+/// `success`, or the name of the refusal.
+#[must_use]
+pub fn outcome(response: &Response) -> &'static str {
+    response
+        .extensions()
+        .get::<Refused>()
+        .map_or("success", |refused| refused.0)
+}
+
+/// Most characters of a client's name that a stranger may write into the audit log.
+const LONGEST_PARTY: usize = 100;
+
+/// The answer, with the name of the client that was presented.
+#[must_use]
+pub fn about_client(mut response: Response, client: Option<&str>) -> Response {
+    if let Some(client) = client {
+        let client: String = client.chars().take(LONGEST_PARTY).collect();
+        response.extensions_mut().insert(Party(client.into()));
+    }
+    response
+}
 
 #[derive(Serialize)]
 struct ErrorBody<'a> {
@@ -110,6 +136,36 @@ pub fn bearer_error(problem: &Problem) -> Response {
     if let Ok(challenge) = HeaderValue::from_str(&challenge) {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
+    response
+}
+
+/// A refusal of the admin port's guard (RFC 6750 §3).
+pub(super) fn key_refused(problem: &Problem, challenge: &str) -> Response {
+    let mut response = admin_error(problem);
+    if let Ok(challenge) = HeaderValue::from_str(challenge) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+/// 429 (RFC 6585 §4), with the seconds that are left, in the format of the endpoint.
+pub(super) fn too_fast(wait: std::time::Duration, is_page: bool, id: RequestId) -> Response {
+    let problem = Problem::from(Fault::AddressTooFast);
+    let mut response = if is_page {
+        let text = pages::ErrorText {
+            error: problem.error(),
+            description: &problem.description(),
+            ..pages::ErrorText::default()
+        };
+        let mut page = pages::error(problem.status(), &text, id);
+        mark_refused(&mut page, &problem);
+        page
+    } else {
+        error(&problem, PROTOCOL_JSON, b"")
+    };
+    forbid_storing(response.headers_mut());
+    let seconds = wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1);
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
 }
 
@@ -328,7 +384,6 @@ fn forbid_storing(headers: &mut HeaderMap) {
 #[cfg(test)]
 mod tests {
     use axum::extract::{FromRequest as _, Request};
-    use claviger_core::fault::Fault;
     use claviger_core::port::StoreError;
     use http::header::AUTHORIZATION;
     use http_body_util::BodyExt as _;

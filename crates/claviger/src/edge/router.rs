@@ -2,30 +2,38 @@
 //!
 //! Implements RFC 9110 §15.5.6 (D40: a wrong method on a known path is 405 with `Allow`, on both ports).
 
-use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
-use std::time::Duration;
+use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
 use axum::handler::Handler;
-use axum::response::Response;
 use axum::routing::{MethodFilter, on};
-use futures_util::FutureExt as _;
-use http::header::CACHE_CONTROL;
-use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use tracing::Instrument as _;
+use claviger_core::api_key::Area;
+use http::{Method, StatusCode, Uri};
 
-use super::call::{Arrival, Call};
-use super::reply::{self, Audience, Refused};
-use super::request_id::RequestId;
-use crate::telemetry::metrics::{Metrics, RouteMetrics};
+use super::admission::Admission;
+use super::call::Call;
+use super::rates::Limiter;
+use super::reply::{self, Audience};
+use super::watched::{Route, Watched};
+use crate::config::tls::Networks;
+use crate::telemetry::metrics::Metrics;
+use crate::v1;
 
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const UNCACHED: HeaderValue = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
-const ADMIN_PREFIX: &str = "/admin";
 /// What Hydra 2 has without the prefix too.
 const OPERATIONAL: [&str; 4] = ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"];
+/// Where a request costs much: slow hashes, signatures, rows, or a guess.
+const COSTLY: [&str; 8] = [
+    "/oauth2/auth",
+    "/oauth2/token",
+    "/oauth2/device/auth",
+    "/oauth2/device/verify",
+    "/oauth2/introspect",
+    "/oauth2/revoke",
+    "/oauth2/register",
+    "/connect/register",
+];
+/// Those of them whose answers people read.
+const PAGES: [&str; 2] = ["/oauth2/auth", "/oauth2/device/verify"];
 /// The endpoint of requests that no route took; their paths are strangers' text and belong in no label.
 const UNMATCHED: &str = "(unmatched)";
 
@@ -36,32 +44,57 @@ pub struct Routes<'m, S> {
     audience: Audience,
     quiet: &'static [&'static str],
     v1_paths: bool,
+    admission: Option<Arc<Admission>>,
+    limiter: Option<Arc<Limiter>>,
+    proxies: Networks,
 }
 
 impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     /// The public port.
     #[must_use]
     pub fn public(metrics: &'m Metrics) -> Self {
-        Self {
-            router: Router::new(),
-            metrics,
-            audience: Audience::People,
-            v1_paths: false,
-            quiet: &[],
-        }
+        Self::new(metrics, Audience::People, false)
     }
 
     /// The admin port: a route `/admin/x` also answers at `/x`, where clients of Hydra 1 look for it, if they may. What
     /// probes and scrapers ask for is there in any case, as in Hydra 2.
     #[must_use]
     pub fn admin(metrics: &'m Metrics, v1_paths: bool) -> Self {
+        Self::new(metrics, Audience::Programs, v1_paths)
+    }
+
+    fn new(metrics: &'m Metrics, audience: Audience, v1_paths: bool) -> Self {
         Self {
-            v1_paths,
             router: Router::new(),
             metrics,
-            audience: Audience::Programs,
+            audience,
+            v1_paths,
             quiet: &[],
+            admission: None,
+            limiter: None,
+            proxies: Networks::default(),
         }
+    }
+
+    /// The guard before every route of the admin port. To be named before the routes are, like the two below.
+    #[must_use]
+    pub fn guarded(self, admission: Arc<Admission>) -> Self {
+        Self {
+            admission: Some(admission),
+            ..self
+        }
+    }
+
+    /// How often one address may ask for what costs most, if there is a limit.
+    #[must_use]
+    pub fn limited(self, limiter: Option<Arc<Limiter>>) -> Self {
+        Self { limiter, ..self }
+    }
+
+    /// Whose word about the addresses of clients counts.
+    #[must_use]
+    pub fn behind(self, proxies: Networks) -> Self {
+        Self { proxies, ..self }
     }
 
     /// Routes whose requests are logged at debug only: probes. To be named before the routes are.
@@ -73,9 +106,37 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         }
     }
 
-    /// One line of the table. A GET route also answers HEAD.
+    /// One line of the table. A GET route also answers HEAD. On the admin port, it asks for a key for everything.
     #[must_use]
-    pub fn on<H, T>(mut self, method: &Method, pattern: &'static str, handler: H) -> Self
+    pub fn on<H, T>(self, method: &Method, pattern: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.line(method, pattern, Some(&[]), handler)
+    }
+
+    /// A line that asks for a key for one of these areas, the one that is meant for it last.
+    #[must_use]
+    pub fn on_for<H, T>(self, areas: &'static [Area], method: &Method, pattern: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.line(method, pattern, Some(areas), handler)
+    }
+
+    /// A line that asks for no key on the admin port either: probes.
+    #[must_use]
+    pub fn on_for_all<H, T>(self, method: &Method, pattern: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.line(method, pattern, None, handler)
+    }
+
+    fn line<H, T>(mut self, method: &Method, pattern: &'static str, areas: Option<&'static [Area]>, handler: H) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
@@ -84,20 +145,36 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             tracing::error!(%method, pattern, "a route has a method that the router does not know; it is left out");
             return self;
         };
-        let route = Route {
-            pattern,
-            metrics: self.metrics.route(name, pattern),
-            is_quiet: self.quiet.contains(&pattern),
+        let watched = Watched {
+            handler,
+            route: Arc::new(self.route(name, pattern, areas)),
         };
-        let watched = Watched { handler, route };
-        let is_short = self.v1_paths || OPERATIONAL.iter().any(|short| pattern.ends_with(short));
-        if let (Audience::Programs, Some(short)) = (self.audience, pattern.strip_prefix(ADMIN_PREFIX))
-            && is_short
-        {
+        if let Some(short) = self.short(pattern) {
             self.router = self.router.route(short, on(filter, watched.clone()));
         }
         self.router = self.router.route(pattern, on(filter, watched));
         self
+    }
+
+    /// The other path at which a route of the admin port answers.
+    fn short(&self, pattern: &'static str) -> Option<&'static str> {
+        let operational = OPERATIONAL.iter().copied().find(|short| pattern.ends_with(short));
+        let short = operational.or_else(|| v1::path(pattern).filter(|_| self.v1_paths));
+        short.filter(|_| matches!(self.audience, Audience::Programs))
+    }
+
+    fn route(&self, method: &'static str, pattern: &'static str, areas: Option<&'static [Area]>) -> Route {
+        Route {
+            pattern,
+            metrics: self.metrics.route(method, pattern),
+            is_quiet: self.quiet.contains(&pattern),
+            admission: self.admission.clone(),
+            areas,
+            limiter: self.limiter.clone().filter(|_| COSTLY.contains(&pattern)),
+            is_page: PAGES.contains(&pattern),
+            events: self.metrics.events(),
+            proxies: self.proxies.clone(),
+        }
     }
 
     /// The router: with answers for what is not in the table.
@@ -106,14 +183,13 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         let missed = |status| {
             let handler =
                 move |call: Call| async move { reply::routing_miss(status, audience, &call.headers, call.id()) };
-            let metrics = self.metrics.route("other", UNMATCHED);
             Watched {
                 handler,
-                route: Route {
-                    pattern: UNMATCHED,
-                    metrics,
-                    is_quiet: false,
-                },
+                route: Arc::new(Route {
+                    // What is not there needs no key to be told so, and changes nothing.
+                    admission: None,
+                    ..self.route("other", UNMATCHED, None)
+                }),
             }
         };
         let not_found = missed(StatusCode::NOT_FOUND);
@@ -125,7 +201,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     }
 }
 
-fn filter_of(method: &Method) -> Option<(MethodFilter, &'static str)> {
+pub(super) fn filter_of(method: &Method) -> Option<(MethodFilter, &'static str)> {
     Some(match *method {
         Method::GET => (MethodFilter::GET, "GET"),
         Method::POST => (MethodFilter::POST, "POST"),
@@ -135,81 +211,6 @@ fn filter_of(method: &Method) -> Option<(MethodFilter, &'static str)> {
         Method::OPTIONS => (MethodFilter::OPTIONS, "OPTIONS"),
         _ => return None,
     })
-}
-
-#[derive(Clone)]
-struct Route {
-    pattern: &'static str,
-    metrics: RouteMetrics,
-    is_quiet: bool,
-}
-
-/// A handler whose requests are counted, logged on one line, named in the answer, and whose panics end in a 500.
-#[derive(Clone)]
-struct Watched<H> {
-    handler: H,
-    route: Route,
-}
-
-impl<H, T, S> Handler<T, S> for Watched<H>
-where
-    H: Handler<T, S>,
-    T: 'static,
-    S: Send + 'static,
-{
-    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
-
-    fn call(self, mut request: Request, state: S) -> Self::Future {
-        let arrival = match request.extensions().get::<Arrival>() {
-            Some(arrival) => arrival.clone(),
-            None => request.extensions_mut().get_or_insert_with(Arrival::in_process).clone(),
-        };
-        let method = request.method().clone();
-        Box::pin(async move {
-            // At the level of errors, so that the span is there, and its id on every line, whatever level is shown.
-            let span = tracing::error_span!("request", id = %arrival.id);
-            // The handler is gone after a panic, and what it shares with others is behind locks that cannot be poisoned.
-            let answer = AssertUnwindSafe(async { self.handler.call(request, state).await }).catch_unwind();
-            // The panic is logged where it happens, by the hook, inside the span.
-            let mut response = answer.instrument(span).await.unwrap_or_else(|_| reply::panicked());
-
-            let took = arrival.at.elapsed();
-            self.route.metrics.answered(response.status(), took);
-            log_request(&self.route, &method, &response, arrival.id, took);
-            complete_headers(&method, &mut response, arrival.id);
-            response
-        })
-    }
-}
-
-/// The one line of a request. The pattern stands for the path, which may hold ids, and the query is not there at all.
-fn log_request(route: &Route, method: &Method, response: &Response, id: RequestId, took: Duration) {
-    let status = response.status().as_u16();
-    let error = response.extensions().get::<Refused>().map(|refused| refused.0);
-    let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    let method = known_name(method);
-    if route.is_quiet {
-        tracing::debug!(method, route = route.pattern, status, micros, error, request_id = %id, "request");
-    } else {
-        tracing::info!(method, route = route.pattern, status, micros, error, request_id = %id, "request");
-    }
-}
-
-/// A method may be any text of a stranger's.
-fn known_name(method: &Method) -> &str {
-    match *method {
-        Method::HEAD => "HEAD",
-        _ => filter_of(method).map_or("other", |(_, name)| name),
-    }
-}
-
-fn complete_headers(method: &Method, response: &mut Response, id: RequestId) {
-    let headers = response.headers_mut();
-    headers.insert(REQUEST_ID, id.header());
-    // Discovery and keys included, as in Hydra: an answer that may be cached says so itself.
-    if matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key(CACHE_CONTROL) {
-        headers.insert(CACHE_CONTROL, UNCACHED);
-    }
 }
 
 /// The same address without its one trailing slash, if it has one. Two slashes are another path.
@@ -228,8 +229,9 @@ pub(super) fn without_trailing_slash(uri: &Uri) -> Option<Uri> {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use axum::extract::Path;
-    use http::header::{ACCEPT, ALLOW};
+    use axum::extract::{Path, Request};
+    use axum::response::Response;
+    use http::header::{ACCEPT, ALLOW, CACHE_CONTROL};
     use http_body_util::BodyExt as _;
     use tower_service::Service as _;
 
@@ -320,7 +322,8 @@ mod tests {
     async fn every_answer_is_named_and_a_get_is_uncached() {
         let (_, response) = ask(&admin_port(&Metrics::new("-")), Method::GET, "/version", "*/*").await;
         assert_eq!(response.headers()["x-request-id"].len(), 20);
-        assert_eq!(response.headers()[CACHE_CONTROL], UNCACHED);
+        let uncached = "private, no-cache, no-store, must-revalidate";
+        assert_eq!(response.headers()[CACHE_CONTROL], uncached);
     }
 
     #[tokio::test]
@@ -342,9 +345,9 @@ mod tests {
             ask(&port, Method::GET, path, "*/*").await;
         }
         let text = metrics.exposition();
-        let line = "http_requests_total{method=\"GET\",endpoint=\"/admin/clients/{id}\",status_bucket=\"2xx\"} 2\n";
+        let line = "http_requests_total{code=\"200\",method=\"GET\",endpoint=\"/admin/clients/{id}\"} 2\n";
         assert!(text.contains(line), "{text}");
-        let line = "http_requests_total{method=\"other\",endpoint=\"(unmatched)\",status_bucket=\"4xx\"} 1\n";
+        let line = "http_requests_total{code=\"404\",method=\"other\",endpoint=\"(unmatched)\"} 1\n";
         assert!(text.contains(line), "{text}");
         assert!(!text.contains("nowhere"));
     }

@@ -180,6 +180,13 @@ fn unusable(part: Part, error: &impl ToString) -> TlsError {
     }
 }
 
+/// Who the client is by its certificate, which was verified in the handshake: the subject, as people write it.
+pub(super) fn client_subject(connection: &rustls::ServerConnection) -> Option<Arc<str>> {
+    let certificate = connection.peer_certificates()?.first()?;
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    Some(parsed.subject().to_string().into())
+}
+
 /// Makes TLS connections with the certificate in force.
 #[derive(Debug)]
 pub struct Acceptor {

@@ -6,7 +6,9 @@
 //!
 //! Implements RFC 7517 §5 (key sets), OpenID Connect Core §10.1 (rotation: every published key still verifies, D28).
 
+mod published;
 mod ring;
+pub mod rotation;
 pub mod sets;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -18,7 +20,9 @@ use claviger_core::fault::Failure;
 use claviger_core::port::StoreError;
 use claviger_jose::{GenerationFailed, JwkError};
 
-pub use ring::{KeyRing, Keys};
+pub use published::Keys;
+pub use ring::KeyRing;
+pub use rotation::Rotation;
 
 /// The set that signs ID tokens.
 pub const ID_TOKEN_SET: &str = "hydra.openid.id-token";

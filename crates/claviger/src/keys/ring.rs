@@ -2,13 +2,13 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use bytes::Bytes;
-use claviger_core::context::Cx;
+use claviger_core::context::{Cx, Timestamp};
 use claviger_core::port::{Change, KeyRecord, Outcome, Store, StoreError};
-use claviger_core::secrets::Secrets;
-use claviger_jose::{Alg, Jwk, SigningKey, VerifyingKey};
+use claviger_jose::{Alg, SigningKey};
 use tokio::sync::Mutex;
 
+use super::published::{Entry, Keys};
+use super::rotation::Rotation;
 use super::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeysError, vault};
 
 /// Keys older than this are read again before use, in milliseconds.
@@ -17,9 +17,14 @@ const STALE_MS: u64 = 2_000;
 /// How often a removed first key is made again in one go. Only an operator who deletes in a loop gets there.
 const MOST_SEEDS: u32 = 100;
 
+/// How much longer than it is needed now a key is noted as needed, in seconds: a key that signs all the time costs a write
+/// once in this time, and stays published for as much longer at the end.
+const AHEAD: i64 = 24 * 3600;
+
 /// The published key sets, read through from the store.
 pub struct KeyRing {
-    store: Arc<dyn Store>,
+    pub(super) store: Arc<dyn Store>,
+    rotation: Option<Rotation>,
     /// The algorithm of new ID tokens and JWT access tokens.
     alg: Alg,
     /// [`ID_TOKEN_SET`] first, [`ACCESS_TOKEN_SET`] last.
@@ -34,25 +39,6 @@ struct Reading {
     keys: Arc<Keys>,
     /// Milliseconds since 1970.
     at: u64,
-}
-
-/// One reading of the published key sets. Private keys stay inside.
-#[derive(Debug)]
-pub struct Keys {
-    /// By set, newest first.
-    entries: Vec<Arc<Entry>>,
-    verifying: Vec<VerifyingKey>,
-    verifying_access: Vec<VerifyingKey>,
-    jwks: Bytes,
-}
-
-/// One key, parsed. Kept from reading to reading while its record stays the same.
-#[derive(Debug)]
-struct Entry {
-    record: KeyRecord,
-    public: Option<Jwk>,
-    signing: Option<Arc<SigningKey>>,
-    verifying: Option<VerifyingKey>,
 }
 
 /// Our own sets and those of the operator, each once.
@@ -73,6 +59,7 @@ impl KeyRing {
     pub fn new(store: Arc<dyn Store>, alg: Alg, broadcast: &[String]) -> Self {
         Self {
             store,
+            rotation: None,
             alg,
             sets: published(broadcast),
             current: RwLock::new(None),
@@ -86,6 +73,18 @@ impl KeyRing {
         self.alg == alg && self.sets == published(broadcast)
     }
 
+    /// The same ring with keys that are replaced when they have signed for long enough.
+    #[must_use]
+    pub fn rotated(self, rotation: Option<Rotation>) -> Self {
+        Self { rotation, ..self }
+    }
+
+    /// When they are replaced.
+    #[must_use]
+    pub fn rotation(&self) -> Option<Rotation> {
+        self.rotation
+    }
+
     /// The keys, read again if they are older than two seconds, with one that signs by the
     /// configured algorithm: if the set has none, it is made.
     ///
@@ -96,38 +95,72 @@ impl KeyRing {
     /// If there is no earlier reading, or no key signs and none can be made.
     pub async fn keys(&self, cx: &Cx<'_>) -> Result<Arc<Keys>, KeysError> {
         let keys = self.read_through(cx).await?;
-        if keys.signing(ID_TOKEN_SET, self.alg).is_some() {
+        if keys.signer(ID_TOKEN_SET, self.alg, cx.now).is_some() {
             return Ok(keys);
         }
         self.ensure(cx, ID_TOKEN_SET, self.alg).await
     }
 
-    /// The newest key of [`ID_TOKEN_SET`] that signs by `alg`, or by the configured algorithm if none is given.
+    /// The key of [`ID_TOKEN_SET`] that signs by `alg`, or by the configured algorithm if none is given. It stays published
+    /// until `until` at least.
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn id_token_key(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, KeysError> {
-        self.key(cx, ID_TOKEN_SET, alg.unwrap_or(self.alg)).await
+    pub async fn id_token_key(
+        &self,
+        cx: &Cx<'_>,
+        alg: Option<Alg>,
+        until: Timestamp,
+    ) -> Result<Arc<SigningKey>, KeysError> {
+        self.key(cx, ID_TOKEN_SET, alg.unwrap_or(self.alg), until).await
     }
 
     /// The same of [`ACCESS_TOKEN_SET`].
     ///
     /// # Errors
     /// As [`Self::keys`].
-    pub async fn access_token_key(&self, cx: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, KeysError> {
-        self.key(cx, ACCESS_TOKEN_SET, alg.unwrap_or(self.alg)).await
+    pub async fn access_token_key(
+        &self,
+        cx: &Cx<'_>,
+        alg: Option<Alg>,
+        until: Timestamp,
+    ) -> Result<Arc<SigningKey>, KeysError> {
+        self.key(cx, ACCESS_TOKEN_SET, alg.unwrap_or(self.alg), until).await
     }
 
-    /// The newest key of a published set that signs by `alg`; it is made if there is none.
-    async fn key(&self, cx: &Cx<'_>, set: &str, alg: Alg) -> Result<Arc<SigningKey>, KeysError> {
-        if let Some(key) = self.read_through(cx).await?.signing(set, alg) {
-            return Ok(Arc::clone(key));
+    /// The key of a published set that signs by `alg`; it is made if there is none. That it is needed until `until` is in
+    /// the database before anything is signed with it.
+    async fn key(&self, cx: &Cx<'_>, set: &str, alg: Alg, until: Timestamp) -> Result<Arc<SigningKey>, KeysError> {
+        let mut keys = self.read_through(cx).await?;
+        for _ in 0..MOST_SEEDS {
+            if keys.signer(set, alg, cx.now).is_none() {
+                keys = self.ensure(cx, set, alg).await?;
+            }
+            let signer = keys.signer(set, alg, cx.now);
+            let Some((entry, key)) = signer.and_then(|entry| Some((entry, entry.signing.as_ref()?))) else {
+                break;
+            };
+            if until <= entry.needed_until() || self.need(entry, until).await? {
+                return Ok(Arc::clone(key));
+            }
+            // It was removed meanwhile.
+            keys = self.reload(cx).await?;
         }
-        let keys = self.ensure(cx, set, alg).await?;
-        keys.signing(set, alg).cloned().ok_or_else(|| KeysError::Contended {
+        Err(KeysError::Contended {
             set: set.to_owned(),
             alg,
         })
+    }
+
+    /// Notes how long a key is needed. False if it is not there any more.
+    async fn need(&self, entry: &Entry, until: Timestamp) -> Result<bool, StoreError> {
+        let until = Timestamp(until.0.saturating_add(AHEAD));
+        let KeyRecord { set, kid, .. } = entry.record.clone();
+        let outcome = self.store.apply(Change::NeedKey { set, kid, until }).await?;
+        if outcome == Outcome::Applied {
+            entry.is_needed(until);
+        }
+        Ok(outcome == Outcome::Applied)
     }
 
     /// Makes the first key of a published set for `alg`, unless there is one. Called at start, so that keys that do not
@@ -140,13 +173,13 @@ impl KeyRing {
     /// [`KeysError::WrongSecrets`] if stored keys cannot be opened, or what the store says.
     pub async fn ensure(&self, cx: &Cx<'_>, set: &str, alg: Alg) -> Result<Arc<Keys>, KeysError> {
         let mut keys = self.reload(cx).await?;
-        if keys.signing(set, alg).is_some() {
+        if keys.signer(set, alg, cx.now).is_some() {
             return Ok(keys);
         }
         let jwk = vault::generate(alg, cx.new_id().to_string(), "sig").await?;
         for seed in 1..=MOST_SEEDS {
             let records: Vec<KeyRecord> = keys.of(set).map(|entry| entry.record.clone()).collect();
-            let key = vault::seal(cx, set, &jwk, vault::newest(cx.now, &records));
+            let key = vault::made(cx, set, &jwk, vault::newest(cx.now, &records));
             let outcome = self
                 .store
                 .apply(Change::SeedKey {
@@ -158,7 +191,7 @@ impl KeyRing {
                 tracing::info!(set, kid = jwk.kid(), %alg, "made a signing key");
             }
             keys = self.reload(cx).await?;
-            if keys.signing(set, alg).is_some() {
+            if keys.signer(set, alg, cx.now).is_some() {
                 return Ok(keys);
             }
         }
@@ -213,9 +246,12 @@ impl KeyRing {
         let mut entries = Vec::with_capacity(known.len());
         for set in &self.sets {
             for record in self.store.keys(set).await? {
-                let kept = known.iter().find(|entry| entry.record == record).cloned();
+                let kept = known.iter().find(|entry| entry.is_of(&record)).cloned();
                 entries.push(match kept {
-                    Some(entry) => entry,
+                    Some(entry) => {
+                        entry.is_needed(record.needed_until);
+                        entry
+                    }
                     None => Arc::new(Entry::open(cx.secrets, record)?),
                 });
             }
@@ -253,89 +289,5 @@ fn seed_name(alg: Alg, seed: u32) -> String {
 impl Reading {
     fn is_fresh(&self, now: u64) -> bool {
         now.saturating_sub(self.at) < STALE_MS
-    }
-}
-
-impl Keys {
-    fn new(entries: Vec<Arc<Entry>>) -> Self {
-        let verifying = |set| {
-            let of_set = entries.iter().filter(move |entry| entry.record.set == set);
-            of_set.filter_map(|entry| entry.verifying.clone()).collect()
-        };
-        let (verifying, verifying_access) = (verifying(ID_TOKEN_SET), verifying(ACCESS_TOKEN_SET));
-        let public: Vec<&Jwk> = entries.iter().filter_map(|entry| entry.public.as_ref()).collect();
-        #[expect(
-            clippy::expect_used,
-            reason = "JSON values with string keys can be written to memory"
-        )]
-        let jwks = serde_json::to_vec(&serde_json::json!({ "keys": public })).expect("a key set is JSON");
-        Self {
-            entries,
-            verifying,
-            verifying_access,
-            jwks: jwks.into(),
-        }
-    }
-
-    /// The newest key of a published set that signs by `alg`.
-    #[must_use]
-    pub fn signing(&self, set: &str, alg: Alg) -> Option<&Arc<SigningKey>> {
-        self.of(set)
-            .filter_map(|entry| entry.signing.as_ref())
-            .find(|key| key.alg() == alg)
-    }
-
-    fn of(&self, set: &str) -> impl Iterator<Item = &Arc<Entry>> {
-        self.entries.iter().filter(move |entry| entry.record.set == set)
-    }
-
-    /// Every key of [`ID_TOKEN_SET`]: an ID token that comes back is verified by any key that is still published.
-    #[must_use]
-    pub fn verifying(&self) -> &[VerifyingKey] {
-        &self.verifying
-    }
-
-    /// Every key of [`ACCESS_TOKEN_SET`].
-    #[must_use]
-    pub fn verifying_access(&self) -> &[VerifyingKey] {
-        &self.verifying_access
-    }
-
-    /// The algorithms for which [`ID_TOKEN_SET`] has a key that signs, newest key first.
-    #[must_use]
-    pub fn signing_algs(&self) -> Vec<Alg> {
-        let ours = self.of(ID_TOKEN_SET);
-        let mut algs = Vec::new();
-        for alg in ours.filter_map(|entry| entry.signing.as_ref()).map(|key| key.alg()) {
-            if !algs.contains(&alg) {
-                algs.push(alg);
-            }
-        }
-        algs
-    }
-
-    /// The JWK Set that is published: public halves only, no symmetric key.
-    #[must_use]
-    pub fn jwks(&self) -> Bytes {
-        self.jwks.clone()
-    }
-}
-
-impl Entry {
-    fn open(secrets: &Secrets, record: KeyRecord) -> Result<Self, KeysError> {
-        let jwk = vault::open(secrets, &record)?;
-        let public = jwk.public();
-        // A symmetric key in a published set could verify only what anybody with admin rights made; it has no use here.
-        let verifying = public.as_ref().and_then(|public| VerifyingKey::from_jwk(public).ok());
-        let signing = public
-            .as_ref()
-            .and_then(|_| SigningKey::from_jwk(&jwk).ok())
-            .map(Arc::new);
-        Ok(Self {
-            record,
-            public,
-            signing,
-            verifying,
-        })
     }
 }

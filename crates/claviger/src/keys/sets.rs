@@ -29,9 +29,10 @@ pub enum SetError {
     /// The `kid` is taken.
     #[error("The set has a key with this key id already.")]
     Exists,
-    /// Keys are made for asymmetric signature algorithms only.
+    /// No key is made for this algorithm.
     #[error(
-        "Unsupported key algorithm {0:?}. Use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512 or EdDSA."
+        "Unsupported key algorithm {0:?}. Use RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, \
+         HS256, HS384 or HS512."
     )]
     UnsupportedAlg(String),
     /// `use` is something else.
@@ -126,8 +127,7 @@ impl KeySets<'_> {
     /// # Errors
     /// [`SetError`]: an unsupported request, or a `kid` that is taken.
     pub async fn create(&self, set: &str, wanted: &NewKey) -> Result<Jwk, SetError> {
-        let alg = Alg::parse(&wanted.alg).filter(|alg| !alg.is_symmetric());
-        let alg = alg.ok_or_else(|| SetError::UnsupportedAlg(wanted.alg.clone()))?;
+        let alg = Alg::parse(&wanted.alg).ok_or_else(|| SetError::UnsupportedAlg(wanted.alg.clone()))?;
         let use_ = match wanted.use_.as_str() {
             "" | "sig" => "sig",
             "enc" => "enc",
@@ -148,7 +148,7 @@ impl KeySets<'_> {
             return Err(SetError::Exists);
         }
         let jwk = vault::generate(alg, kid, use_).await.map_err(KeysError::from)?;
-        let key = vault::seal(&self.cx, set, &jwk, vault::newest(self.cx.now, &records));
+        let key = vault::made(&self.cx, set, &jwk, vault::newest(self.cx.now, &records));
         match self.apply(Change::AddKey(key)).await? {
             Outcome::Applied => Ok(jwk),
             Outcome::LostRace => Err(SetError::Exists),

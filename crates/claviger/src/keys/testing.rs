@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use claviger_core::client::strangers::Strangers;
 use claviger_core::context::{Cx, DevicePolicy, Entropy, Id, Policy, Prefixes, ScopeStrategy, Timestamp};
 use claviger_core::device::user_code::UserCodeForm;
 use claviger_core::hook::Hooks;
@@ -92,13 +93,13 @@ fn policy() -> Policy {
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),
+        strangers: Strangers::default(),
         hooks: Hooks::default(),
         public_subjects: true,
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
         advertised: claviger_core::context::Advertised::default(),
-        expose_internal_errors: false,
     }
 }
 
@@ -188,6 +189,21 @@ impl Content {
             Change::ReplaceKeySet { set, keys } => {
                 self.keys.retain(|old| old.set != set);
                 self.keys.extend(keys);
+            }
+            Change::NeedKey { set, kid, until } => {
+                let mut keys = self.keys.iter_mut();
+                match keys.find(|key| (&key.set, &key.kid) == (&set, &kid)) {
+                    None => return Outcome::LostRace,
+                    Some(key) => key.needed_until = key.needed_until.max(until),
+                }
+            }
+            Change::RetireKey { set, kid, needed_until } => {
+                let is_it = |key: &KeyRecord| key.set == set && key.kid == kid && key.needed_until == needed_until;
+                let before = self.keys.len();
+                self.keys.retain(|key| !is_it(key));
+                if self.keys.len() == before {
+                    return Outcome::LostRace;
+                }
             }
             Change::DeleteKey { set, kid } => self.keys.retain(|old| (&old.set, &old.kid) != (&set, &kid)),
             Change::DeleteKeySet(set) => self.keys.retain(|old| old.set != set),
@@ -282,6 +298,14 @@ impl Store for Shelf {
     }
 
     async fn trusts_in(&self, _: &str, _: &str) -> Result<Vec<TrustRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn api_key(&self, _: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        Err(unavailable())
+    }
+
+    async fn api_keys(&self, _: Option<Id>, _: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
         Err(unavailable())
     }
 

@@ -17,7 +17,15 @@ fn context(set: &str, kid: &str) -> Vec<u8> {
     format!("{set}/{kid}").into_bytes()
 }
 
-/// The record of `jwk`, which must have a `kid`.
+/// The record of a key that was made here: it signs at once, and so far nothing needs it.
+pub(super) fn made(cx: &Cx<'_>, set: &str, jwk: &Jwk, created_at: Timestamp) -> KeyRecord {
+    KeyRecord {
+        needed_until: cx.now,
+        ..seal(cx, set, jwk, created_at)
+    }
+}
+
+/// The record of `jwk`, which must have a `kid`. What it signed elsewhere is not known, so that it is needed for ever.
 pub(super) fn seal(cx: &Cx<'_>, set: &str, jwk: &Jwk, created_at: Timestamp) -> KeyRecord {
     let kid = jwk.kid().unwrap_or_default();
     let sealed = seal::seal(
@@ -32,6 +40,8 @@ pub(super) fn seal(cx: &Cx<'_>, set: &str, jwk: &Jwk, created_at: Timestamp) -> 
         kid: kid.to_owned(),
         sealed,
         created_at,
+        signs_from: Timestamp(0),
+        needed_until: Timestamp::NEVER,
     }
 }
 

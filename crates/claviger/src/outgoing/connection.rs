@@ -19,6 +19,7 @@ use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::guard::Guard;
+use crate::telemetry::trace;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("claviger/", env!("CARGO_PKG_VERSION")));
 
@@ -53,7 +54,11 @@ pub(super) async fn exchange(
     url: &Url,
     request: &Outgoing,
 ) -> Result<Reply, FetchFailed> {
-    let message = message(url, request)?;
+    let mut message = message(url, request)?;
+    // What a stranger named learns nothing of our traces.
+    if guard.is_own(url) {
+        trace::hand_on(message.headers_mut());
+    }
     let stream = connect(guard, url).await?;
     if url.scheme() == "http" {
         return ask(stream, message, longest).await;

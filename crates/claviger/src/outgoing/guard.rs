@@ -49,9 +49,14 @@ impl Guard {
         !self.is_strict || self.exceptions.iter().any(|pattern| matches(pattern, url.as_str()))
     }
 
+    /// Whether it is one of the operator's hooks.
+    pub(super) fn is_own(&self, url: &Url) -> bool {
+        self.own.contains(url)
+    }
+
     /// The first address that a request for `url` may go to.
     pub(super) fn choose<T: Copy>(&self, url: &Url, found: &[T], ip: fn(&T) -> IpAddr) -> Option<T> {
-        let is_anywhere = self.is_excepted(url) || self.own.contains(url);
+        let is_anywhere = self.is_excepted(url) || self.is_own(url);
         let may_go = |found: &&T| is_anywhere || is_public(ip(found));
         found.iter().find(may_go).copied()
     }

@@ -17,11 +17,13 @@ use async_trait::async_trait;
 use claviger_core::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
 use http::header::LOCATION;
 use tokio::sync::Semaphore;
+use tracing::Instrument as _;
 use url::Url;
 
 use self::connection::{Reply, Tls, exchange};
 use self::guard::Guard;
 use crate::config::settings;
+use crate::telemetry::trace;
 
 /// For the whole exchange, redirects included.
 const TIME: Duration = Duration::from_secs(10);
@@ -100,6 +102,22 @@ impl GuardedClient {
 #[async_trait]
 impl Fetch for GuardedClient {
     async fn fetch(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
+        let method = if request.content.is_some() { "POST" } else { "GET" };
+        let url = Url::parse(&request.url);
+        let host = url.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
+        let span = trace::outgoing(method, host);
+        let answer = self.send(request).instrument(span.clone()).await;
+        match &answer {
+            Ok(answer) => span.record("http.response.status_code", answer.status),
+            Err(_) => span.record("otel.status_code", "ERROR"),
+        };
+        answer
+    }
+}
+
+impl GuardedClient {
+    /// Sends the request without a span of its own.
+    pub(crate) async fn send(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
         match tokio::time::timeout(self.limits.time, self.follow(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchFailed::TimedOut),

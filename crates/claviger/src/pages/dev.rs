@@ -7,6 +7,7 @@ use askama::Template;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::qr::Picture;
 use super::{WITH_FORM, respond};
 
 /// The value of `answer` when the person agrees.
@@ -55,6 +56,10 @@ pub struct Device<'a> {
     pub code: &'a str,
     /// What was wrong with the last try, or nothing.
     pub alert: &'a str,
+    /// Where to begin on another device.
+    pub address: &'a str,
+    /// The same for its camera.
+    pub picture: Option<Picture>,
 }
 
 /// The logout page.
@@ -126,9 +131,15 @@ mod tests {
             challenge: EVIL,
             code: "WDJB\"",
             alert: "The code is wrong.",
+            address: EVIL,
+            picture: Picture::of(EVIL),
         };
         let (policy, html) = read(device(&page)).await;
         assert_sound(&policy, &html);
+        assert!(
+            html.contains("<svg ") && html.contains("role=\"img\" aria-label="),
+            "{html}"
+        );
         assert!(html.contains("value=\"WDJB&#34;\""), "{html}");
         assert!(
             html.contains("role=\"alert\"") && html.contains("<label for=\"user_code\">"),

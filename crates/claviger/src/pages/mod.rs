@@ -4,6 +4,7 @@
 //! policy), clickjacking (RFC 9700 §4.16), leaking the address through `Referer` (RFC 9700 §4.2), pages in caches.
 
 pub mod dev;
+pub mod qr;
 
 use std::sync::LazyLock;
 

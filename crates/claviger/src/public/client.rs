@@ -1,6 +1,8 @@
 //! Which client sent a form to the public port.
 
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use claviger_core::client::metadata::Metadata;
 use claviger_core::client_auth::{Authenticated, Credentials, authenticate};
 use claviger_core::fault::Fault;
@@ -8,6 +10,7 @@ use claviger_core::params::Params;
 use claviger_core::port::Freshness;
 use claviger_core::world::World;
 use http::header::{AUTHORIZATION, ORIGIN};
+use zeroize::Zeroizing;
 
 use crate::edge::call::Call;
 use crate::edge::cors::ClientOrigins;
@@ -26,6 +29,18 @@ pub(super) fn credentials<'a>(call: &'a Call, form: &'a Params) -> Result<Creden
         authorization: call.header(&AUTHORIZATION),
         params: form,
     })
+}
+
+/// The client that the sender says it is, for the audit log.
+pub(super) fn presented(call: &Call, form: &Params) -> Option<String> {
+    if let Some(id) = form.get("client_id") {
+        return Some(id.to_owned());
+    }
+    let (scheme, credentials) = call.header(&AUTHORIZATION)?.split_once(' ')?;
+    let credentials = Zeroizing::new(STANDARD.decode(credentials.trim()).ok()?);
+    let end = credentials.iter().position(|byte| *byte == b':')?;
+    let id = String::from_utf8_lossy(credentials.get(..end)?).into_owned();
+    scheme.eq_ignore_ascii_case("basic").then_some(id)
 }
 
 /// The client that sent `form`, as the database has it now.

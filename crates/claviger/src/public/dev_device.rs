@@ -13,9 +13,12 @@ use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::pages;
 use crate::pages::dev::Device;
-use crate::provider::Shared;
+use crate::pages::qr::Picture;
+use crate::provider::{Provider, Shared};
 
 const DEVICE: &str = "/oauth2/fallbacks/device";
+/// `verification_uri` of the device authorization response.
+const VERIFY: &str = "/oauth2/device/verify";
 
 /// `GET /oauth2/fallbacks/device` in development mode
 pub async fn show(State(provider): State<Shared>, call: Call) -> Response {
@@ -26,7 +29,12 @@ pub async fn show(State(provider): State<Shared>, call: Call) -> Response {
             let title = "Nothing to connect";
             return Ok(pages::notice(StatusCode::BAD_REQUEST, title, text, call.id()));
         };
-        Ok(page(challenge, query.get("user_code").unwrap_or_default(), ""))
+        Ok(page(
+            &provider,
+            challenge,
+            query.get("user_code").unwrap_or_default(),
+            "",
+        ))
     };
     answered(&provider, &call, shown())
 }
@@ -42,7 +50,7 @@ pub async fn enter(State(provider): State<Shared>, mut call: Call) -> Response {
             Ok(onward) => Ok(reply::see_other(&onward)),
             // A typing error is shown where it can be mended.
             Err(Unanswerable::Failure(failure)) if is_mistyped(&failure) => {
-                Ok(page(challenge, code, &failure.description()))
+                Ok(page(&provider, challenge, code, &failure.description()))
             }
             Err(why) => Err(Stop::from(why)),
         }
@@ -55,8 +63,15 @@ fn is_mistyped(failure: &Failure) -> bool {
     failure.fault().code() == Code::InvalidRequest
 }
 
-fn page(challenge: &str, code: &str, alert: &str) -> Response {
+fn page(provider: &Provider, challenge: &str, code: &str, alert: &str) -> Response {
+    let mut address = format!("{}{VERIFY}", provider.policy.public_url);
+    if !code.is_empty() {
+        address.push_str("?user_code=");
+        address.extend(form_urlencoded::byte_serialize(code.as_bytes()));
+    }
     pages::dev::device(&Device {
+        picture: Picture::of(&address),
+        address: &address,
         action: DEVICE,
         challenge,
         code,

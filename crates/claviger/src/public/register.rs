@@ -22,7 +22,7 @@ use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
 use crate::provider::{Provider, Shared};
 
-/// Adds the endpoints to the public port's table, under the path that version 1 documents too.
+/// Adds the endpoints to the public port's table.
 #[must_use]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
@@ -30,15 +30,13 @@ pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
         .on(&Method::GET, "/oauth2/register/{id}", read)
         .on(&Method::PUT, "/oauth2/register/{id}", replace)
         .on(&Method::DELETE, "/oauth2/register/{id}", delete)
-        .on(&Method::POST, "/connect/register", create)
-        .on(&Method::GET, "/connect/register/{id}", read)
-        .on(&Method::PUT, "/connect/register/{id}", replace)
-        .on(&Method::DELETE, "/connect/register/{id}", delete)
 }
 
-async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
+/// `POST /oauth2/register`
+pub async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
     answered(
         async {
+            admit(&provider, &call)?;
             let metadata = metadata(&provider, &mut call).await?;
             let created = registration::register(&provider.world(), metadata).await?;
             let mut response = reply::protocol(StatusCode::CREATED, &created);
@@ -51,7 +49,8 @@ async fn create(State(provider): State<Shared>, mut call: Call) -> Response {
     )
 }
 
-async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
+/// `GET /oauth2/register/{id}`
+pub async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
     answered(
         async {
             let token = token(&provider, &call)?;
@@ -62,7 +61,8 @@ async fn read(State(provider): State<Shared>, Segments(id): Segments<String>, ca
     )
 }
 
-async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
+/// `PUT /oauth2/register/{id}`
+pub async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>, mut call: Call) -> Response {
     answered(
         async {
             let token = token(&provider, &call)?;
@@ -74,7 +74,8 @@ async fn replace(State(provider): State<Shared>, Segments(id): Segments<String>,
     )
 }
 
-async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
+/// `DELETE /oauth2/register/{id}`
+pub async fn delete(State(provider): State<Shared>, Segments(id): Segments<String>, call: Call) -> Response {
     answered(
         async {
             let token = token(&provider, &call)?;
@@ -91,6 +92,18 @@ fn require_enabled(provider: &Provider) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Resource::NotFound.because("Clients cannot register themselves at this server."))
+}
+
+/// Before the body is looked at: who may not register learns nothing about metadata.
+fn admit(provider: &Provider, call: &Call) -> Result<(), Problem> {
+    require_enabled(provider)?;
+    let none = Params::default();
+    let token = match bearer(call.header(&AUTHORIZATION), &none) {
+        Ok(token) => Some(token),
+        Err(Fault::BearerMissing) => None,
+        Err(other) => return Err(other.into()),
+    };
+    Ok(registration::admit(&provider.policy, token)?)
 }
 
 fn token(provider: &Provider, call: &Call) -> Result<Zeroizing<String>, Problem> {

@@ -25,6 +25,14 @@ pub async fn post(State(provider): State<Shared>, mut call: Call) -> Response {
         Ok(response) => response,
         Err(problem) => reply::protocol_error(&call, &problem),
     };
+    let grant = grant::name_of(form.get("grant_type").unwrap_or_default());
+    provider.metrics.token_request(grant, reply::outcome(&response));
+    // Who asked is of interest where it was refused.
+    let response = if response.status().is_success() {
+        response
+    } else {
+        reply::about_client(response, client::presented(&call, &form).as_deref())
+    };
     client::readable(&provider, &call, form.get("client_id"), response).await
 }
 

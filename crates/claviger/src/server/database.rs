@@ -1,7 +1,7 @@
 //! Opens the database that a configuration names.
 
 use claviger_core::port::StoreError;
-use claviger_store::{Database, MigrationStatus, OpenError, Options, open_postgres, open_sqlite};
+use claviger_store::{Database, MigrationStatus, OpenError, Options, open_mysql, open_postgres, open_sqlite};
 
 use crate::config::Dsn;
 use crate::config::dsn::Pool;
@@ -16,12 +16,22 @@ pub(crate) enum DatabaseError {
     Open { error: OpenError, dsn: Dsn },
 }
 
-/// Opens it. Its tables are left as they are, except that one in memory, which nobody else could migrate, gets them.
+/// Opens it for commands.
 pub(super) async fn open(dsn: &Dsn) -> Result<Database, DatabaseError> {
+    open_traced(dsn, false).await
+}
+
+/// Opens it, with spans of what is asked of it or without. Its tables are left as they are, except that one in memory, which nobody else could migrate, gets them.
+pub(super) async fn open_traced(dsn: &Dsn, traced: bool) -> Result<Database, DatabaseError> {
+    let standard = || Options {
+        traced,
+        ..Options::default()
+    };
     let opened = match dsn {
-        Dsn::Memory => open_sqlite(None, Options::default()).await,
-        Dsn::Sqlite { path } => open_sqlite(Some(path), Options::default()).await,
-        Dsn::Postgres { url, pool } => open_postgres(url, options(pool)).await,
+        Dsn::Memory => open_sqlite(None, standard()).await,
+        Dsn::Sqlite { path } => open_sqlite(Some(path), standard()).await,
+        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, standard())).await,
+        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, standard())).await,
     };
     let database = opened.map_err(|error| DatabaseError::Open {
         error,
@@ -33,11 +43,11 @@ pub(super) async fn open(dsn: &Dsn) -> Result<Database, DatabaseError> {
     Ok(database)
 }
 
-fn options(pool: &Pool) -> Options {
+fn options(pool: &Pool, standard: Options) -> Options {
     Options {
         max_connections: pool.max_conns,
         connection_lifetime: pool.max_conn_lifetime,
-        ..Options::default()
+        ..standard
     }
 }
 

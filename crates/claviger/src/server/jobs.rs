@@ -4,11 +4,11 @@ use std::io;
 use std::path::PathBuf;
 
 use claviger_core::port::StoreError;
-use claviger_store::Database;
+use claviger_store::{BackupError, Database};
 
 use super::database::{self, DatabaseError};
 use crate::cli::failure::Failure;
-use crate::config::{self, ConfigError, Purpose, Sources};
+use crate::config::{self, ConfigError, Purpose, Settings, Sources};
 
 /// Why such a command fails.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +19,10 @@ pub(crate) enum JobError {
     Database(#[from] DatabaseError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error("there is no database at {0}, so there is nothing to back up; check the path")]
+    NoDatabase(String),
     #[error("the operating system gives no event queue: {0}; raise the limits of this process")]
     System(io::Error),
 }
@@ -33,19 +37,30 @@ pub(super) struct Place<'a> {
     pub(super) database_url: Option<&'a str>,
 }
 
-/// Opens the database, works with it, and closes it whatever the work came to.
-pub(super) fn with_database<T>(
-    place: Place<'_>,
-    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
-) -> Result<T, Failure> {
-    let settings = config::load(Sources {
+/// What the configuration says of it.
+pub(super) fn settings(place: Place<'_>) -> Result<Settings, JobError> {
+    Ok(config::load(Sources {
         files: place.files.to_vec(),
         env: place.env,
         forced_dsn: place.database_url.map(str::to_owned),
         purpose: Purpose::Database,
         ..Sources::default()
-    });
-    let settings = settings.map_err(JobError::from)?;
+    })?)
+}
+
+/// Opens the database, works with it, and closes it whatever the work came to.
+pub(super) fn with_database<T>(
+    place: Place<'_>,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    work_on(&settings(place)?, work)
+}
+
+/// As [`with_database`], where the settings were looked at before.
+pub(super) fn work_on<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let dsn = settings.dsn().map_err(JobError::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -2,6 +2,8 @@
 //!
 //! Whatever goes wrong at a start is one line on standard error that says what to change.
 
+mod api_keys;
+mod backup;
 mod database;
 mod doctor;
 mod explain;
@@ -11,6 +13,7 @@ mod migrate;
 mod ports;
 mod purge;
 mod reload;
+mod rotate;
 mod routes;
 mod serve;
 mod stop;
@@ -19,12 +22,13 @@ mod supervisor;
 mod tests;
 mod welcome;
 
+pub(crate) use api_keys::api_keys;
+pub(crate) use backup::backup;
 pub(crate) use doctor::{Examination, doctor};
 pub(crate) use explain::{Question, explain};
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;
-pub use reload::Reloads;
 use serve::StartError;
 pub(crate) use serve::serve;
 

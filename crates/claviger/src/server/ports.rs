@@ -26,6 +26,11 @@ use crate::edge::served::Served;
 use crate::edge::tls::{Acceptor, TlsError};
 use crate::provider::{OperatingSystem, Shared};
 
+/// Said at each start, so that nobody is surprised later.
+const OPEN_ADMIN: &str = "the admin port asks for no credentials at an address that other machines may reach, because \
+    serve.admin.allow_unauthenticated is true (the container image sets it: a container is reached at its own address, and \
+    loopback in it by nobody); whoever reaches the port can do everything, so publish it to your own services only";
+
 /// One of the two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -265,6 +270,9 @@ impl Ports {
                 version = VERSION,
                 "listening"
             );
+            if side == Side::Admin && settings.leaves_admin_open(&listener) {
+                tracing::warn!(address, "{OPEN_ADMIN}");
+            }
             if let Some(tls) = &tls {
                 tokio::spawn(Arc::clone(tls).follow(side.name(), stop.clone()));
             }

@@ -39,11 +39,16 @@ pub(super) async fn run(current: &Current, stop: &CancellationToken) {
         }
         match stop.run_until_cancelled(round(provider)).await {
             None => return,
-            Some(Ok(0)) => {}
-            Some(Ok(rows)) => tracing::debug!(rows, "removed what has expired"),
+            Some(Ok(rows)) => {
+                provider.metrics.purged("done", rows);
+                tracing::debug!(rows, "removed what has expired");
+            }
             // Readiness tells it already.
             Some(Err(StoreError::NotMigrated)) => {}
-            Some(Err(error)) => tracing::warn!(%error, "what has expired could not be removed; trying again later"),
+            Some(Err(error)) => {
+                provider.metrics.purged("failed", 0);
+                tracing::warn!(%error, "what has expired could not be removed; trying again later");
+            }
         }
     }
 }
@@ -63,7 +68,7 @@ async fn round(provider: &Provider) -> Result<u64, StoreError> {
 }
 
 /// A random number from 0 to 1, so that servers that were started together do not stay together.
-fn fraction(entropy: &dyn Entropy) -> f64 {
+pub(super) fn fraction(entropy: &dyn Entropy) -> f64 {
     let mut bytes = [0; 4];
     entropy.fill(&mut bytes);
     f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX)

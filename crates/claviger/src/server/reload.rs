@@ -9,7 +9,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -24,24 +23,6 @@ use crate::provider::Current;
 
 /// How often the files are looked at. A look costs a few system calls for each.
 const EVERY: Duration = Duration::from_secs(1);
-
-/// How often the configuration was read again.
-#[derive(Debug, Default)]
-pub struct Reloads {
-    applied: AtomicU64,
-    refused: AtomicU64,
-}
-
-impl Reloads {
-    /// By outcome.
-    #[must_use]
-    pub fn counts(&self) -> Vec<(&'static str, u64)> {
-        vec![
-            ("applied", self.applied.load(Ordering::Relaxed)),
-            ("refused", self.refused.load(Ordering::Relaxed)),
-        ]
-    }
-}
 
 /// What is needed to read the configuration again, and to put it into force.
 pub(super) struct Reload<'a> {
@@ -73,19 +54,19 @@ impl Reload<'_> {
 
     /// The settings from now on; none if they stay what they were.
     async fn reload(&self, running: &Settings) -> Option<Settings> {
-        let counts = Arc::clone(&self.current.now().reloads);
+        let metrics = Arc::clone(&self.current.now().metrics);
         let read = match config::reload(self.sources.clone(), running) {
             Ok(read) => self.put_into_force(&read).await.map(|()| read),
             Err(error) => Err(error.into()),
         };
         match read {
             Ok(read) => {
-                counts.applied.fetch_add(1, Ordering::Relaxed);
+                metrics.reloaded("applied");
                 tell(&read, running);
                 Some(read.settings)
             }
             Err(error) => {
-                counts.refused.fetch_add(1, Ordering::Relaxed);
+                metrics.reloaded("refused");
                 tracing::error!(
                     "the changed configuration is refused as a whole, and the earlier one stays in use: {}",
                     one_line(&error)

@@ -1,9 +1,12 @@
 //! The tables of all endpoints, a line for each.
 //!
-//! To add an endpoint, write its handler in `public` or `admin` and name it here. On the admin port `/admin/x` also
-//! answers at `/x`.
+//! To add an endpoint, write its handler in `public` or `admin` and name it here. What Hydra 1 has
+//! besides is in [`v1`].
+
+use std::sync::Arc;
 
 use axum::Router;
+use claviger_core::api_key::Area;
 use http::Method;
 
 use crate::admin::{clients, introspect, key_sets, metrics, requests, sessions, tokens, trusts, version};
@@ -14,14 +17,19 @@ use crate::public::{
     authorize, dev, dev_device, device, discovery, fallback, introspect as introspection, jwks, logout, register,
     revoke, token, userinfo,
 };
+use crate::v1;
 
 const PUBLIC_PROBES: &[&str] = &["/health/alive", "/health/ready"];
 const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
+
+const METRICS: &[Area] = &[Area::Read, Area::Metrics];
 
 /// The public port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
 pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
     let routes = Routes::public(&provider.metrics)
+        .limited(provider.limiter.clone())
+        .behind(provider.public_proxies.clone())
         .quiet(if quiet { PUBLIC_PROBES } else { &[] })
         .on(&Method::GET, "/health/alive", health::alive)
         .on(&Method::GET, "/health/ready", health::ready)
@@ -74,28 +82,32 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
     } else {
         routes.on(&Method::GET, "/oauth2/fallbacks/device", fallback::device)
     };
-    register::routes(routes).finish(provider.clone())
+    let routes = register::routes(routes);
+    let routes = if provider.v1_paths { v1::public(routes) } else { routes };
+    routes.finish(provider.clone())
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
 pub(super) fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
     let routes = Routes::admin(&provider.metrics, v1_paths)
+        .guarded(Arc::clone(&provider.admission))
         .quiet(if quiet { ADMIN_PROBES } else { &[] })
-        .on(&Method::GET, "/admin/health/alive", health::alive)
-        .on(&Method::GET, "/admin/health/ready", health::ready)
-        .on(&Method::GET, "/admin/version", version::show)
-        .on(&Method::GET, "/admin/metrics/prometheus", metrics::show)
-        .on(&Method::GET, "/admin/keys/{set}", key_sets::read)
-        .on(&Method::POST, "/admin/keys/{set}", key_sets::create)
-        .on(&Method::PUT, "/admin/keys/{set}", key_sets::replace)
-        .on(&Method::DELETE, "/admin/keys/{set}", key_sets::delete)
-        .on(&Method::GET, "/admin/keys/{set}/{kid}", key_sets::read_key)
-        .on(&Method::PUT, "/admin/keys/{set}/{kid}", key_sets::put_key)
-        .on(&Method::DELETE, "/admin/keys/{set}/{kid}", key_sets::delete_key)
-        .on(&Method::POST, "/admin/oauth2/introspect", introspect::post)
-        .on(&Method::DELETE, "/admin/oauth2/tokens", tokens::delete)
-        .on(&Method::POST, "/admin/oauth2/flush", tokens::flush);
+        .on_for_all(&Method::GET, "/admin/health/alive", health::alive)
+        .on_for_all(&Method::GET, "/admin/health/ready", health::ready)
+        .on_for(METRICS, &Method::GET, "/admin/version", version::show)
+        .on_for(METRICS, &Method::GET, "/admin/metrics/prometheus", metrics::show)
+        .on_for(&[Area::Keys], &Method::GET, "/admin/keys/{set}", key_sets::read)
+        .on_for(&[Area::Keys], &Method::POST, "/admin/keys/{set}", key_sets::create)
+        .on_for(&[Area::Keys], &Method::PUT, "/admin/keys/{set}", key_sets::replace)
+        .on_for(&[Area::Keys], &Method::DELETE, "/admin/keys/{set}", key_sets::delete)
+        .on_for(&[Area::Keys], &Method::GET, "/admin/keys/{set}/{kid}", key_sets::read_key)
+        .on_for(&[Area::Keys], &Method::PUT, "/admin/keys/{set}/{kid}", key_sets::put_key)
+        .on_for(&[Area::Keys], &Method::DELETE, "/admin/keys/{set}/{kid}", key_sets::delete_key)
+        .on_for(&[Area::Introspect], &Method::POST, "/admin/oauth2/introspect", introspect::post)
+        .on_for(&[Area::Clients], &Method::DELETE, "/admin/oauth2/tokens", tokens::delete);
     let routes = requests::routes(clients::routes(routes));
-    trusts::routes(sessions::routes(routes)).finish(provider.clone())
+    let routes = trusts::routes(sessions::routes(routes));
+    let routes = if v1_paths { v1::admin(routes) } else { routes };
+    routes.finish(provider.clone())
 }

@@ -8,14 +8,15 @@ use std::time::Duration;
 use claviger_core::port::{SchemaStatus, StoreError};
 use claviger_core::secrets::{Secrets, SecretsError};
 use claviger_core::token::access::Format;
-use claviger_store::{Count, Database};
+use claviger_store::Database;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::level_filters::LevelFilter;
 
 use super::database::{self, DatabaseError};
 use super::ports::{PortError, Ports, Side};
 use super::reload::Reload;
-use super::{one_line, purge, stop, supervisor, welcome};
+use super::{one_line, purge, rotate, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
@@ -26,6 +27,8 @@ use crate::notices;
 use crate::provider::{Current, Provider, Shared};
 use crate::telemetry::log::{self, LogSettings};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::store_metrics::StoreMetrics;
+use crate::telemetry::trace::Traces;
 
 /// How long the database may take to let go when everything else has ended.
 const CLOSING: Duration = Duration::from_secs(5);
@@ -63,9 +66,16 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    log::start(log_settings(&settings));
+    let traces = match settings.collector.as_ref().map(Traces::new).transpose() {
+        Ok(traces) => traces,
+        Err(error) => {
+            eprintln!("{}", one_line(&error));
+            return ExitCode::FAILURE;
+        }
+    };
+    log::start(log_settings(&settings), traces.as_ref());
     seed_signatures();
-    match run(&settings, &sources, arguments.listeners, inherited) {
+    match run(&settings, &sources, arguments.listeners, inherited, traces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
@@ -99,12 +109,27 @@ fn log_settings(settings: &Settings) -> LogSettings {
     }
 }
 
-fn run(settings: &Settings, sources: &Sources, listeners: Listeners, inherited: Inherited) -> Result<(), StartError> {
+fn run(
+    settings: &Settings,
+    sources: &Sources,
+    listeners: Listeners,
+    inherited: Inherited,
+    traces: Option<Traces>,
+) -> Result<(), StartError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| StartError::System { what: "threads", error })?;
-    let served = runtime.block_on(serve_until_stopped(settings, sources, listeners, inherited));
+    let served = runtime.block_on(async {
+        if let Some(traces) = &traces {
+            traces.send_on(Handle::current());
+        }
+        let served = serve_until_stopped(settings, sources, listeners, inherited).await;
+        if let Some(traces) = traces {
+            traces.stop().await;
+        }
+        served
+    });
     // What still runs there, such as the making of a key that nobody waits for, is not worth waiting for.
     runtime.shutdown_background();
     served
@@ -120,7 +145,7 @@ async fn serve_until_stopped(
     let sides = Side::of(listeners);
     // First, so that a second server on the same ports ends before it touches anything.
     let ports = Ports::bind(settings, sides, inherited).await?;
-    let database = Arc::new(database::open(settings.dsn()?).await?);
+    let database = Arc::new(database::open_traced(settings.dsn()?, settings.collector.is_some()).await?);
     let served = async {
         let provider = prepare(settings, &database).await?;
         if settings.dev {
@@ -153,41 +178,41 @@ async fn prepare(settings: &Settings, database: &Arc<Database>) -> Result<Shared
 /// Everything that the endpoints share, over this database.
 pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
     let mut metrics = Metrics::new(VERSION);
-    let mut count = |name, help, number: fn(&Count) -> u64| {
-        let database = Arc::clone(database);
-        metrics.count_elsewhere(name, help, "kind", move || {
-            let counts = database.statistics();
-            counts.iter().map(|count| (count.kind, number(count))).collect()
-        });
-    };
-    count(
-        "sql_statements",
-        "Statements and transactions sent to the database",
-        |count| count.round_trips,
-    );
-    count(
-        "store_operations",
-        "Operations asked of the database; one statement may do many",
-        |count| count.operations,
-    );
+    metrics.collect(Box::new(StoreMetrics(Arc::clone(database))));
     let store = database.store();
     let policy = config::policy(settings);
-    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &settings.oidc.broadcast_keys);
+    let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &settings.keys.broadcast);
+    let ring = ring.rotated(settings.keys.rotation);
     let secrets = Secrets::derive(&settings.system_secrets)?;
     let provider = Provider::new(store, ring, policy, secrets, settings);
     let notices = Arc::clone(&provider.notices);
+    let telling = Arc::clone(&provider.notices);
+    metrics.measure(
+        "backchannel_logout_in_hand",
+        "Notices that this server is delivering",
+        move || telling.in_hand(),
+    );
+    if let Some(limiter) = provider.limiter.clone() {
+        let refused = move || vec![("public", limiter.refused())];
+        metrics.count_elsewhere(
+            "http_requests_limited",
+            "Requests refused for their rate",
+            "port",
+            refused,
+        );
+    }
     metrics.count_elsewhere(
         "backchannel_logout_attempts",
         "Attempts to tell clients of logouts",
         "outcome",
         move || notices.counts(),
     );
-    let reloads = Arc::clone(&provider.reloads);
+    let notices = Arc::clone(&provider.notices);
     metrics.count_elsewhere(
-        "configuration_reloads",
-        "How often a changed configuration was applied or refused",
-        "outcome",
-        move || reloads.counts(),
+        "backchannel_logout_notices",
+        "News of logouts for clients: taken up from the queue, and told or given up; the difference waits",
+        "event",
+        move || notices.progress(),
     );
     Ok(Arc::new(provider.with_metrics(metrics)))
 }
@@ -245,6 +270,10 @@ async fn serve_ports(
         let (current, stop) = (Arc::clone(&current), stop.clone());
         tokio::spawn(async move { notices::run(&current, &stop).await })
     };
+    let rotating = {
+        let (current, stop) = (Arc::clone(&current), stop.clone());
+        tokio::spawn(async move { rotate::run(&current, &stop).await })
+    };
     let informing = tokio::spawn(supervisor::inform(stop.clone()));
     let reload = Reload {
         sources,
@@ -261,6 +290,9 @@ async fn serve_ports(
     }
     if telling.await.is_err() {
         tracing::error!("the job that tells clients of logouts had ended early");
+    }
+    if rotating.await.is_err() {
+        tracing::error!("the job that replaces signing keys had ended early");
     }
     if informing.await.is_err() {
         tracing::error!("the job that talks to the supervisor had ended early");

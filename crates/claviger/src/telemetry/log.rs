@@ -10,8 +10,13 @@ use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
+
+use super::audit;
+use super::json::JsonLines;
+use super::trace::{self, Traces};
 
 /// The crates of this program; a target is the path of a module.
 const OURS: &str = "claviger";
@@ -75,32 +80,38 @@ impl FromStr for Format {
 }
 
 /// Starts logging for the whole program; what was started before stays. Panics become log lines too.
-pub fn start(settings: LogSettings) {
-    if tracing::subscriber::set_global_default(subscriber(settings, io::stderr)).is_ok() {
+pub fn start(settings: LogSettings, traces: Option<&Traces>) {
+    if tracing::subscriber::set_global_default(subscriber(settings, traces, io::stderr)).is_ok() {
         std::panic::set_hook(Box::new(log_panic));
     }
 }
 
-fn subscriber<W>(settings: LogSettings, writer: W) -> Box<dyn Subscriber + Send + Sync>
+fn subscriber<W>(settings: LogSettings, traces: Option<&Traces>, writer: W) -> Box<dyn Subscriber + Send + Sync>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
     let filter = Targets::new()
         .with_default(settings.level.min(LevelFilter::WARN))
-        .with_target(OURS, settings.level);
+        .with_target(OURS, settings.level)
+        // Whoever wants less of everything else still wants to know who changed what.
+        .with_target(audit::TARGET, LevelFilter::INFO)
+        .with_target(trace::TARGET, LevelFilter::OFF);
     // Internal errors are not reported: the only one is that standard error is gone, and reporting it there would panic.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .log_internal_errors(false);
     match settings.format {
-        Format::Text => Box::new(Registry::default().with(lines.with_ansi(false).with_filter(filter))),
+        Format::Text => {
+            let lines = lines.with_ansi(false).with_filter(filter);
+            Box::new(Registry::default().with(lines).with(traces.map(Traces::layer)))
+        }
         Format::Json => {
-            let lines = lines
-                .json()
-                .flatten_event(true)
-                .with_current_span(true)
-                .with_span_list(false);
-            Box::new(Registry::default().with(lines.with_filter(filter)))
+            let lines = lines.fmt_fields(JsonFields::new()).event_format(JsonLines);
+            Box::new(
+                Registry::default()
+                    .with(lines.with_filter(filter))
+                    .with(traces.map(Traces::layer)),
+            )
         }
     }
 }
@@ -154,7 +165,7 @@ mod tests {
         let writer = memory.clone();
         (
             memory,
-            subscriber(LogSettings::parse(level, format).unwrap(), move || writer.clone()),
+            subscriber(LogSettings::parse(level, format).unwrap(), None, move || writer.clone()),
         )
     }
 
@@ -206,9 +217,21 @@ mod tests {
         assert_eq!(text.lines().count(), 1, "{text}");
         assert!(!text.contains("secret"), "{text}");
         let line: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(line["route"], "/admin/clients/{id}");
-        assert_eq!((&line["method"], &line["status"]), (&"GET".into(), &404.into()));
-        assert_eq!(line["error"], "Unable to locate the resource");
+        assert_eq!(line["http_request"]["path"], "/admin/clients/{id}");
+        assert_eq!(line["http_request"]["method"], "GET");
+        assert_eq!(line["http_response"]["status"], 404);
+        assert_eq!(line["http_response"]["text_status"], "Not Found");
+        assert!(line["http_response"]["took"].is_u64());
+        assert_eq!(line["error"]["message"], "Unable to locate the resource");
+        for (member, value) in [
+            ("msg", "completed handling request"),
+            ("level", "info"),
+            ("audience", "application"),
+            ("service_name", "Claviger"),
+        ] {
+            assert_eq!(line[member], value);
+        }
+        assert!(line["time"].as_str().unwrap().ends_with('Z') && line["service_version"].is_string());
         assert_eq!(line["request_id"], response.headers()["x-request-id"].to_str().unwrap());
     }
 
@@ -222,8 +245,8 @@ mod tests {
             .finish(());
         let Ok(response) = router.call(Request::new(Body::empty())).await;
         let line: Value = serde_json::from_str(&memory.text()).unwrap();
-        assert_eq!(line["message"], "broken");
-        assert_eq!(line["span"]["id"], response.headers()["x-request-id"].to_str().unwrap());
+        assert_eq!((&line["msg"], &line["level"]), (&"broken".into(), &"error".into()));
+        assert_eq!(line["request_id"], response.headers()["x-request-id"].to_str().unwrap());
     }
 
     #[tokio::test]

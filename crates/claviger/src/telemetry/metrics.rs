@@ -4,39 +4,52 @@
 //! one histogram, and looks up no label.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use http::StatusCode;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric as _, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
+
+use super::audit::Volume;
+use super::route_metrics::Requests;
+pub use super::route_metrics::RouteMetrics;
 
 /// The content type of [`Metrics::exposition`].
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// From half a millisecond to ten seconds, in seconds.
-const DURATION_BUCKETS: [f64; 13] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
-];
-
-const STATUS_BUCKETS: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    method: &'static str,
-    endpoint: &'static str,
-    status_bucket: &'static str,
+struct TokenLabels {
+    grant: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RouteLabels {
-    method: &'static str,
-    endpoint: &'static str,
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
+}
+
+/// Counts security events, and bounds how many lines they make.
+#[derive(Clone, Debug, Default)]
+pub struct Events {
+    counts: Family<EventLabels, Counter>,
+    pub(crate) volume: Arc<Volume>,
+}
+
+impl Events {
+    /// Counts one.
+    pub fn count(&self, event: &'static str) {
+        self.counts.get_or_create(&EventLabels { event }).inc();
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -47,8 +60,12 @@ struct PortLabels {
 /// Everything that is counted.
 pub struct Metrics {
     registry: Registry,
-    requests: Family<RequestLabels, Counter>,
-    durations: Family<RouteLabels, Histogram, fn() -> Histogram>,
+    requests: Requests,
+    events: Events,
+    tokens: Family<TokenLabels, Counter>,
+    purged: Counter,
+    purges: Family<OutcomeLabels, Counter>,
+    reloads: Family<OutcomeLabels, Counter>,
     open: Family<PortLabels, Gauge>,
     accepted: Family<PortLabels, Counter>,
 }
@@ -57,18 +74,37 @@ impl Metrics {
     /// `version` is what `/version` answers.
     #[must_use]
     pub fn new(version: &'static str) -> Self {
-        let requests = Family::default();
-        let durations = Family::new_with_constructor((|| Histogram::new(DURATION_BUCKETS)) as fn() -> Histogram);
+        let (tokens, purges, reloads) = (Family::default(), Family::default(), Family::default());
+        let (purged, events) = (Counter::default(), Events::default());
         let open = Family::default();
         let accepted = Family::default();
 
         let mut registry = Registry::default();
-        registry.register("http_requests", "Requests answered", requests.clone());
+        let requests = Requests::register(&mut registry);
         registry.register(
-            "http_requests_duration_seconds",
-            "Time to answer a request",
-            durations.clone(),
+            "claviger_token_requests",
+            "Answers of the token endpoint, by grant and by the name of the refusal",
+            tokens.clone(),
         );
+        registry.register(
+            "claviger_security_events",
+            "Events that the audit log tells of, those left out of it too",
+            events.counts.clone(),
+        );
+        registry.register("claviger_purged_rows", "Expired rows removed", purged.clone());
+        registry.register("claviger_purge_rounds", "Rounds of removal", purges.clone());
+        registry.register(
+            "claviger_config_reloads",
+            "Times that the configuration was read again",
+            reloads.clone(),
+        );
+        // Zero is a figure, too: an alert on a rise must see where it began.
+        for outcome in ["done", "failed"] {
+            let _ = purges.get_or_create(&OutcomeLabels { outcome });
+        }
+        for outcome in ["applied", "refused"] {
+            let _ = reloads.get_or_create(&OutcomeLabels { outcome });
+        }
         registry.register("http_connections_open", "Connections that are open", open.clone());
         registry.register("http_connections", "Connections accepted", accepted.clone());
         registry.register_collector(Box::new(Process {
@@ -78,7 +114,11 @@ impl Metrics {
         Self {
             registry,
             requests,
-            durations,
+            events,
+            tokens,
+            purged,
+            purges,
+            reloads,
             open,
             accepted,
         }
@@ -99,20 +139,46 @@ impl Metrics {
         }));
     }
 
+    /// Adds figures that others keep.
+    pub(crate) fn collect(&mut self, collector: Box<dyn Collector>) {
+        self.registry.register_collector(collector);
+    }
+
+    /// Adds a figure that others keep.
+    pub fn measure<F>(&mut self, name: &'static str, help: &'static str, source: F)
+    where
+        F: Fn() -> u64 + Send + Sync + 'static,
+    {
+        self.registry
+            .register_collector(Box::new(Measured { name, help, source }));
+    }
+
     /// The handles of a route.
     #[must_use]
     pub fn route(&self, method: &'static str, endpoint: &'static str) -> RouteMetrics {
-        let by_status = STATUS_BUCKETS.map(|status_bucket| {
-            self.requests
-                .get_or_create(&RequestLabels {
-                    method,
-                    endpoint,
-                    status_bucket,
-                })
-                .clone()
-        });
-        let duration = self.durations.get_or_create(&RouteLabels { method, endpoint }).clone();
-        RouteMetrics { by_status, duration }
+        self.requests.route(method, endpoint)
+    }
+
+    /// The handles of security events.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.events.clone()
+    }
+
+    /// Counts an answer of the token endpoint. The outcome is `success`, or the name of a refusal.
+    pub fn token_request(&self, grant: &'static str, outcome: &'static str) {
+        self.tokens.get_or_create(&TokenLabels { grant, outcome }).inc();
+    }
+
+    /// Counts a round in which expired rows were removed: `done`, or `failed`.
+    pub fn purged(&self, outcome: &'static str, rows: u64) {
+        self.purges.get_or_create(&OutcomeLabels { outcome }).inc();
+        self.purged.inc_by(rows);
+    }
+
+    /// Counts a reading of the configuration: `applied`, or `refused`.
+    pub fn reloaded(&self, outcome: &'static str) {
+        self.reloads.get_or_create(&OutcomeLabels { outcome }).inc();
     }
 
     /// The handles of a port, `public` or `admin`.
@@ -161,24 +227,6 @@ fn as_version_0_0_4(open_metrics: &str) -> String {
 impl fmt::Debug for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metrics(..)")
-    }
-}
-
-/// Counts the requests of one route.
-#[derive(Debug, Clone)]
-pub struct RouteMetrics {
-    by_status: [Counter; 5],
-    duration: Histogram,
-}
-
-impl RouteMetrics {
-    /// Counts one answer.
-    pub fn answered(&self, status: StatusCode, took: Duration) {
-        let bucket = usize::from(status.as_u16() / 100).saturating_sub(1);
-        if let Some(counter) = self.by_status.get(bucket) {
-            counter.inc();
-        }
-        self.duration.observe(took.as_secs_f64());
     }
 }
 
@@ -254,6 +302,26 @@ fn resident_memory() -> Option<f64> {
     Some(kibibytes * 1024.0)
 }
 
+struct Measured<F> {
+    name: &'static str,
+    help: &'static str,
+    source: F,
+}
+
+impl<F> fmt::Debug for Measured<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
+impl<F: Fn() -> u64 + Send + Sync + 'static> Collector for Measured<F> {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let value = i64::try_from((self.source)()).unwrap_or(i64::MAX);
+        let gauge = ConstGauge::new(value);
+        gauge.encode(encoder.encode_descriptor(self.name, self.help, None, MetricType::Gauge)?)
+    }
+}
+
 struct Elsewhere<F> {
     name: &'static str,
     help: &'static str,
@@ -288,11 +356,11 @@ mod tests {
     fn a_counter_is_exposed_under_one_name() {
         let metrics = Metrics::new("1.2.3");
         let route = metrics.route("POST", "/oauth2/token");
-        route.answered(StatusCode::OK, Duration::from_millis(3));
+        route.answered(http::StatusCode::OK, std::time::Duration::from_millis(3), Some(120));
         let text = metrics.exposition();
         assert!(text.contains("# TYPE http_requests_total counter\n"), "{text}");
         assert!(
-            text.contains("http_requests_total{method=\"POST\",endpoint=\"/oauth2/token\",status_bucket=\"2xx\"} 1\n"),
+            text.contains("http_requests_total{code=\"200\",method=\"POST\",endpoint=\"/oauth2/token\"} 1\n"),
             "{text}"
         );
         assert!(

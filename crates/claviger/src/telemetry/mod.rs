@@ -1,4 +1,11 @@
-//! What operators see of the running program: log lines and metrics. Nothing is sent anywhere.
+//! What operators see of the running program: log lines, the audit log, metrics, and traces. Nothing is sent anywhere but
+//! spans, to the operator's own collector.
 
+pub mod audit;
+mod export;
+mod json;
 pub mod log;
 pub mod metrics;
+mod route_metrics;
+pub(crate) mod store_metrics;
+pub mod trace;

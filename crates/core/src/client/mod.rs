@@ -13,6 +13,7 @@ pub mod patch;
 mod pointer;
 pub mod registration;
 pub mod registry;
+pub mod strangers;
 pub mod validate;
 
 use std::sync::Arc;

@@ -4,8 +4,8 @@
 //! (RFC 7591 §2.3) are ignored, as §3.1.1 allows. The database holds a digest of the registration access token, which is
 //! a new one after each change.
 //!
-//! Attacks: strangers who register for more than the operator offers (D10): scopes come from the configured list, grant
-//! types are those of people, public clients must use PKCE, and what only the operator decides keeps its value.
+//! Attacks: strangers who register for more than the operator offers (D10): scopes and grant types come from the configured
+//! lists, public clients must use PKCE, and what only the operator decides keeps its value.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,18 +15,15 @@ use zeroize::Zeroizing;
 
 use super::metadata::Metadata;
 use super::registry::{self, RegistryError};
+use super::strangers::Strangers;
 use super::validate::{Validated, validate};
 use super::{Client, Registration};
 use crate::context::{Cx, Policy};
 use crate::fault::{Failure, Fault};
-use crate::grant::DEVICE_CODE;
 use crate::params::words;
 use crate::port::{Digest, Freshness};
 use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
-
-/// The grant types of clients that act for a person who is there to agree.
-const GRANT_TYPES: [&str; 3] = ["authorization_code", "refresh_token", DEVICE_CODE];
 
 /// The client information response (RFC 7592 §3).
 #[derive(Debug, Serialize)]
@@ -64,7 +61,19 @@ fn text<S: Serializer>(secret: &Zeroizing<String>, serializer: S) -> Result<S::O
     serializer.serialize_str(secret)
 }
 
-/// Registers a client under an id of our choice (RFC 7591 §3.1).
+/// Whether somebody who presents this initial access token, or none, may register (RFC 7591 §3).
+///
+/// # Errors
+/// [`Fault::InitialTokenMissing`] or [`Fault::InitialTokenInvalid`].
+pub fn admit(policy: &Policy, token: Option<&str>) -> Result<(), Fault> {
+    match (policy.strangers.admit(token), token) {
+        (true, _) => Ok(()),
+        (false, None) => Err(Fault::InitialTokenMissing),
+        (false, Some(_)) => Err(Fault::InitialTokenInvalid),
+    }
+}
+
+/// Registers a client under an id of our choice (RFC 7591 §3.1), for somebody who was [admitted](admit).
 ///
 /// # Errors
 /// `invalid_redirect_uri` or `invalid_client_metadata`, naming the member.
@@ -181,26 +190,31 @@ fn limit(metadata: &mut Metadata, known: Metadata, policy: &Policy) -> Result<()
             &format!("names '{scope}', which only the operator can give"),
         ));
     }
+    let free = &policy.strangers.grant_types;
     let mut grants = metadata.grant_types.iter().filter(|grant| !grant.is_empty());
-    if grants.any(|grant| !GRANT_TYPES.contains(&grant.as_str()) && !known.grant_types.contains(grant)) {
-        let reason = "names one that only the operator can give; authorization_code, refresh_token and \
-                      urn:ietf:params:oauth:grant-type:device_code are free";
-        return Err(told("grant_types", reason));
+    if grants.any(|grant| !free.contains(grant) && !known.grant_types.contains(grant)) {
+        let reason = format!(
+            "names one that only the operator can give; free are: {}",
+            free.join(", ")
+        );
+        return Err(told("grant_types", &reason));
     }
     if !metadata.client_secret.is_empty() {
         return Err(told("client_secret", "cannot be chosen; leave it out"));
     }
-    keep_members(metadata, known)
+    keep_members(metadata, known, &policy.strangers)
 }
 
 /// Takes over the members of the operator, and refuses other values for them.
-fn keep_members(metadata: &mut Metadata, mut known: Metadata) -> Result<(), Failure> {
+fn keep_members(metadata: &mut Metadata, mut known: Metadata, strangers: &Strangers) -> Result<(), Failure> {
     macro_rules! keep {
         ($($member:ident: $is_silent:expr;)*) => {$(
-            if !$is_silent(&metadata.$member) && metadata.$member != known.$member {
-                return Err(told(stringify!($member), "is for the operator to decide; leave it out"));
+            if !strangers.decide(stringify!($member)) {
+                if !$is_silent(&metadata.$member) && metadata.$member != known.$member {
+                    return Err(told(stringify!($member), "is for the operator to decide; leave it out"));
+                }
+                metadata.$member = known.$member.clone();
             }
-            metadata.$member = known.$member.clone();
         )*};
     }
     keep! {
@@ -212,6 +226,9 @@ fn keep_members(metadata: &mut Metadata, mut known: Metadata) -> Result<(), Fail
         access_token_strategy: String::is_empty;
         skip_consent: |skip: &bool| !skip;
         skip_logout_consent: |skip: &Option<bool>| *skip != Some(true);
+    }
+    if strangers.decide("lifespans") {
+        return Ok(());
     }
     let (wanted, lifespans) = (metadata.take_lifespans(), known.take_lifespans());
     if wanted != super::Lifespans::default() && wanted != lifespans {

@@ -88,6 +88,13 @@ pub fn supported() -> impl Iterator<Item = &'static str> {
     GRANTS.iter().map(|(name, _)| *name)
 }
 
+/// The grant type of this name as metrics call it; `other` for one that is unknown or missing.
+#[must_use]
+pub fn name_of(grant_type: &str) -> &'static str {
+    let known = GRANTS.iter().map(|(name, _)| *name).find(|known| *known == grant_type);
+    known.unwrap_or("other")
+}
+
 /// Answers a request to the token endpoint.
 ///
 /// # Errors

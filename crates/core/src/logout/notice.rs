@@ -96,12 +96,14 @@ async fn attempt(world: &World<'_>, notice: &NoticeRecord) -> Result<Option<Resu
 async fn logout_token(world: &World<'_>, client: &Client, notice: &NoticeRecord) -> Result<String, Failure> {
     let cx = &world.cx;
     let broken = |why: String| Failure::Internal(format!("a logout token cannot be signed: {why}"));
-    let key = world.keys.signing(cx).await?;
+    let until = cx.now.plus(TOKEN_LIFE);
+    // §2.4 refers to the algorithm of the client's ID tokens.
+    let key = world.keys.signing(cx, client.choices.id_token_alg, until).await?;
     let mut claims = json!({
         "iss": cx.policy.issuer,
         "aud": [notice.client],
         "iat": cx.now.0,
-        "exp": cx.now.plus(TOKEN_LIFE).0,
+        "exp": until.0,
         "jti": cx.new_id().to_string(),
         "sid": notice.session.to_string(),
         "events": { EVENT: {} },

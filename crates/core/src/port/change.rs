@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    AccessRecord, ClientProof, ClientRecord, DeviceRecord, FlowRecord, GrantRecord, Issue, KeyRecord, NoticeRecord,
-    RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, ClientProof, ClientRecord, DeviceRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
+    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
 use crate::context::{Id, Timestamp};
 
@@ -203,13 +203,31 @@ pub enum Change {
     UpdateClient(ClientRecord),
     /// Remove a client; its grants and tokens are dead from then on. Predicate: it exists.
     DeleteClient(String),
-    /// Insert the first key of a set for an algorithm. Predicate: the key that was seeded for that pair is not there, so
-    /// that exactly one of any number of racing servers makes it.
+    /// Insert the first key of a set for an algorithm, or the one that follows another by policy. Predicate: the key that
+    /// was seeded for that occasion is not there, so that exactly one of any number of racing servers makes it.
     SeedKey {
         /// The key.
         key: KeyRecord,
-        /// JWS algorithm name.
+        /// The occasion: a JWS algorithm name, with what tells it from earlier ones.
         alg: String,
+    },
+    /// Note that a key is needed at least until a time. Predicate: it is there.
+    NeedKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+        /// When what it signed has expired.
+        until: Timestamp,
+    },
+    /// Remove a key that nothing needs any more. Predicate: it is needed until then and no longer.
+    RetireKey {
+        /// The set.
+        set: String,
+        /// The `kid`.
+        kid: String,
+        /// What was seen.
+        needed_until: Timestamp,
     },
     /// Insert a key. Predicate: its kid is free in the set.
     AddKey(KeyRecord),
@@ -235,6 +253,62 @@ pub enum Change {
     CreateTrust(TrustRecord),
     /// Remove a trust. Predicate: it exists.
     DeleteTrust(Id),
+    /// Insert a key of the admin port. Predicate: its name is free.
+    CreateApiKey(ApiKeyRecord),
+    /// Remove a key of the admin port. Predicate: it exists.
+    RevokeApiKey(Id),
+    /// Note that a key of the admin port was used; the time only grows. Applied also if it is gone.
+    UseApiKey {
+        /// The key.
+        id: Id,
+        /// Now.
+        at: Timestamp,
+    },
+}
+
+impl Change {
+    /// What it is called in traces.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Issue { .. } => "issue",
+            Self::IssueGrant { .. } => "issue_grant",
+            Self::UseAssertion(_) => "use_assertion",
+            Self::AnswerLogin { .. } => "answer_login",
+            Self::Advance { .. } => "advance",
+            Self::Redeem { .. } => "redeem",
+            Self::BurnCode { .. } => "burn_code",
+            Self::Rotate { .. } => "rotate",
+            Self::BeginDevice { .. } => "begin_device",
+            Self::PollDevice { .. } => "poll_device",
+            Self::DenyDevice(_) => "deny_device",
+            Self::ApproveDevice { .. } => "approve_device",
+            Self::RedeemDevice { .. } => "redeem_device",
+            Self::RevokeGrant(_) => "revoke_grant",
+            Self::EndGrant(_) => "end_grant",
+            Self::RevokeGrants { .. } => "revoke_grants",
+            Self::RevokeAccess(_) => "revoke_access",
+            Self::RevokeClientAccess { .. } => "revoke_client_access",
+            Self::EndSession(_) => "end_session",
+            Self::EndSessions { .. } => "end_sessions",
+            Self::Logout { .. } => "logout",
+            Self::RescheduleNotice { .. } => "reschedule_notice",
+            Self::CreateClient(_) => "create_client",
+            Self::UpdateClient(_) => "update_client",
+            Self::DeleteClient(_) => "delete_client",
+            Self::SeedKey { .. } => "seed_key",
+            Self::AddKey(_) => "add_key",
+            Self::PutKey(_) => "put_key",
+            Self::ReplaceKeySet { .. } => "replace_key_set",
+            Self::DeleteKey { .. } => "delete_key",
+            Self::DeleteKeySet(_) => "delete_key_set",
+            Self::CreateTrust(_) => "create_trust",
+            Self::DeleteTrust(_) => "delete_trust",
+            Self::CreateApiKey(_) => "create_api_key",
+            Self::RevokeApiKey(_) => "revoke_api_key",
+            Self::UseApiKey { .. } => "use_api_key",
+        }
+    }
 }
 
 /// Whether a change happened.

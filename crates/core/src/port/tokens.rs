@@ -168,6 +168,11 @@ pub struct KeyRecord {
     pub kid: String,
     /// The JWK, sealed.
     pub sealed: Vec<u8>,
-    /// Creation time; the newest key of a set signs.
+    /// Creation time; the newest key of a set that may sign already signs.
     pub created_at: Timestamp,
+    /// Before that time it is published only.
+    pub signs_from: Timestamp,
+    /// When the last of what it signed has expired; [`Timestamp::NEVER`] if that is not known, because the key came from
+    /// elsewhere.
+    pub needed_until: Timestamp,
 }

@@ -26,6 +26,7 @@ pub(crate) struct State {
     pub(crate) keys: Vec<KeyRecord>,
     pub(crate) assertions: BTreeMap<[u8; 32], Timestamp>,
     pub(crate) trusts: BTreeMap<Id, TrustRecord>,
+    pub(crate) api_keys: BTreeMap<Id, ApiKeyRecord>,
     seeds: Vec<(String, String, String)>,
     serial: i64,
 }
@@ -224,12 +225,32 @@ impl State {
                 self.drop_keys(|key| key.set == set);
                 self.keys.extend(keys.into_iter().rev());
             }
+            Change::NeedKey { set, kid, until } => {
+                let mut keys = self.keys.iter_mut();
+                let key = keys.find(|key| key.set == set && key.kid == kid).ok_or(Lost)?;
+                key.needed_until = key.needed_until.max(until);
+            }
+            Change::RetireKey { set, kid, needed_until } => {
+                let is_it = |key: &KeyRecord| key.set == set && key.kid == kid && key.needed_until == needed_until;
+                require(self.keys.iter().any(is_it))?;
+                self.drop_keys(is_it);
+            }
             Change::DeleteKey { set, kid } => self.drop_keys(|key| key.set == set && key.kid == kid),
             Change::DeleteKeySet(set) => self.drop_keys(|key| key.set == set),
             Change::CreateTrust(trust) => {
                 let names = |trust: &TrustRecord| (trust.issuer.clone(), trust.subject.clone(), trust.kid.clone());
                 require(!self.trusts.values().any(|known| names(known) == names(&trust)))?;
                 self.trusts.insert(trust.id, trust);
+            }
+            Change::CreateApiKey(key) => {
+                require(!self.api_keys.values().any(|known| known.name == key.name))?;
+                self.api_keys.insert(key.id, key);
+            }
+            Change::RevokeApiKey(id) => drop(self.api_keys.remove(&id).ok_or(Lost)?),
+            Change::UseApiKey { id, at } => {
+                if let Some(key) = self.api_keys.get_mut(&id) {
+                    key.last_used_at = key.last_used_at.max(Some(at));
+                }
             }
             Change::DeleteTrust(id) => drop(self.trusts.remove(&id).ok_or(Lost)?),
             other => panic!("{other:?} is no administration"),

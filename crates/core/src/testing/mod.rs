@@ -23,6 +23,7 @@ pub(crate) use self::network::Network;
 pub(crate) use self::scene::{VERIFIER, challenge, form};
 pub(crate) use self::store::MemoryStore;
 use crate::client::ParsedClients;
+use crate::client::strangers::Strangers;
 use crate::context::{Cx, DevicePolicy, Policy, Prefixes, ScopeStrategy, Timestamp};
 use crate::device::guesses::Guesses;
 use crate::device::user_code::UserCodeForm;
@@ -153,13 +154,13 @@ fn policy() -> Policy {
         prefixes: Prefixes::default(),
         dynamic_registration: false,
         default_client_scope: Vec::new(),
+        strangers: Strangers::default(),
         hooks: Hooks::default(),
         public_subjects: true,
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
         advertised: crate::context::Advertised::default(),
-        expose_internal_errors: false,
     }
 }
 
@@ -199,20 +200,16 @@ impl Keys {
 
 #[async_trait]
 impl IdTokenKeys for Keys {
-    async fn signing(&self, _: &Cx<'_>) -> Result<Arc<SigningKey>, Failure> {
-        Ok(Arc::clone(&self.signing))
-    }
-
     async fn verifying(&self, _: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
         Ok(vec![Keys::verifying(self), self.verifying_other()])
     }
 
-    async fn signing_by(&self, _: &Cx<'_>, alg: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
+    async fn signing(&self, _: &Cx<'_>, alg: Option<Alg>, _: Timestamp) -> Result<Arc<SigningKey>, Failure> {
         let other = alg.filter(|alg| *alg == self.other.0.alg());
         Ok(Arc::clone(other.map_or(&self.signing, |_| &self.other.0)))
     }
 
-    async fn signing_access(&self, _: &Cx<'_>, _: Option<Alg>) -> Result<Arc<SigningKey>, Failure> {
+    async fn signing_access(&self, _: &Cx<'_>, _: Option<Alg>, _: Timestamp) -> Result<Arc<SigningKey>, Failure> {
         Ok(Arc::clone(&self.access.0))
     }
 

@@ -260,6 +260,20 @@ impl Store for MemoryStore {
         })
     }
 
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.read(Freshness::Latest, |state| state.api_keys.get(&id).cloned())
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        self.read(Freshness::Latest, |state| {
+            let keys = state
+                .api_keys
+                .values()
+                .filter(|key| after.is_none_or(|after| key.id > after));
+            keys.take(limit as usize).cloned().collect()
+        })
+    }
+
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         self.answers()?;
         self.writes.fetch_add(1, Ordering::Relaxed);

@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use super::opaque::Fresh;
 use crate::client::Client;
 use crate::consented::Consented;
-use crate::context::{Cx, Id};
+use crate::context::{Cx, Id, Timestamp};
 use crate::fault::Failure;
 use crate::port::{AccessRecord, Digest, GrantRecord, Owner};
 use crate::subject::shown;
@@ -153,7 +153,7 @@ impl Draft<'_> {
             Format::Jwt => {
                 let payload = payload(cx, &record, self.grant, self.consented)?;
                 record.digest = digest(record.id, &payload);
-                sign(world, self.client, &payload).await?
+                sign(world, self.client, &payload, record.expires_at).await?
             }
         };
         Ok(Made { text, record })
@@ -176,7 +176,7 @@ pub(crate) async fn remake(
     if record.digest != digest(record.id, &payload) {
         return Ok(None);
     }
-    sign(world, client, &payload).await.map(Some)
+    sign(world, client, &payload, record.expires_at).await.map(Some)
 }
 
 /// Lookup id and digest of a JWT that this server signed as an access token, whatever became of it since.
@@ -197,11 +197,14 @@ pub(crate) async fn recognize(world: &World<'_>, text: &str) -> Result<Option<(I
     Ok(id.map(|id| (id, digest(id, &verified.payload))))
 }
 
-async fn sign(world: &World<'_>, client: &Client, payload: &[u8]) -> Result<Zeroizing<String>, Failure> {
-    let key = world
-        .keys
-        .signing_access(&world.cx, client.choices.id_token_alg)
-        .await?;
+async fn sign(
+    world: &World<'_>,
+    client: &Client,
+    payload: &[u8],
+    until: Timestamp,
+) -> Result<Zeroizing<String>, Failure> {
+    let alg = client.choices.id_token_alg;
+    let key = world.keys.signing_access(&world.cx, alg, until).await?;
     let signed = key.sign_jws(TYPE, payload);
     let broken = |why: String| Failure::Internal(format!("an access token cannot be signed: {why}"));
     signed.map(Zeroizing::new).map_err(|error| broken(error.to_string()))

@@ -69,7 +69,9 @@ impl IdToken<'_> {
     /// # Errors
     /// If there is no key, or it does not sign.
     pub async fn sign(&self, world: &World<'_>) -> Result<String, Failure> {
-        let key = world.keys.signing_by(&world.cx, self.alg).await?;
+        // It may come back as a hint as long as its session lasts, whether it has expired or not.
+        let use_ = self.life.max(world.cx.policy.session_life);
+        let key = world.keys.signing(&world.cx, self.alg, world.cx.now.plus(use_)).await?;
         let broken = |why: String| Failure::Internal(format!("an ID token cannot be signed: {why}"));
         let claims = self.claims(&world.cx, key.alg());
         let payload = serde_json::to_vec(&claims).map_err(|error| broken(error.to_string()))?;

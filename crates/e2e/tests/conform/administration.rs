@@ -328,6 +328,17 @@ async fn the_paths_of_version_1_answer_as_those_of_version_2() {
             older.text()
         );
     }
+    for id in ["one", "two"] {
+        server.create_client(&json!({"client_id": id})).await;
+    }
+    let counted = async |server: &Server| {
+        let list = Http::new()
+            .get(&server.admin("/admin/clients?limit=1&offset=1"))
+            .await
+            .json();
+        list.as_array().unwrap().len()
+    };
+    assert_eq!(counted(&server).await, 1);
     drop(server);
     let options = claviger_e2e::ServerOptions::new(&database).with("SERVE_ADMIN_V1_PATHS", "false");
     let server = options.start().await;
@@ -335,6 +346,8 @@ async fn the_paths_of_version_1_answer_as_those_of_version_2() {
         let path = path.split('?').next().unwrap();
         assert_eq!(ask(&server, method, path).await.status, 404, "{method} {path}");
     }
+    assert_eq!(ask(&server, "POST", "/admin/oauth2/flush").await.status, 404);
+    assert_eq!(counted(&server).await, 2, "the parameters of Hydra 2 alone count");
     for path in ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"] {
         assert_eq!(Http::new().get(&server.admin(path)).await.status, 200, "{path}");
     }

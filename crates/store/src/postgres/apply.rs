@@ -2,23 +2,22 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
-    NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
+    KeyRecord, NoticeRecord, RefreshRecord, SessionChange, TrustRecord, UsedAssertion,
 };
-use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::devices;
-use super::statements::Statements;
-use crate::columns::{VERSION_BITS, answered_version, join_audience, join_scope, narrowing};
+use super::statements::{Prepared, Statements};
+use crate::columns::{answered_version, drawn, join_audience, join_scope, narrowing};
 
 /// One parameter.
 pub(super) type Value<'a> = Box<dyn ToSql + Sync + Send + 'a>;
 
 /// A statement with its parameters.
 pub(super) struct Step<'a> {
-    pub(super) statement: &'a Statement,
+    pub(super) statement: &'a Prepared,
     pub(super) values: Vec<Value<'a>>,
     /// Whether no row means that a predicate failed.
     pub(super) has_predicate: bool,
@@ -29,7 +28,7 @@ macro_rules! values {
 }
 pub(super) use values;
 
-pub(super) fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn predicate<'a>(statement: &'a Prepared, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -37,7 +36,7 @@ pub(super) fn predicate<'a>(statement: &'a Statement, values: Vec<Value<'a>>) ->
     }
 }
 
-pub(super) fn always<'a>(statement: &'a Statement, values: Vec<Value<'a>>) -> Step<'a> {
+pub(super) fn always<'a>(statement: &'a Prepared, values: Vec<Value<'a>>) -> Step<'a> {
     Step {
         statement,
         values,
@@ -139,14 +138,19 @@ pub(super) fn step<'a>(statements: &'a Statements, change: &'a Change) -> Option
         | Change::AddKey(_)
         | Change::PutKey(_)
         | Change::ReplaceKeySet { .. }
+        | Change::NeedKey { .. }
+        | Change::RetireKey { .. }
         | Change::DeleteKey { .. }
         | Change::DeleteKeySet(_)
         | Change::CreateTrust(_)
-        | Change::DeleteTrust(_) => return administered(all, change),
+        | Change::DeleteTrust(_)
+        | Change::CreateApiKey(_)
+        | Change::RevokeApiKey(_)
+        | Change::UseApiKey { .. } => return administered(all, change),
     })
 }
 
-/// Changes to clients, keys and trusts.
+/// Changes to clients, keys, trusts and who may make such changes.
 fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>> {
     Some(match change {
         Change::CreateClient(client) => predicate(&all.create_client, created(client)),
@@ -154,17 +158,26 @@ fn administered<'a>(all: &'a Statements, change: &'a Change) -> Option<Step<'a>>
         Change::DeleteClient(id) => predicate(&all.delete_client, values![id]),
         Change::SeedKey { key, alg } => predicate(&all.add_key, key_values(key, Some(alg))),
         Change::AddKey(key) => predicate(&all.add_key, key_values(key, None)),
-        Change::PutKey(key) => always(&all.put_key, values![&key.set, &key.kid, &key.sealed, key.created_at.0]),
+        Change::PutKey(key) => always(&all.put_key, put_values(key)),
         Change::ReplaceKeySet { set, keys } => {
             let kids: Vec<_> = keys.iter().map(|key| &key.kid).collect();
             let sealed: Vec<_> = keys.iter().map(|key| &key.sealed).collect();
-            let created: Vec<_> = keys.iter().map(|key| key.created_at.0).collect();
-            always(&all.replace_key_set, values![set, kids, sealed, created])
+            let times = |of: fn(&KeyRecord) -> i64| keys.iter().map(of).collect::<Vec<_>>();
+            let created = times(|key| key.created_at.0);
+            let signs_from = times(|key| key.signs_from.0);
+            let needed_until = times(|key| key.needed_until.0);
+            let values = values![set, kids, sealed, created, signs_from, needed_until];
+            always(&all.replace_key_set, values)
         }
+        Change::NeedKey { set, kid, until } => predicate(&all.need_key, values![set, kid, until.0]),
+        Change::RetireKey { set, kid, needed_until } => predicate(&all.retire_key, values![set, kid, needed_until.0]),
         Change::DeleteKey { set, kid } => always(&all.delete_key, values![set, kid]),
         Change::DeleteKeySet(set) => always(&all.delete_key_set, values![set]),
         Change::CreateTrust(trust) => predicate(&all.create_trust, trusted(trust)),
         Change::DeleteTrust(id) => predicate(&all.delete_trust, values![uuid(*id)]),
+        Change::CreateApiKey(key) => predicate(&all.create_api_key, admitted(key)),
+        Change::RevokeApiKey(id) => predicate(&all.revoke_api_key, values![uuid(*id)]),
+        Change::UseApiKey { id, at } => always(&all.use_api_key, values![uuid(*id), at.0]),
         _ => return None,
     })
 }
@@ -193,6 +206,17 @@ fn asserted<'a>(
         access.issued_at.0,
         access.expires_at.0,
         grant.skipped,
+    ]
+}
+
+fn admitted(key: &ApiKeyRecord) -> Vec<Value<'_>> {
+    values![
+        uuid(key.id),
+        &key.name,
+        &key.digest.0[..],
+        join_scope(&key.scope),
+        key.created_at.0,
+        key.expires_at.0,
     ]
 }
 
@@ -355,6 +379,7 @@ fn logged_out<'a>(spent: Option<&'a FlowRecord>, session: Option<Id>, notices: &
     ]
 }
 
+/// Serial and first version are drawn, as no counter is the same on all servers of a cluster.
 fn created(client: &ClientRecord) -> Vec<Value<'_>> {
     values![
         &client.id,
@@ -363,7 +388,8 @@ fn created(client: &ClientRecord) -> Vec<Value<'_>> {
         &client.document,
         client.created_at.0,
         client.updated_at.0,
-        VERSION_BITS.cast_signed(),
+        drawn(),
+        drawn(),
     ]
 }
 
@@ -379,48 +405,21 @@ fn updated(client: &ClientRecord) -> Vec<Value<'_>> {
 }
 
 fn key_values<'a>(key: &'a KeyRecord, seed: Option<&'a str>) -> Vec<Value<'a>> {
-    values![&key.set, &key.kid, seed, &key.sealed, key.created_at.0]
+    let KeyRecord { set, kid, sealed, .. } = key;
+    values![
+        set,
+        kid,
+        seed,
+        sealed,
+        key.created_at.0,
+        key.signs_from.0,
+        key.needed_until.0
+    ]
 }
 
-/// In which order a batch runs: every server takes the locks of a table in the order of its keys, so that two batches
-/// wait for each other in one direction only.
-pub(super) fn order(change: &Change) -> (u8, Vec<u8>) {
-    let row = |kind: u8, id: &Id| (kind, id.0.to_vec());
-    match change {
-        Change::CreateClient(client) | Change::UpdateClient(client) => (0, client.id.as_bytes().to_vec()),
-        Change::DeleteClient(id) | Change::RevokeClientAccess { client: id, .. } => (0, id.as_bytes().to_vec()),
-        Change::SeedKey { key, .. } | Change::AddKey(key) | Change::PutKey(key) => (1, key.set.as_bytes().to_vec()),
-        Change::ReplaceKeySet { set, .. } | Change::DeleteKey { set, .. } | Change::DeleteKeySet(set) => {
-            (1, set.as_bytes().to_vec())
-        }
-        Change::AnswerLogin { flow } | Change::Advance { flow, .. } => row(2, &flow.id),
-        Change::EndSession(id) => row(3, id),
-        Change::EndSessions { subject } => (3, subject.as_bytes().to_vec()),
-        Change::Logout { spent, session, .. } => match (spent, session) {
-            (Some(flow), _) => row(2, &flow.id),
-            (None, Some(session)) => row(3, session),
-            (None, None) => (8, Vec::new()),
-        },
-        Change::Redeem { code, .. } | Change::BurnCode { code, .. } => row(4, code),
-        Change::Rotate { old, .. } => row(5, old),
-        Change::Issue { access, .. } => row(6, &access.id),
-        Change::RevokeAccess(id) => row(6, id),
-        Change::RevokeGrant(id) | Change::EndGrant(id) => row(7, id),
-        Change::RevokeGrants { subject, .. } => (7, subject.as_bytes().to_vec()),
-        Change::RescheduleNotice { id, .. } => row(8, id),
-        Change::UseAssertion(assertion)
-        | Change::IssueGrant {
-            assertion: Some(assertion),
-            ..
-        } => (9, assertion.digest.0.to_vec()),
-        Change::IssueGrant { grant, .. } => row(9, &grant.id),
-        Change::CreateTrust(TrustRecord { id, .. }) | Change::DeleteTrust(id) => row(10, id),
-        Change::BeginDevice { device, .. } => row(11, &device.id),
-        Change::PollDevice { device, .. }
-        | Change::DenyDevice(device)
-        | Change::ApproveDevice { device, .. }
-        | Change::RedeemDevice { device, .. } => row(11, device),
-    }
+fn put_values(key: &KeyRecord) -> Vec<Value<'_>> {
+    let KeyRecord { set, kid, sealed, .. } = key;
+    values![set, kid, sealed, key.created_at.0, key.signs_from.0, key.needed_until.0]
 }
 
 pub(super) fn uuid(id: Id) -> Uuid {

@@ -32,6 +32,8 @@ pub(super) struct Connector {
     tls: MakeRustlsConnect,
     patience: Duration,
     settings: String,
+    /// Whether a pooler gives each transaction another connection, on which nothing of the last one is left.
+    is_pooled: bool,
 }
 
 impl Connector {
@@ -56,12 +58,20 @@ impl Connector {
             "SET statement_timeout = {timeout}; SET idle_in_transaction_session_timeout = {timeout}; \
              SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_encoding = 'UTF8'"
         );
+        let is_pooled = parameters.is_pooled()?;
+        // There they would stay for strangers, and not for us.
+        let settings = if is_pooled { String::new() } else { settings };
         Ok(Self {
             config,
+            is_pooled,
             tls: MakeRustlsConnect::new(tls(check, parameters.authorities.as_deref())?),
             patience: options.patience,
             settings,
         })
+    }
+
+    pub(super) fn is_pooled(&self) -> bool {
+        self.is_pooled
     }
 
     /// A connection, whose task ends when the client is dropped.
@@ -74,7 +84,9 @@ impl Connector {
                     tracing::debug!(reason = explained(&error), "a database connection ended");
                 }
             });
-            client.batch_execute(&self.settings).await?;
+            if !self.is_pooled {
+                client.batch_execute(&self.settings).await?;
+            }
             Ok(client)
         };
         // The driver's own limit is per address, and does not cover the handshakes.
@@ -93,6 +105,8 @@ impl Connector {
 struct Parameters {
     mode: Option<String>,
     authorities: Option<String>,
+    pgbouncer: Option<String>,
+    exec_mode: Option<String>,
 }
 
 impl Parameters {
@@ -116,12 +130,35 @@ impl Parameters {
                 .into_owned();
             match name {
                 "sslmode" => found.mode = Some(value),
+                "pgbouncer" => found.pgbouncer = Some(value),
+                // What Hydra's driver calls it.
+                "default_query_exec_mode" => found.exec_mode = Some(value),
                 "sslrootcert" => found.authorities = Some(value),
                 _ => kept.push(pair),
             }
         }
         let mark = if kept.is_empty() { "" } else { "?" };
         (format!("{target}{mark}{}", kept.join("&")), found)
+    }
+
+    fn is_pooled(&self) -> Result<bool, OpenError> {
+        let unnamed = match self.exec_mode.as_deref() {
+            None | Some("cache_statement") => false,
+            Some("exec" | "simple_protocol" | "cache_describe" | "describe_exec") => true,
+            Some(other) => {
+                return Err(OpenError::Address(format!(
+                    "default_query_exec_mode {other:?} is not known; leave it out, or write pgbouncer=true behind PgBouncer \
+                     in transaction mode"
+                )));
+            }
+        };
+        match self.pgbouncer.as_deref() {
+            None | Some("false") => Ok(unnamed),
+            Some("true") => Ok(true),
+            Some(other) => Err(OpenError::Address(format!(
+                "pgbouncer is true or false, and not {other:?}"
+            ))),
+        }
     }
 
     fn mode(&self) -> Result<(SslMode, Check), OpenError> {
@@ -261,6 +298,24 @@ mod tests {
             .err()
             .unwrap();
         assert!(refusal.to_string().contains("verify-full"), "{refusal}");
+    }
+
+    #[test]
+    fn a_pooler_is_named_by_either_parameter() {
+        let is_pooled = |query: &str| Parameters::take(&format!("postgres://h/db?{query}")).1.is_pooled();
+        for query in [
+            "pgbouncer=true",
+            "default_query_exec_mode=exec",
+            "default_query_exec_mode=simple_protocol",
+        ] {
+            assert!(is_pooled(query).unwrap(), "{query}");
+        }
+        for query in ["", "pgbouncer=false", "default_query_exec_mode=cache_statement"] {
+            assert!(!is_pooled(query).unwrap(), "{query}");
+        }
+        for query in ["pgbouncer=maybe", "default_query_exec_mode=x"] {
+            assert!(is_pooled(query).is_err(), "{query}");
+        }
     }
 
     #[test]

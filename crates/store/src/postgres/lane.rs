@@ -9,20 +9,18 @@ use std::task::Poll;
 use claviger_core::context::Id;
 use claviger_core::port::{AccessFacts, AccessRecord, Change, ClientProof, Outcome, Owner, StoreError};
 use futures_util::future::{MaybeDone, maybe_done};
-use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
-use super::apply::{Step, order, step, uuid};
+use super::apply::{Step, step, uuid};
 use super::line::{Failed, Line, Session};
 use super::read;
 use crate::coalesce::Answer;
 use crate::columns::{join_audience, join_scope};
+use crate::order::{order, restored, sorted};
+use crate::retry::Retry;
 use crate::statistics::{Kind, Statistics};
-
-/// How often one change is tried when the server undoes it for the sake of another one.
-const ATTEMPTS: usize = 5;
 
 /// A lane's connection and counters.
 #[derive(Clone)]
@@ -56,20 +54,20 @@ impl Lane {
 
     async fn access_rows(&self, ids: &[Id]) -> Result<Vec<Row>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().copied().map(uuid).collect();
-        let mut last = None;
-        // A connection may have died while nobody was looking; reading twice does no harm.
-        for _ in 0..2 {
+        let (mut is_second, mut retry) = (false, Retry::new());
+        loop {
             let session = self.line.session().await?;
-            self.statistics.sent(Kind::Access);
+            self.statistics.sent_batch(Kind::Access, ids.len());
             let values: [&(dyn ToSql + Sync); 1] = [&ids];
-            let asking = session.client.query(&session.statements.access, &values);
+            let asking = session.statements.access.query(&session.client, &values);
             match self.line.answer(&session, asking).await {
                 Ok(rows) => return Ok(rows),
-                Err(failed @ Failed::Lost(_)) => last = Some(StoreError::from(&failed)),
+                // A connection may have died while nobody was looking; reading twice does no harm.
+                Err(Failed::Lost(_)) if !is_second => is_second = true,
+                Err(failed) if failed.may_pass() && retry.again().await => {}
                 Err(failed) => return Err(StoreError::from(&failed)),
             }
         }
-        Err(last.unwrap_or_else(|| StoreError::Unavailable("the connection was lost".to_owned())))
     }
 
     /// Inserts tokens, all in one statement. What the statement does not return had an outdated client.
@@ -84,7 +82,9 @@ impl Lane {
                 .iter()
                 .map(|issue| Ok(outcome(applied.contains(&uuid(issue.access.id)))))
                 .collect(),
-            Err(Failed::Refused(_)) if batch.len() > 1 => self.issue_singly(&session, &batch).await,
+            Err(failed @ Failed::Refused(_)) if batch.len() > 1 || failed.may_pass() => {
+                self.issue_singly(&session, &batch).await
+            }
             Err(failed) => batch.iter().map(|_| Err(StoreError::from(&failed))).collect(),
         };
         restored(answers, &positions)
@@ -93,13 +93,20 @@ impl Lane {
     async fn issue_singly(&self, session: &Arc<Session>, batch: &[Issue]) -> Vec<Answer<Outcome>> {
         let mut answers = Vec::with_capacity(batch.len());
         for one in batch {
-            let inserted = self.insert(session, std::slice::from_ref(one)).await;
-            answers.push(match inserted {
-                Ok(applied) => Ok(outcome(!applied.is_empty())),
-                Err(failed) => Err(StoreError::from(&failed)),
-            });
+            answers.push(self.issue_one(session, one).await);
         }
         answers
+    }
+
+    async fn issue_one(&self, session: &Arc<Session>, one: &Issue) -> Answer<Outcome> {
+        let mut retry = Retry::new();
+        loop {
+            match self.insert(session, std::slice::from_ref(one)).await {
+                Ok(applied) => return Ok(outcome(!applied.is_empty())),
+                Err(failed) if failed.may_pass() && retry.again().await => {}
+                Err(failed) => return Err(StoreError::from(&failed)),
+            }
+        }
     }
 
     async fn insert(&self, session: &Arc<Session>, batch: &[Issue]) -> Result<Vec<Uuid>, Failed> {
@@ -126,13 +133,13 @@ impl Lane {
             })
             .collect();
         let versions: Vec<_> = batch.iter().map(|issue| issue.client.version).collect();
-        self.statistics.sent(Kind::Issue);
+        self.statistics.sent_batch(Kind::Issue, batch.len());
         let statement = &session.statements.issue;
         let asking = async {
             let values: [&(dyn ToSql + Sync); 9] = [
                 &ids, &digests, &scopes, &audiences, &issued, &expires, &clients, &versions, &sealed,
             ];
-            session.client.query(statement, &values).await
+            statement.query(&session.client, &values).await
         };
         let rows = self.line.answer(session, asking).await?;
         rows.iter().map(|row| row.try_get(0).map_err(Failed::Refused)).collect()
@@ -167,20 +174,20 @@ impl Lane {
     }
 
     async fn alone(&self, session: &Arc<Session>, change: &Change) -> Answer<Outcome> {
-        let mut attempt = 1;
+        let mut retry = Retry::new();
         loop {
             let step = step(&session.statements, change).ok_or_else(no_statement)?;
-            self.statistics.sent(Kind::Change);
+            self.statistics.sent_batch(Kind::Change, 1);
             match self.line.answer(session, run(session, step)).await {
                 Ok(outcome) => return Ok(outcome),
-                Err(Failed::Refused(error)) if attempt < ATTEMPTS && is_passing(&error) => attempt += 1,
+                Err(failed) if failed.may_pass() && retry.again().await => {}
                 Err(failed) => return Err(StoreError::from(&failed)),
             }
         }
     }
 
     async fn together(&self, session: &Arc<Session>, batch: &[Change]) -> Result<Vec<Outcome>, Failed> {
-        self.statistics.sent(Kind::Change);
+        self.statistics.sent_batch(Kind::Change, batch.len());
         let asking = async {
             let mut begin = sent(session.client.batch_execute("BEGIN")).await;
             let mut changes = Vec::with_capacity(batch.len());
@@ -208,7 +215,7 @@ impl Lane {
 
 async fn run(session: &Session, step: Step<'_>) -> Result<Outcome, Error> {
     let has_predicate = step.has_predicate;
-    let rows = session.client.execute_raw(step.statement, step.values).await?;
+    let rows = step.statement.execute(&session.client, step.values).await?;
     Ok(outcome(rows > 0 || !has_predicate))
 }
 
@@ -241,28 +248,4 @@ async fn done<T, F: Future<Output = Result<T, Error>>>(
 ) -> Result<Option<T>, Error> {
     asking.as_mut().await;
     asking.as_mut().take_output().transpose()
-}
-
-/// Whether the server undid the statement for the sake of another one.
-fn is_passing(error: &Error) -> bool {
-    matches!(
-        error.code(),
-        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
-    )
-}
-
-/// Sorts a batch, and says where each member was.
-fn sorted<T, K: Ord>(batch: &mut Vec<T>, key: impl Fn(&T) -> K) -> Vec<usize> {
-    let mut members: Vec<_> = batch.drain(..).enumerate().collect();
-    members.sort_by_cached_key(|(_, member)| key(member));
-    let (positions, members): (Vec<_>, Vec<_>) = members.into_iter().unzip();
-    *batch = members;
-    positions
-}
-
-/// Answers in the order of the questions.
-fn restored<A>(answers: Vec<Answer<A>>, positions: &[usize]) -> Vec<Answer<A>> {
-    let mut pairs: Vec<_> = positions.iter().zip(answers).collect();
-    pairs.sort_by_key(|(position, _)| **position);
-    pairs.into_iter().map(|(_, answer)| answer).collect()
 }

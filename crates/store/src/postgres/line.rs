@@ -9,7 +9,7 @@ use tokio_postgres::{Client, Error};
 
 use super::connect::Connector;
 use super::statements::Statements;
-use super::{is_lost, is_outdated, refused};
+use super::{is_lost, is_outdated, is_passing, is_read_only, refused};
 use crate::coalesce::closed;
 
 /// The first wait after a failed attempt to connect, doubled up to [`LONGEST_WAIT`].
@@ -92,7 +92,7 @@ impl Line {
 
     async fn open(&self) -> Result<Session, StoreError> {
         let client = self.connector.connect().await?;
-        let preparing = tokio::time::timeout(self.deadline, Statements::prepare(&client));
+        let preparing = tokio::time::timeout(self.deadline, Statements::prepare(&client, self.connector.is_pooled()));
         let statements = match preparing.await {
             Ok(prepared) => prepared.map_err(|error| refused(&error))??,
             Err(_) => return Err(StoreError::Unavailable("preparing statements took too long".to_owned())),
@@ -114,7 +114,7 @@ impl Line {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {
                 let is_lost = is_lost(&error) || session.client.is_closed();
-                if is_lost || is_outdated(&error) {
+                if is_lost || is_outdated(&error) || is_read_only(&error) {
                     self.give_up(session);
                 }
                 Err(if is_lost {
@@ -168,6 +168,13 @@ pub(super) enum Failed {
     Lost(Error),
     /// Nobody said anything until the deadline. Whether it happened is not known.
     Silent,
+}
+
+impl Failed {
+    /// Whether trying the whole again may help at once.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(self, Self::Refused(error) if is_passing(error))
+    }
 }
 
 impl From<&Failed> for StoreError {

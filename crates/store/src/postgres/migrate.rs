@@ -1,32 +1,41 @@
-//! Migrations of PostgreSQL, on a connection of their own, one server at a time by an advisory lock.
+//! Migrations of PostgreSQL, on a connection of their own.
+//!
+//! Each step is one transaction that first records itself. Who does so at the same moment waits at that row until the first
+//! one ends, and finds the step done. No lock of a session is needed, which a pooler would leave with strangers.
 
 use claviger_core::port::StoreError;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
 use super::read::column;
-use super::refused;
 use super::statements::APPLIED;
+use super::{is_passing, refused};
 use crate::migrate::{AppliedMigration, Comparison, Migration, MigrationStatus, POSTGRES};
+use crate::retry::Retry;
 
-/// Migrations may run long, and wait for a server that runs them.
-const PREPARE: &str = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0;
-      SELECT pg_advisory_lock(7812733648501139828);
-      CREATE TABLE IF NOT EXISTS claviger_migration (
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS claviger_migration (
           version bigint NOT NULL PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL, applied_at bigint NOT NULL)";
+/// Migrations may run long, and wait for a server that runs them.
+const PATIENCE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 const HAS_TABLE: &str = "SELECT to_regclass('claviger_migration') IS NOT NULL";
 const RECORD: &str = "INSERT INTO claviger_migration (version, name, sha256, applied_at)
-      VALUES ($1, $2, $3, extract(epoch FROM now())::bigint)";
+      VALUES ($1, $2, $3, extract(epoch FROM now())::bigint) ON CONFLICT (version) DO NOTHING";
 
 /// Also where no migration was ever applied.
 pub(super) async fn compare(client: &Client) -> Result<Comparison, StoreError> {
     let row = client
-        .query_one(HAS_TABLE, &[])
+        .query_typed_one(HAS_TABLE, &[])
         .await
         .map_err(|error| refused(&error))?;
     if !column::<bool>(&row, 0)? {
         return Comparison::new(POSTGRES, Vec::new());
     }
-    read(&client.query(APPLIED, &[]).await.map_err(|error| refused(&error))?)
+    read(
+        &client
+            .query_typed(APPLIED, &[])
+            .await
+            .map_err(|error| refused(&error))?,
+    )
 }
 
 /// From the rows of [`APPLIED`].
@@ -41,26 +50,46 @@ pub(super) fn read(rows: &[Row]) -> Result<Comparison, StoreError> {
     Comparison::new(POSTGRES, applied.collect::<Result<_, StoreError>>()?)
 }
 
-/// Applies what is pending. The lock goes with the connection.
+/// Applies what is pending.
 pub(super) async fn run(
     mut client: Client,
     progress: &(dyn Fn(MigrationStatus) + Send + Sync),
 ) -> Result<(), StoreError> {
-    client.batch_execute(PREPARE).await.map_err(|error| refused(&error))?;
+    if let Err(error) = client.batch_execute(TABLE).await {
+        // Somebody else made it at this moment.
+        let made = [&SqlState::UNIQUE_VIOLATION, &SqlState::DUPLICATE_TABLE];
+        if !error.code().is_some_and(|code| made.contains(&code)) {
+            return Err(refused(&error));
+        }
+    }
     for migration in compare(&client).await?.pending {
-        step(&mut client, migration)
-            .await
-            .map_err(|error| migration.failed(&super::explained(&error)))?;
-        progress(migration.status(true));
+        if again(&mut client, migration).await? {
+            progress(migration.status(true));
+        }
     }
     Ok(())
 }
 
-async fn step(client: &mut Client, migration: &Migration) -> Result<(), tokio_postgres::Error> {
+/// Whether it was this program that applied the step.
+async fn again(client: &mut Client, migration: &Migration) -> Result<bool, StoreError> {
+    let mut retry = Retry::new();
+    loop {
+        match step(client, migration).await {
+            Ok(is_ours) => return Ok(is_ours),
+            Err(error) if is_passing(&error) && retry.again().await => {}
+            Err(error) => return Err(migration.failed(&super::explained(&error))),
+        }
+    }
+}
+
+async fn step(client: &mut Client, migration: &Migration) -> Result<bool, tokio_postgres::Error> {
     let transaction = client.transaction().await?;
-    transaction.batch_execute(migration.sql).await?;
+    transaction.batch_execute(PATIENCE).await?;
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 3] =
         [&migration.version, &migration.name, &migration.sha256()];
-    transaction.execute(RECORD, &values).await?;
-    transaction.commit().await
+    if transaction.execute(RECORD, &values).await? == 0 {
+        return transaction.rollback().await.map(|()| false);
+    }
+    transaction.batch_execute(migration.sql).await?;
+    transaction.commit().await.map(|()| true)
 }

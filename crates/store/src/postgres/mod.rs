@@ -14,32 +14,34 @@ mod read;
 mod statements;
 
 use std::error::Error as _;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
-    GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts, SchemaStatus,
-    SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, ApiKeyRecord, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord,
+    Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Owner, Participant, Purged, RefreshFacts,
+    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use tokio::sync::Mutex;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
-use tokio_postgres::{Error, Row, Statement};
+use tokio_postgres::{Error, Row};
 use uuid::Uuid;
 
 use self::apply::uuid;
 use self::connect::Connector;
 use self::lane::{Issue, Lane};
 use self::line::{Failed, Line};
-use self::statements::Statements;
+use self::statements::{Prepared, Statements};
 use crate::coalesce::{Coalescer, Limits};
 use crate::engine::Engine;
 use crate::migrate::MigrationStatus;
+use crate::retry::Retry;
 use crate::statistics::{Kind, Statistics};
-use crate::{OpenError, Options};
+use crate::{BackupError, OpenError, Options};
 
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
@@ -123,19 +125,20 @@ impl Postgres {
     async fn rows(
         &self,
         kind: Kind,
-        statement: fn(&Statements) -> &Statement,
+        statement: fn(&Statements) -> &Prepared,
         values: &[&(dyn ToSql + Sync)],
     ) -> Result<Vec<Row>, StoreError> {
         self.statistics.asked(kind);
         let line = &self.lines.points;
-        let mut is_second = false;
+        let (mut is_second, mut retry) = (false, Retry::new());
         loop {
             let session = line.session().await?;
             self.statistics.sent(kind);
-            let asking = session.client.query(statement(&session.statements), values);
+            let asking = statement(&session.statements).query(&session.client, values);
             match line.answer(&session, asking).await {
                 Ok(rows) => return Ok(rows),
                 Err(Failed::Lost(_)) if !is_second => is_second = true,
+                Err(failed) if failed.may_pass() && retry.again().await => {}
                 Err(failed) => return Err(StoreError::from(&failed)),
             }
         }
@@ -144,7 +147,7 @@ impl Postgres {
     async fn row<T>(
         &self,
         kind: Kind,
-        statement: fn(&Statements) -> &Statement,
+        statement: fn(&Statements) -> &Prepared,
         values: &[&(dyn ToSql + Sync)],
         read: fn(&Row) -> Result<T, StoreError>,
     ) -> Result<Option<T>, StoreError> {
@@ -163,17 +166,20 @@ impl Postgres {
         Ok(status)
     }
 
-    /// Rows of a rare statement.
+    /// Rows of one of [`statements::RARE`].
     async fn rare(&self, kind: Kind, sql: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, StoreError> {
         self.statistics.asked(kind);
-        self.statistics.sent(kind);
-        let session = self.lines.slow.session().await?;
-        let asking = session.client.query(sql, values);
-        self.lines
-            .slow
-            .answer(&session, asking)
-            .await
-            .map_err(|failed| StoreError::from(&failed))
+        let line = &self.lines.slow;
+        let mut retry = Retry::new();
+        loop {
+            let session = line.session().await?;
+            let statement = session.statements.rare(sql)?;
+            self.statistics.sent(kind);
+            match line.answer(&session, statement.query(&session.client, values)).await {
+                Err(failed) if failed.may_pass() && retry.again().await => {}
+                answer => return answer.map_err(|failed| StoreError::from(&failed)),
+            }
+        }
     }
 }
 
@@ -223,6 +229,19 @@ fn is_lost(error: &Error) -> bool {
         &SqlState::CANNOT_CONNECT_NOW,
     ];
     error.is_closed() || error.code().is_some_and(|code| shutdown.contains(&code))
+}
+
+/// Whether the server takes no writes, as a standby does. The next connection may reach the one that took over.
+fn is_read_only(error: &Error) -> bool {
+    error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION)
+}
+
+/// Whether the server undid the statement for the sake of another one.
+fn is_passing(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(&SqlState::T_R_SERIALIZATION_FAILURE | &SqlState::T_R_DEADLOCK_DETECTED)
+    )
 }
 
 /// Whether a prepared statement does not fit the schema any more, as a migration ran meanwhile.
@@ -328,15 +347,9 @@ impl Store for Postgres {
         lease: Timestamp,
         limit: u32,
     ) -> Result<Vec<NoticeRecord>, StoreError> {
-        self.statistics.asked(Kind::Claim);
-        self.statistics.sent(Kind::Claim);
-        let line = &self.lines.slow;
-        let session = line.session().await?;
         let limit = i64::from(limit);
         let values: [&(dyn ToSql + Sync); 3] = [&now.0, &lease.0, &limit];
-        let asking = session.client.query(&session.statements.claim_notices, &values);
-        let rows = line.answer(&session, asking).await;
-        let rows = rows.map_err(|failed| StoreError::from(&failed))?;
+        let rows = self.rare(Kind::Claim, statements::CLAIM_NOTICES, &values).await?;
         rows.iter().map(read::notice).collect()
     }
 
@@ -407,6 +420,18 @@ impl Store for Postgres {
         rows.iter().map(read::trust).collect()
     }
 
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.row(Kind::ApiKey, |all| &all.api_key, &[&uuid(id)], read::api_key)
+            .await
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let (after, limit) = (after.map_or(Uuid::nil(), uuid), i64::from(limit));
+        let values: [&(dyn ToSql + Sync); 2] = [&after, &limit];
+        let rows = self.rare(Kind::ApiKeys, statements::API_KEYS, &values).await?;
+        rows.iter().map(read::api_key).collect()
+    }
+
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         match change {
             Change::Issue { access, client } => {
@@ -444,7 +469,7 @@ impl Store for Postgres {
         let line = &self.lines.slow;
         match line.session().await {
             Ok(session) => {
-                let asking = session.client.query(&session.statements.migrations, &[]);
+                let asking = session.statements.migrations.query(&session.client, &[]);
                 let rows = line
                     .answer(&session, asking)
                     .await
@@ -491,7 +516,26 @@ impl Engine for Postgres {
         }
     }
 
+    async fn backup(&self, _: &Path) -> Result<(), BackupError> {
+        Err(BackupError::OtherTool(
+            "PostgreSQL is backed up by its own tools: pg_dump --format=custom copies it as it is at one moment, while servers \
+             go on",
+        ))
+    }
+
     fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    fn system(&self) -> &'static str {
+        "postgresql"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("issues", self.issues.waiting()),
+            ("accesses", self.accesses.waiting()),
+            ("changes", self.changes.waiting()),
+        ]
     }
 }

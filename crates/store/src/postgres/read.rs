@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, AccessRecord, ClientRecord, CodeFacts, CodeRecord, DeviceFacts, DeviceRecord, DeviceState, Digest,
-    FlowRecord, FlowStep, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts, RefreshRecord,
-    Rotated, SessionRecord, StoreError, TrustRecord,
+    AccessFacts, AccessRecord, ApiKeyRecord, ClientRecord, CodeFacts, CodeRecord, DeviceFacts, DeviceRecord,
+    DeviceState, Digest, FlowRecord, FlowStep, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant, RefreshFacts,
+    RefreshRecord, Rotated, SessionRecord, StoreError, TrustRecord,
 };
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -199,6 +199,8 @@ pub(super) fn key(row: &Row) -> Read<KeyRecord> {
         kid: column(row, 1)?,
         sealed: column(row, 2)?,
         created_at: time(row, 3)?,
+        signs_from: time(row, 4)?,
+        needed_until: time(row, 5)?,
     })
 }
 
@@ -213,6 +215,18 @@ pub(super) fn trust(row: &Row) -> Read<TrustRecord> {
         key: column(row, 5)?,
         created_at: time(row, 6)?,
         expires_at: time(row, 7)?,
+    })
+}
+
+pub(super) fn api_key(row: &Row) -> Read<ApiKeyRecord> {
+    Ok(ApiKeyRecord {
+        id: id(row, 0)?,
+        name: column(row, 1)?,
+        digest: digest(row, 2)?,
+        scope: split_scope(column(row, 3)?),
+        created_at: time(row, 4)?,
+        expires_at: time(row, 5)?,
+        last_used_at: column::<Option<i64>>(row, 6)?.map(Timestamp),
     })
 }
 

@@ -5,26 +5,94 @@
 
 use claviger_core::port::StoreError;
 use futures_util::future::try_join_all;
-use tokio_postgres::{Client, Error, Statement};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Error, Row, Statement};
+
+use super::apply::Value;
+
+/// One statement on one connection.
+pub(super) struct Prepared {
+    sql: &'static str,
+    types: Vec<Type>,
+    /// None behind a pooler that gives each transaction another connection: then the text is sent each time.
+    named: Option<Statement>,
+}
+
+impl Prepared {
+    async fn new(client: &Client, sql: &'static str, is_pooled: bool) -> Result<Self, Error> {
+        let statement = client.prepare(sql).await?;
+        Ok(Self {
+            sql,
+            types: statement.params().to_vec(),
+            named: (!is_pooled).then_some(statement),
+        })
+    }
+
+    pub(super) async fn query(&self, client: &Client, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
+        match &self.named {
+            Some(named) => client.query(named, values).await,
+            None => {
+                let typed: Vec<_> = values.iter().copied().zip(self.types.iter().cloned()).collect();
+                client.query_typed(self.sql, &typed).await
+            }
+        }
+    }
+
+    pub(super) async fn execute(&self, client: &Client, values: Vec<Value<'_>>) -> Result<u64, Error> {
+        match &self.named {
+            Some(named) => client.execute_raw(named, values).await,
+            None => {
+                let values = values.iter().map(|value| &**value as &(dyn ToSql + Sync));
+                let typed: Vec<_> = values.zip(self.types.iter().cloned()).collect();
+                client.execute_typed(self.sql, &typed).await
+            }
+        }
+    }
+}
 
 macro_rules! statements {
     ($($name:ident = $sql:expr;)*) => {
         /// The prepared statements of one connection.
-        pub(super) struct Statements { $(pub(super) $name: Statement),* }
+        pub(super) struct Statements {
+            $(pub(super) $name: Prepared,)*
+            rare: Vec<Prepared>,
+        }
 
         /// Names and texts.
         pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $sql)),*];
 
         impl Statements {
-            /// Prepares all in one round trip.
-            pub(super) async fn prepare(client: &Client) -> Result<Result<Self, StoreError>, Error> {
-                let all = try_join_all(ALL.iter().map(|(_, sql)| client.prepare(sql))).await?;
+            /// Prepares all in one round trip. Behind a pooler that takes a transaction, in which they are named, asked for
+            /// their types, and forgotten.
+            pub(super) async fn prepare(client: &Client, is_pooled: bool) -> Result<Result<Self, StoreError>, Error> {
+                if is_pooled {
+                    client.batch_execute("BEGIN").await?;
+                }
+                let all = [$($sql),*].into_iter().chain(RARE.iter().copied());
+                let all = try_join_all(all.map(|sql| Prepared::new(client, sql, is_pooled))).await?;
+                if is_pooled {
+                    client.batch_execute("COMMIT").await?;
+                }
                 let mut all = all.into_iter();
-                let mut next = || all.next().ok_or_else(|| StoreError::Broken("a statement is missing".to_owned()));
-                Ok((|| Ok(Self { $($name: next()?),* }))())
+                let mut next = || all.next().ok_or_else(missing);
+                Ok((|| Ok(Self { $($name: next()?,)* rare: all.collect() }))())
             }
         }
     };
+}
+
+impl Statements {
+    /// One of [`RARE`].
+    pub(super) fn rare(&self, sql: &str) -> Result<&Prepared, StoreError> {
+        self.rare
+            .iter()
+            .find(|prepared| prepared.sql == sql)
+            .ok_or_else(missing)
+    }
+}
+
+fn missing() -> StoreError {
+    StoreError::Broken("a statement is missing".to_owned())
 }
 
 macro_rules! grant_columns {
@@ -79,6 +147,11 @@ macro_rules! besides {
 macro_rules! client_columns {
     () => {
         "id, version, name, owner, document, created_at, updated_at"
+    };
+}
+macro_rules! api_key_columns {
+    () => {
+        "id, name, digest, scope, created_at, expires_at, last_used_at"
     };
 }
 macro_rules! trust_columns {
@@ -164,7 +237,7 @@ statements! {
     );
     device = device!("d.id = $1");
     device_by_user_code = device!("d.user_code = $1");
-    keys = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = $1
+    keys = "SELECT key_set, kid, sealed, created_at, signs_from, needed_until FROM claviger_key WHERE key_set = $1
           ORDER BY created_at DESC, position DESC";
 
     assertion = "SELECT 1 FROM claviger_assertion WHERE id = $1";
@@ -173,6 +246,8 @@ statements! {
         "SELECT ", trust_columns!(),
         " FROM claviger_trust WHERE issuer = $1 AND subject IN ($2, '') ORDER BY id DESC LIMIT 100"
     );
+
+    api_key = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id = $1");
 
     migrations = APPLIED;
 
@@ -327,43 +402,57 @@ statements! {
                ORDER BY t.session_id, c.serial
                ON CONFLICT (session_id, client_serial) DO NOTHING)
           SELECT 1 FROM allowed";
-    claim_notices = "UPDATE claviger_logout_notice n SET attempts = attempts + 1, due_at = $2 FROM claviger_client c
-          WHERE c.serial = n.client_serial AND n.id = ANY(ARRAY(
-                SELECT d.id FROM claviger_logout_notice d JOIN claviger_client o ON o.serial = d.client_serial
-                WHERE d.due_at <= $1 AND d.expires_at > $1
-                ORDER BY d.due_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED))
-          RETURNING n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at";
     reschedule_notice = "UPDATE claviger_logout_notice SET due_at = $3 WHERE id = $1 AND attempts = $2";
-    create_client = "WITH next AS (SELECT nextval('claviger_client_serial') AS serial)
-          INSERT INTO claviger_client (serial, id, version, name, owner, document, created_at, updated_at)
-          SELECT serial, $1::text, (serial << $7::integer) + 1, $2::text, $3::text, $4::text, $5::bigint, $6::bigint FROM next
-          ON CONFLICT (id) DO NOTHING";
+    create_client = "INSERT INTO claviger_client (serial, id, version, name, owner, document, created_at, updated_at)
+          VALUES ($7, $1, $8, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
     update_client = "UPDATE claviger_client SET version = $2::bigint, name = $3, owner = $4, document = $5, updated_at = $6
           WHERE id = $1 AND version = $2::bigint - 1";
     delete_client = "DELETE FROM claviger_client WHERE id = $1";
-    add_key = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at) VALUES ($1, $2, $3, $4, $5)
-          ON CONFLICT DO NOTHING";
-    put_key = "INSERT INTO claviger_key (key_set, kid, sealed, created_at) VALUES ($1, $2, $3, $4)
-          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at";
+    add_key = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
+          VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
+    put_key = "INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
+          VALUES ($1, $2, $3, $4, $5, $6)
+          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at,
+              signs_from = excluded.signs_from, needed_until = excluded.needed_until";
+    need_key = "UPDATE claviger_key SET needed_until = GREATEST(needed_until, $3) WHERE key_set = $1 AND kid = $2";
+    retire_key = "DELETE FROM claviger_key WHERE key_set = $1 AND kid = $2 AND needed_until = $3";
     // The first of the list becomes the newest.
     replace_key_set = "WITH gone AS (DELETE FROM claviger_key WHERE key_set = $1 AND kid <> ALL($2::text[]))
-          INSERT INTO claviger_key (key_set, kid, sealed, created_at)
-          SELECT $1, t.kid, t.sealed, t.created_at
-          FROM unnest($2::text[], $3::bytea[], $4::bigint[]) WITH ORDINALITY AS t(kid, sealed, created_at, ordinal)
+          INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
+          SELECT $1, t.kid, t.sealed, t.created_at, t.signs_from, t.needed_until
+          FROM unnest($2::text[], $3::bytea[], $4::bigint[], $5::bigint[], $6::bigint[]) WITH ORDINALITY
+               AS t(kid, sealed, created_at, signs_from, needed_until, ordinal)
           ORDER BY t.ordinal DESC
           ON CONFLICT (key_set, kid) DO UPDATE
-          SET position = DEFAULT, seed = NULL, sealed = excluded.sealed, created_at = excluded.created_at";
+          SET position = DEFAULT, seed = NULL, sealed = excluded.sealed, created_at = excluded.created_at,
+              signs_from = excluded.signs_from, needed_until = excluded.needed_until";
     delete_key = "DELETE FROM claviger_key WHERE key_set = $1 AND kid = $2";
     delete_key_set = "DELETE FROM claviger_key WHERE key_set = $1";
     create_trust = "INSERT INTO claviger_trust (id, issuer, subject, kid, scope, key, created_at, expires_at)
           VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING";
     delete_trust = "DELETE FROM claviger_trust WHERE id = $1";
+    create_api_key = "INSERT INTO claviger_api_key (id, name, digest, scope, created_at, expires_at)
+          VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (name) DO NOTHING";
+    revoke_api_key = "DELETE FROM claviger_api_key WHERE id = $1";
+    use_api_key = "UPDATE claviger_api_key SET last_used_at = $2
+          WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
 
 /// What was applied to the schema.
 pub(super) const APPLIED: &str = "SELECT version, name, sha256 FROM claviger_migration ORDER BY version";
 
-// Rare statements, parsed each time.
+// Lists for people, counts, and the purge.
+
+pub(super) const RARE: &[&str] = &[
+    CLAIM_NOTICES,
+    CLIENTS,
+    GRANTS,
+    COUNT_GRANTS,
+    TRUSTS,
+    API_KEYS,
+    COUNT_CLIENTS,
+    PURGE,
+];
 
 pub(super) const CLIENTS: &str = concat!(
     "SELECT ",
@@ -396,9 +485,24 @@ pub(super) const TRUSTS: &str = concat!(
     " FROM claviger_trust WHERE ($1::text IS NULL OR issuer = $1) AND id > $2 ORDER BY id LIMIT $3 OFFSET $4"
 );
 
+pub(super) const API_KEYS: &str = concat!(
+    "SELECT ",
+    api_key_columns!(),
+    " FROM claviger_api_key WHERE id > $1 ORDER BY id LIMIT $2"
+);
+
 pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";
 
-/// One server at a time: the lock lasts as long as the statement.
+pub(super) const CLAIM_NOTICES: &str =
+    "UPDATE claviger_logout_notice n SET attempts = attempts + 1, due_at = $2 FROM claviger_client c
+          WHERE c.serial = n.client_serial AND n.id = ANY(ARRAY(
+                SELECT d.id FROM claviger_logout_notice d JOIN claviger_client o ON o.serial = d.client_serial
+                WHERE d.due_at <= $1 AND d.expires_at > $1
+                ORDER BY d.due_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED))
+          RETURNING n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at";
+
+/// One server at a time, to save work: the lock lasts as long as the statement. Without it two servers would remove the
+/// same rows, which does no harm.
 pub(super) const PURGE: &str = concat!(
     "WITH lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7812733648501139827) AS ok), ",
     expired!("flows", "claviger_flow"),

@@ -5,8 +5,9 @@
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue, KeyRecord,
-    NoticeRecord, Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
+    AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
+    KeyRecord, NoticeRecord, Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord,
+    UsedAssertion,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
@@ -109,9 +110,16 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
         Change::AddKey(key) => add_key(connection, key, None),
         Change::PutKey(key) => put_key(connection, key),
         Change::ReplaceKeySet { set, keys } => replace_key_set(connection, set, keys),
+        Change::NeedKey { set, kid, until } => predicate(connection, statements::NEED_KEY, params![set, kid, until.0]),
+        Change::RetireKey { set, kid, needed_until } => {
+            predicate(connection, statements::RETIRE_KEY, params![set, kid, needed_until.0])
+        }
         Change::DeleteKey { set, kid } => always(connection, statements::DELETE_KEY, [set, kid]),
         Change::DeleteKeySet(set) => always(connection, statements::DELETE_KEY_SET, [set]),
         Change::CreateTrust(trust) => create_trust(connection, trust),
+        Change::CreateApiKey(key) => create_api_key(connection, key),
+        Change::RevokeApiKey(id) => predicate(connection, statements::REVOKE_API_KEY, [id.0]),
+        Change::UseApiKey { id, at } => always(connection, statements::USE_API_KEY, params![id.0, at.0]),
         Change::DeleteTrust(id) => predicate(connection, statements::DELETE_TRUST, [id.0]),
     }
 }
@@ -204,6 +212,18 @@ fn create_trust(connection: &Connection, trust: &TrustRecord) -> Result<Outcome>
         trust.expires_at.0,
     ];
     predicate(connection, statements::CREATE_TRUST, params)
+}
+
+fn create_api_key(connection: &Connection, key: &ApiKeyRecord) -> Result<Outcome> {
+    let params = params![
+        key.id.0,
+        key.name,
+        key.digest.0,
+        join_scope(&key.scope),
+        key.created_at.0,
+        key.expires_at.0,
+    ];
+    predicate(connection, statements::CREATE_API_KEY, params)
 }
 
 fn answer_login(connection: &Connection, flow: &FlowRecord) -> Result<Outcome> {
@@ -450,7 +470,16 @@ fn update_client(connection: &Connection, client: &ClientRecord) -> Result<Outco
 }
 
 fn add_key(connection: &Connection, key: &KeyRecord, seed: Option<&str>) -> Result<Outcome> {
-    let params = params![key.set, key.kid, seed, key.sealed, key.created_at.0];
+    let KeyRecord { set, kid, .. } = key;
+    let params = params![
+        set,
+        kid,
+        seed,
+        key.sealed,
+        key.created_at.0,
+        key.signs_from.0,
+        key.needed_until.0
+    ];
     predicate(connection, statements::ADD_KEY, params)
 }
 
@@ -458,8 +487,9 @@ fn put_key(connection: &Connection, key: &KeyRecord) -> Result<Outcome> {
     always(connection, statements::PUT_KEY, key_params(key))
 }
 
-fn key_params(key: &KeyRecord) -> (&str, &str, &[u8], i64) {
-    (&key.set, &key.kid, &key.sealed, key.created_at.0)
+fn key_params(key: &KeyRecord) -> (&str, &str, &[u8], i64, i64, i64) {
+    let KeyRecord { set, kid, sealed, .. } = key;
+    (set, kid, sealed, key.created_at.0, key.signs_from.0, key.needed_until.0)
 }
 
 /// The first key of the list is the newest.

@@ -4,6 +4,7 @@
 //! the writer. Several processes on one machine may share the file; a network file system may not hold it.
 
 mod apply;
+mod backup;
 mod devices;
 mod migrate;
 mod read;
@@ -17,9 +18,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord, Freshness, GrantQuery,
-    GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts, SchemaStatus, SessionRecord,
-    Store, StoreError, TrustQuery, TrustRecord,
+    AccessFacts, ApiKeyRecord, Change, ClientQuery, ClientRecord, CodeFacts, DeviceFacts, Digest, FlowRecord,
+    Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts,
+    SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, ErrorCode, TransactionBehavior};
 
@@ -28,11 +29,11 @@ use crate::coalesce::Limits;
 use crate::engine::Engine;
 use crate::migrate::{Comparison, MigrationStatus};
 use crate::statistics::{Kind, Statistics};
-use crate::{OpenError, Options};
+use crate::{BackupError, OpenError, Options};
 
 const READERS: usize = 2;
 /// More than there are statements, so that each is compiled once.
-const STATEMENT_CACHE: usize = 64;
+const STATEMENT_CACHE: usize = 128;
 
 /// A SQLite database.
 pub(crate) struct Sqlite {
@@ -265,6 +266,19 @@ impl Store for Sqlite {
         self.read(Kind::Trust, query).await
     }
 
+    async fn api_key(&self, id: Id) -> Result<Option<ApiKeyRecord>, StoreError> {
+        self.read(Kind::ApiKey, move |connection| read::api_key(connection, id))
+            .await
+    }
+
+    async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError> {
+        let after = after.unwrap_or(Id([0; 16]));
+        self.read(Kind::ApiKeys, move |connection| {
+            read::api_keys(connection, after, limit)
+        })
+        .await
+    }
+
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         let is_issue = matches!(change, Change::Issue { .. });
         self.statistics.asked(if is_issue { Kind::Issue } else { Kind::Change });
@@ -316,7 +330,28 @@ impl Engine for Sqlite {
         self.writer.stop().await;
     }
 
+    async fn backup(&self, to: &Path) -> Result<(), BackupError> {
+        let Some(reader) = self.readers.first() else {
+            return Err(BackupError::OtherTool(
+                "a database in memory has no backup: it is gone when the program ends",
+            ));
+        };
+        let to = to.to_owned();
+        reader
+            .run(move |connection| Ok(backup::backup(connection, &to)))
+            .await?
+    }
+
     fn statistics(&self) -> &Statistics {
         &self.statistics
+    }
+
+    fn system(&self) -> &'static str {
+        "sqlite"
+    }
+
+    fn queues(&self) -> Vec<(&'static str, usize)> {
+        let reading = self.readers.iter().map(Worker::waiting).sum();
+        vec![("writer", self.writer.waiting()), ("readers", reading)]
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
-    AccessFacts, AccessRecord, ClientQuery, ClientRecord, CodeFacts, CodeRecord, DeviceFacts, DeviceRecord,
-    DeviceState, Digest, FlowRecord, FlowStep, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Owner, Participant,
-    RefreshFacts, RefreshRecord, Rotated, SessionRecord, TrustQuery, TrustRecord,
+    AccessFacts, AccessRecord, ApiKeyRecord, ClientQuery, ClientRecord, CodeFacts, CodeRecord, DeviceFacts,
+    DeviceRecord, DeviceState, Digest, FlowRecord, FlowStep, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Owner,
+    Participant, RefreshFacts, RefreshRecord, Rotated, SessionRecord, TrustQuery, TrustRecord,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, Row, params};
 
@@ -285,6 +285,8 @@ pub(super) fn keys(connection: &Connection, set: &str) -> Result<Vec<KeyRecord>>
             kid: row.get(1)?,
             sealed: row.get(2)?,
             created_at: time(row, 3)?,
+            signs_from: time(row, 4)?,
+            needed_until: time(row, 5)?,
         })
     };
     connection
@@ -326,6 +328,29 @@ fn trust_row(row: &Row<'_>) -> Result<TrustRecord> {
         key: row.get(5)?,
         created_at: time(row, 6)?,
         expires_at: time(row, 7)?,
+    })
+}
+
+pub(super) fn api_key(connection: &Connection, id: Id) -> Result<Option<ApiKeyRecord>> {
+    one(connection, statements::API_KEY, [id.0], api_key_row)
+}
+
+pub(super) fn api_keys(connection: &Connection, after: Id, limit: u32) -> Result<Vec<ApiKeyRecord>> {
+    connection
+        .prepare_cached(statements::API_KEYS)?
+        .query_map(params![after.0, limit], api_key_row)?
+        .collect()
+}
+
+fn api_key_row(row: &Row<'_>) -> Result<ApiKeyRecord> {
+    Ok(ApiKeyRecord {
+        id: Id(row.get(0)?),
+        name: row.get(1)?,
+        digest: Digest(row.get(2)?),
+        scope: split_scope(&row.get::<_, String>(3)?),
+        created_at: time(row, 4)?,
+        expires_at: time(row, 5)?,
+        last_used_at: row.get::<_, Option<i64>>(6)?.map(Timestamp),
     })
 }
 

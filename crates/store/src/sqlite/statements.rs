@@ -35,6 +35,11 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+macro_rules! api_key_columns {
+    () => {
+        "id, name, digest, scope, created_at, expires_at, last_used_at"
+    };
+}
 macro_rules! trust_columns {
     () => {
         "id, issuer, subject, kid, scope, key, created_at, expires_at"
@@ -140,7 +145,7 @@ statements! {
 
     DEVICE_BY_USER_CODE = device!("d.user_code = ?1");
 
-    KEYS = "SELECT key_set, kid, sealed, created_at FROM claviger_key WHERE key_set = ?1
+    KEYS = "SELECT key_set, kid, sealed, created_at, signs_from, needed_until FROM claviger_key WHERE key_set = ?1
           ORDER BY created_at DESC, position DESC";
 
     ASSERTION = "SELECT 1 FROM claviger_assertion WHERE id = ?1";
@@ -160,6 +165,10 @@ statements! {
         trust_columns!(),
         " FROM claviger_trust WHERE issuer = ?1 AND subject IN (?2, '') ORDER BY id DESC LIMIT 100"
     );
+
+    API_KEY = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id = ?1");
+
+    API_KEYS = concat!("SELECT ", api_key_columns!(), " FROM claviger_api_key WHERE id > ?1 ORDER BY id LIMIT ?2");
 
     ISSUE = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at, sealed)
           SELECT ?1, ?2, serial, ?3, ?4, ?5, ?6, ?9 FROM claviger_client WHERE id = ?7 AND version = ?8";
@@ -285,11 +294,17 @@ statements! {
 
     DELETE_CLIENT = "DELETE FROM claviger_client WHERE id = ?1";
 
-    ADD_KEY = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at) VALUES (?1, ?2, ?3, ?4, ?5)
-          ON CONFLICT DO NOTHING";
+    ADD_KEY = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
 
-    PUT_KEY = "INSERT INTO claviger_key (key_set, kid, sealed, created_at) VALUES (?1, ?2, ?3, ?4)
-          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at";
+    PUT_KEY = "INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+          ON CONFLICT (key_set, kid) DO UPDATE SET sealed = excluded.sealed, created_at = excluded.created_at,
+              signs_from = excluded.signs_from, needed_until = excluded.needed_until";
+
+    NEED_KEY = "UPDATE claviger_key SET needed_until = max(needed_until, ?3) WHERE key_set = ?1 AND kid = ?2";
+
+    RETIRE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2 AND needed_until = ?3";
 
     DELETE_KEY = "DELETE FROM claviger_key WHERE key_set = ?1 AND kid = ?2";
 
@@ -299,6 +314,14 @@ statements! {
           VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING";
 
     DELETE_TRUST = "DELETE FROM claviger_trust WHERE id = ?1";
+
+    CREATE_API_KEY = "INSERT INTO claviger_api_key (id, name, digest, scope, created_at, expires_at)
+          VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (name) DO NOTHING";
+
+    REVOKE_API_KEY = "DELETE FROM claviger_api_key WHERE id = ?1";
+
+    USE_API_KEY = "UPDATE claviger_api_key SET last_used_at = ?2
+          WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
 }
 
 /// One for each table whose rows expire.

@@ -72,6 +72,11 @@ impl Worker {
         answer.await.unwrap_or_else(|_| Err(closed()))
     }
 
+    /// How much waits at its door.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue.max_capacity().saturating_sub(self.queue.capacity())
+    }
+
     async fn send(&self, job: Job) -> Result<(), StoreError> {
         self.queue.send(job).await.map_err(|_| closed())
     }
@@ -101,7 +106,7 @@ fn serve(mut connection: Connection, mut queue: mpsc::Receiver<Job>, limit: usiz
             }
         }
         if !changes.is_empty() {
-            statistics.sent(kind_of(&changes));
+            statistics.sent_batch(kind_of(&changes), changes.len());
             commit(&mut connection, changes);
         }
         for task in tasks {

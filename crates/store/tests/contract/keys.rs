@@ -88,6 +88,7 @@ pub(crate) async fn a_replaced_set_holds_exactly_the_new_keys_in_their_order(sce
     };
     applied(&*store, replace(&["x", "b", "a", "y"])).await;
     assert_eq!(kids(scene, "set").await, ["x", "b", "a", "y"]);
+    assert_eq!(store.keys("set").await.unwrap()[2], key("set", "a"));
     applied(&*store, replace(&[])).await;
     assert!(kids(scene, "set").await.is_empty());
     assert_eq!(kids(scene, "other").await, ["a"]);
@@ -107,5 +108,31 @@ pub(crate) async fn keys_and_sets_are_removed(scene: &Scene) {
     assert_eq!(kids(scene, "set").await, ["b"]);
     applied(&*store, Change::DeleteKeySet("set".to_owned())).await;
     applied(&*store, Change::DeleteKeySet("set".to_owned())).await;
+    assert!(kids(scene, "set").await.is_empty());
+}
+
+pub(crate) async fn what_needs_a_key_keeps_it(scene: &Scene) {
+    let store = scene.store();
+    applied(&*store, Change::AddKey(key("set", "a"))).await;
+    let need = |kid: &str, seconds: i64| Change::NeedKey {
+        set: "set".to_owned(),
+        kid: kid.to_owned(),
+        until: Timestamp(NOW.0 + seconds),
+    };
+    let retire = |seconds: i64| Change::RetireKey {
+        set: "set".to_owned(),
+        kid: "a".to_owned(),
+        needed_until: Timestamp(NOW.0 + seconds),
+    };
+    applied(&*store, need("a", 7200)).await;
+    applied(&*store, need("a", 60)).await;
+    lost(&*store, need("b", 60)).await;
+    let needed = store.keys("set").await.unwrap()[0].needed_until;
+    assert_eq!(needed, Timestamp(NOW.0 + 7200));
+    lost(&*store, retire(3600)).await;
+    assert_eq!(kids(scene, "set").await, ["a"]);
+    applied(&*store, retire(7200)).await;
+    lost(&*store, retire(7200)).await;
+    lost(&*store, need("a", 60)).await;
     assert!(kids(scene, "set").await.is_empty());
 }

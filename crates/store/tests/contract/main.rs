@@ -1,4 +1,5 @@
-//! The behaviors that every engine must show, run against SQLite in a file, SQLite in memory and PostgreSQL.
+//! The behaviors that every engine must show, run against SQLite in a file, SQLite in memory, PostgreSQL, MariaDB, and a
+//! Galera cluster whose three servers are written and read in turn.
 //!
 //! A behavior is an async function over a [`scene::Scene`]; the list below registers it for every engine at once.
 
@@ -10,50 +11,56 @@
     reason = "a test that cannot go on fails"
 )]
 
+mod api_keys;
 mod assertions;
 mod batches;
 mod clients;
 mod cluster;
 mod devices;
 mod flows;
+mod galera;
+mod keeper;
 mod keys;
 mod lifecycle;
+mod mariadb;
+mod mariadb_only;
 mod memory;
 mod postgres_only;
 mod purge;
 mod races;
 mod records;
+mod rotating;
 mod scene;
 mod sessions;
 mod sqlite_only;
 mod tokens;
 
+macro_rules! behaviors {
+    ($scene:ident $topic:ident: $($behavior:ident),* $(,)?) => {
+        mod $topic { $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $behavior() {
+                crate::$topic::$behavior(&crate::scene::Scene::$scene().await).await;
+            }
+        )* }
+    };
+}
+
+/// What counts round trips, or ends a server, looks at one server and has no meaning on several.
+macro_rules! on_a_cluster {
+    (batches: $($behavior:tt)*) => {};
+    (lifecycle: $($behavior:tt)*) => {};
+    (memory: $($behavior:tt)*) => {};
+    ($($topic:tt)*) => { behaviors! { galera $($topic)* } };
+}
+
 macro_rules! contract {
     ($($topic:ident: $($behavior:ident),* $(,)?;)*) => {
-        mod sqlite_file {
-            $(mod $topic { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behavior() {
-                    crate::$topic::$behavior(&crate::scene::Scene::sqlite_file().await).await;
-                }
-            )* })*
-        }
-        mod sqlite_memory {
-            $(mod $topic { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behavior() {
-                    crate::$topic::$behavior(&crate::scene::Scene::sqlite_memory().await).await;
-                }
-            )* })*
-        }
-        mod postgres {
-            $(mod $topic { $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $behavior() {
-                    crate::$topic::$behavior(&crate::scene::Scene::postgres().await).await;
-                }
-            )* })*
-        }
+        mod sqlite_file { $(behaviors! { sqlite_file $topic: $($behavior),* })* }
+        mod sqlite_memory { $(behaviors! { sqlite_memory $topic: $($behavior),* })* }
+        mod postgres { $(behaviors! { postgres $topic: $($behavior),* })* }
+        mod mariadb_server { $(behaviors! { mariadb $topic: $($behavior),* })* }
+        mod galera_cluster { $(on_a_cluster! { $topic: $($behavior),* })* }
     };
 }
 
@@ -150,7 +157,8 @@ contract! {
         a_kid_is_added_once_per_set,
         a_put_key_is_inserted_or_replaced,
         a_replaced_set_holds_exactly_the_new_keys_in_their_order,
-        keys_and_sets_are_removed;
+        keys_and_sets_are_removed,
+        what_needs_a_key_keeps_it;
     assertions:
         an_assertion_is_used_once,
         a_grant_of_an_assertion_is_read_back_with_its_token,
@@ -160,6 +168,15 @@ contract! {
         trusts_are_found_by_issuer_and_subject,
         pages_of_trusts_are_in_order_and_filtered_by_issuer,
         used_assertions_are_forgotten_when_they_have_expired;
+    api_keys:
+        an_api_key_is_read_back_until_it_is_revoked,
+        the_name_of_an_api_key_is_free_again_when_it_is_revoked,
+        api_keys_are_listed_in_pages,
+        the_use_of_an_api_key_is_noted_and_its_time_only_grows,
+        an_expired_api_key_stays_for_those_who_wonder,
+        an_api_key_that_was_revoked_elsewhere_is_gone_at_once,
+        of_64_tasks_on_two_servers_one_takes_the_name,
+        those_who_ask_at_once_for_an_api_key_share_its_reading;
     races:
         of_64_tasks_on_two_servers_one_uses_the_assertion,
         of_64_tasks_on_two_servers_one_gets_the_grant_of_the_assertion,

@@ -235,6 +235,7 @@ const POPULATE: &str = "
     INSERT INTO claviger_refresh SELECT gen_random_uuid(), 'x', id, 0, expires_at, NULL, NULL FROM claviger_grant;
     INSERT INTO claviger_assertion SELECT decode(lpad(to_hex(n), 64, '0'), 'hex'), n FROM generate_series(1, 5000) n;
     INSERT INTO claviger_trust SELECT gen_random_uuid(), n, n, 'k', '', '{}', 0, n FROM generate_series(1, 5000) n;
+    INSERT INTO claviger_api_key SELECT gen_random_uuid(), n, 'x', '', 0, n, NULL FROM generate_series(1, 5000) n;
     INSERT INTO claviger_device SELECT gen_random_uuid(), 'x', int4send(n::int), n, '', '', 5, NULL, 0, NULL, n, n FROM generate_series(1, 5000) n;
     INSERT INTO claviger_key (key_set, kid, sealed, created_at) SELECT n, n, 'x', 0 FROM generate_series(1, 5000) n;
 ";

@@ -139,6 +139,8 @@ pub(crate) fn key(set: &str, kid: &str) -> KeyRecord {
         kid: kid.to_owned(),
         sealed: kid.as_bytes().to_vec(),
         created_at: NOW,
+        signs_from: Timestamp(NOW.0 + 60),
+        needed_until: Timestamp(NOW.0 + 3600),
     }
 }
 

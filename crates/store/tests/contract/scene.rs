@@ -2,23 +2,32 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 use claviger_core::port::*;
-use claviger_store::{Database, Options, open_postgres, open_sqlite};
+use claviger_store::{Database, Options, open_mysql, open_postgres, open_sqlite};
+use mysql_async::prelude::Queryable;
 use tempfile::TempDir;
 
-use crate::cluster;
 use crate::records::*;
+use crate::rotating::Rotating;
+use crate::{cluster, galera, mariadb};
 
 enum Place {
     File(TempDir),
     Memory,
     Postgres(String),
+    Mariadb(String),
+    /// The same database on each server.
+    Galera(Vec<String>),
 }
 
 /// An open, migrated database.
 pub(crate) struct Scene {
     pub(crate) database: Database,
+    /// The other servers of a cluster.
+    others: Vec<Database>,
+    turn: Arc<AtomicUsize>,
     place: Place,
 }
 
@@ -35,20 +44,52 @@ impl Scene {
         Self::migrated(Place::Postgres(cluster::new_database().await)).await
     }
 
-    async fn migrated(place: Place) -> Self {
-        let database = open(&place).await;
-        database.migrate(&|_| ()).await.unwrap();
-        Self { database, place }
+    pub(crate) async fn mariadb() -> Self {
+        Self::migrated(Place::Mariadb(mariadb::new_database().await)).await
     }
 
+    pub(crate) async fn galera() -> Self {
+        Self::migrated(Place::Galera(galera::new_database().await)).await
+    }
+
+    async fn migrated(place: Place) -> Self {
+        let scene = Self::opened(place).await;
+        scene.database.migrate(&|_| ()).await.unwrap();
+        scene
+    }
+
+    async fn opened(place: Place) -> Self {
+        let mut others = Vec::new();
+        if let Place::Galera(urls) = &place {
+            for url in &urls[1..] {
+                others.push(open_mysql(url, Options::default()).await.unwrap());
+            }
+        }
+        Self {
+            database: open(&place).await,
+            others,
+            turn: Arc::default(),
+            place,
+        }
+    }
+
+    /// The store; on a cluster each operation goes to another server than the one before.
     pub(crate) fn store(&self) -> Arc<dyn Store> {
-        self.database.store()
+        if self.others.is_empty() {
+            return self.database.store();
+        }
+        let servers = [&self.database].into_iter().chain(&self.others);
+        Arc::new(Rotating {
+            stores: servers.map(Database::store).collect(),
+            turn: self.turn.clone(),
+        })
     }
 
     /// A second server on the same database; none if it is in memory.
     pub(crate) async fn second_server(&self) -> Option<Database> {
         match &self.place {
             Place::Memory => None,
+            Place::Galera(urls) => Some(open_mysql(&urls[1], Options::default()).await.unwrap()),
             place => Some(open(place).await),
         }
     }
@@ -59,15 +100,20 @@ impl Scene {
             Place::File(_) => Place::File(tempfile::tempdir().unwrap()),
             Place::Memory => Place::Memory,
             Place::Postgres(_) => Place::Postgres(cluster::new_database().await),
+            Place::Mariadb(_) => Place::Mariadb(mariadb::new_database().await),
+            Place::Galera(_) => Place::Galera(galera::new_database().await),
         };
-        let database = open(&place).await;
-        Self { database, place }
+        Self::opened(place).await
     }
 
-    /// Stores to spread concurrent tasks over: two servers where that is possible.
+    /// Stores to spread concurrent tasks over: two servers where that is possible, and all of a cluster.
     pub(crate) async fn stores(&self) -> (Vec<Arc<dyn Store>>, Option<Database>) {
+        let mut stores = vec![self.database.store()];
+        if !self.others.is_empty() {
+            stores.extend(self.others.iter().map(Database::store));
+            return (stores, None);
+        }
         let second = self.second_server().await;
-        let mut stores = vec![self.store()];
         stores.extend(second.as_ref().map(Database::store));
         (stores, second)
     }
@@ -86,6 +132,18 @@ impl Scene {
         }
     }
 
+    pub(crate) fn mariadb_url(&self) -> Option<&str> {
+        match &self.place {
+            Place::Mariadb(url) => Some(url),
+            _ => None,
+        }
+    }
+
+    /// The servers of a cluster, each by itself.
+    pub(crate) fn nodes(&self) -> Vec<&Database> {
+        [&self.database].into_iter().chain(&self.others).collect()
+    }
+
     /// Runs SQL beside the store.
     pub(crate) async fn sql(&self, sql: &str) -> bool {
         match &self.place {
@@ -95,6 +153,8 @@ impl Scene {
                 connection.execute_batch(sql).unwrap();
             }
             Place::Postgres(url) => cluster::connect(url).await.batch_execute(sql).await.unwrap(),
+            Place::Mariadb(url) => mariadb::beside(url).await.query_drop(sql).await.unwrap(),
+            Place::Galera(urls) => mariadb::beside(&urls[0]).await.query_drop(sql).await.unwrap(),
         }
         true
     }
@@ -135,6 +195,8 @@ async fn open(place: &Place) -> Database {
             .unwrap(),
         Place::Memory => open_sqlite(None, Options::default()).await.unwrap(),
         Place::Postgres(url) => open_postgres(url, Options::default()).await.unwrap(),
+        Place::Mariadb(url) => open_mysql(url, Options::default()).await.unwrap(),
+        Place::Galera(urls) => open_mysql(&urls[0], Options::default()).await.unwrap(),
     }
 }
 

@@ -237,7 +237,7 @@ fn what_is_mistyped_leads_to_what_was_meant() {
     for (words, meant) in [
         (["serv", "all"].as_slice(), "serve"),
         (&["clients", "lisst"], "list"),
-        (&["migrate", "sql", "statsu"], "status"),
+        (&["migrate", "sqll"], "sql"),
         (&["create", "cliient"], "client"),
         (&["list", "clients", "--pagesize", "3"], "--page-size"),
         (&["clients", "create", "--callback", "http://a"], "--callbacks"),

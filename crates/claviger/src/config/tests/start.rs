@@ -44,7 +44,7 @@ fn a_database_of_another_kind_is_refused_without_showing_it() {
             "{error}"
         );
         assert!(
-            error.contains("supports sqlite://") && !error.contains("hidden"),
+            error.contains("supported are sqlite://") && !error.contains("hidden"),
             "{error}"
         );
     }
@@ -151,6 +151,30 @@ fn the_admin_port_opens_to_other_machines_only_when_told_so() {
     }
     let start = Start::served().env("SERVE_ADMIN_HOST", "0.0.0.0");
     start.env("SERVE_ADMIN_ALLOW_UNAUTHENTICATED", "true").load();
+    let start = Start::served().env("SERVE_ADMIN_HOST", "0.0.0.0");
+    let settings = start.env("SERVE_ADMIN_REQUIRE_API_KEY", "true").load();
+    assert!(settings.admin_asks_for_keys);
+}
+
+#[test]
+fn traces_go_to_an_otlp_collector_and_other_protocols_are_refused_with_a_reason() {
+    for other in ["jaeger", "zipkin", "datadog"] {
+        let error = Start::served().env("TRACING_PROVIDER", other).error();
+        let reason = "whose own protocol is not spoken: such servers take OTLP";
+        assert!(
+            error.starts_with("tracing.provider (") && error.contains(reason),
+            "{error}"
+        );
+    }
+    let error = Start::served().env("TRACING_PROVIDER", "otel").error();
+    assert!(error.contains("tracing.providers.otlp.server_url"), "{error}");
+    let start = Start::served().env("TRACING_PROVIDER", "otel");
+    let start = start.env("TRACING_PROVIDERS_OTLP_SERVER_URL", "localhost:4318");
+    let collector = start.env("TRACING_PROVIDERS_OTLP_INSECURE", "true").load().collector;
+    let collector = collector.unwrap();
+    assert_eq!(collector.url, "http://localhost:4318/v1/traces");
+    assert_eq!((collector.ratio, collector.service_name.as_str()), (1.0, "Claviger"));
+    assert!(Start::served().load().collector.is_none());
 }
 
 #[test]

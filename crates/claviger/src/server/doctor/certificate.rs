@@ -1,8 +1,6 @@
 //! Certificates: those that the ports show, and how long they last.
 
 use rustls::pki_types::CertificateDer;
-use x509_cert::Certificate;
-use x509_cert::der::Decode as _;
 
 use super::Findings;
 use crate::config::Settings;
@@ -46,7 +44,7 @@ pub(super) fn judge(check: &'static str, certificate: &CertificateDer<'_>, now: 
 
 /// From when until when, in seconds since 1970.
 fn validity(certificate: &CertificateDer<'_>) -> Option<(i64, i64)> {
-    let validity = Certificate::from_der(certificate).ok()?.tbs_certificate.validity;
-    let seconds = |time: x509_cert::time::Time| i64::try_from(time.to_unix_duration().as_secs()).ok();
-    Some((seconds(validity.not_before)?, seconds(validity.not_after)?))
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let validity = parsed.validity();
+    Some((validity.not_before.timestamp(), validity.not_after.timestamp()))
 }

@@ -120,6 +120,14 @@ async fn exposure(public: &str, findings: &mut Findings) {
     for path in ["/admin/clients", "/clients"] {
         let address = format!("{public}{path}");
         let Ok(answer) = get(&address).await else { continue };
+        if answer.status == StatusCode::UNAUTHORIZED {
+            let advice = "let the proxy pass requests to the public port only";
+            return findings.warn(
+                CHECK,
+                format!("strangers reach {address}, which asks them for a key"),
+                advice,
+            );
+        }
         if answer.status == StatusCode::OK && answer.json().is_array() {
             let advice = "whoever reaches it can do everything: let the proxy pass requests to the public port only";
             return findings.fail(CHECK, format!("{address} lists clients to strangers"), advice);

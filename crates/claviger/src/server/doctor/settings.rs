@@ -85,11 +85,13 @@ fn admin(settings: &Settings, findings: &mut Findings) {
         findings.ok(CHECK, format!("only this machine reaches {place}"));
     } else if listener.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()) {
         findings.ok(CHECK, format!("{place} asks for client certificates"));
+    } else if !settings.leaves_admin_open(listener) {
+        findings.ok(CHECK, format!("{place} asks for API keys"));
     } else {
         findings.warn(
             CHECK,
             format!("other machines reach {place}, by serve.admin.allow_unauthenticated"),
-            "see to it that a firewall or network policy lets your own services through and nobody else",
+            "ask for API keys (serve.admin.require_api_key), or see to it that a firewall lets your own services through and nobody else",
         );
     }
 }

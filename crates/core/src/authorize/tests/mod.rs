@@ -2,6 +2,7 @@
 
 mod answers;
 mod flows;
+mod matrix;
 mod proofs;
 mod requests;
 mod response_types;
@@ -18,6 +19,8 @@ use crate::params::Params;
 use crate::testing::{Desk, form, now};
 
 const CALLBACK: &str = "https://app.example/callback";
+/// That of an app on a device.
+const APP_CALLBACK: &str = "com.example.app:/cb";
 
 /// A client, a person with a browser, and the two apps.
 struct Walk {
@@ -140,7 +143,7 @@ impl Walk {
         match reply.to {
             Destination::ErrorPage(failure) => Place::ErrorPage(failure.fault().code()),
             Destination::Client(Delivery::Redirect(url)) => {
-                assert!(url.starts_with(CALLBACK), "{url}");
+                assert!(url.starts_with(CALLBACK) || url.starts_with(APP_CALLBACK), "{url}");
                 match url.split_once('#') {
                     Some((_, fragment)) => Place::Fragment(Params::parse(fragment.as_bytes()).expect("well formed")),
                     None => Place::Client(query_of(&url)),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
+use crate::testing::START;
 use crate::world::IdTokenKeys as _;
 
 fn remembered() -> Walk {
@@ -245,7 +246,7 @@ fn a_session_that_expired_on_the_way_is_not_taken_up_again() {
 }
 
 fn hint(walk: &Walk, iss: &str, sub: &str) -> String {
-    let key = now(walk.desk.keys.signing(&walk.desk.cx())).unwrap();
+    let key = now(walk.desk.keys.signing(&walk.desk.cx(), None, START)).unwrap();
     let claims = json!({"iss": iss, "sub": sub, "aud": "app", "exp": 1});
     key.sign_jws("JWT", claims.to_string().as_bytes()).unwrap()
 }

@@ -2,11 +2,15 @@ use serde_json::json;
 
 use super::*;
 use crate::client::AuthMethod;
+use crate::client::strangers::InitialToken;
 use crate::testing::{Desk, now};
 
 fn desk() -> Desk {
     let mut desk = Desk::new();
     desk.policy.dynamic_registration = true;
+    desk.policy.strangers.grant_types = ["authorization_code", "refresh_token", crate::grant::DEVICE_CODE]
+        .map(str::to_owned)
+        .to_vec();
     desk.policy.default_client_scope = ["openid", "offline"].map(str::to_owned).to_vec();
     desk
 }
@@ -75,6 +79,52 @@ mod rfc7591_3 {
             assert_eq!(refused, Fault::ClientMetadataInvalid, "{members}");
         }
         assert!(desk.store.state().clients.is_empty());
+    }
+
+    #[test]
+    fn a_stranger_decides_what_the_operator_left_to_strangers_and_no_more() {
+        let mut desk = desk();
+        desk.policy.strangers.members = ["audience", "lifespans", "access_token_strategy"]
+            .map(str::to_owned)
+            .to_vec();
+        desk.policy.strangers.grant_types.push("client_credentials".to_owned());
+        let client = registered(
+            &desk,
+            json!({
+                "redirect_uris": ["https://rp.example/cb"], "grant_types": ["client_credentials", "authorization_code"],
+                "audience": ["https://api.example"], "access_token_strategy": "jwt",
+                "client_credentials_grant_access_token_lifespan": "5m",
+            }),
+        );
+        assert_eq!(client.client.audience, ["https://api.example"]);
+        assert_eq!(client.client.access_token_strategy, "jwt");
+        assert_eq!(client.client.grant_types, ["client_credentials", "authorization_code"]);
+        let shown = serde_json::to_value(&client).expect("a client is JSON");
+        assert_eq!(shown["client_credentials_grant_access_token_lifespan"], "5m0s");
+        for members in [json!({ "owner": "root" }), json!({ "skip_consent": true })] {
+            let refused = fault(now(register(&desk.world(), metadata(members.clone()))));
+            assert_eq!(refused, Fault::ClientMetadataInvalid, "{members}");
+        }
+    }
+
+    #[test]
+    fn where_the_operator_gives_out_initial_tokens_nobody_registers_without_one() {
+        let mut desk = desk();
+        assert_eq!(admit(&desk.policy, None), Ok(()));
+        assert_eq!(admit(&desk.policy, Some("anything")), Ok(()));
+        desk.policy.strangers.initial_tokens = vec![InitialToken::of("first"), InitialToken::of("second")];
+        assert_eq!(admit(&desk.policy, None), Err(Fault::InitialTokenMissing));
+        for wrong in ["", "third", "first ", "firs"] {
+            assert_eq!(
+                admit(&desk.policy, Some(wrong)),
+                Err(Fault::InitialTokenInvalid),
+                "{wrong}"
+            );
+        }
+        for right in ["first", "second"] {
+            assert_eq!(admit(&desk.policy, Some(right)), Ok(()));
+        }
+        assert!(!format!("{:?}", desk.policy.strangers).contains("first"));
     }
 
     #[test]

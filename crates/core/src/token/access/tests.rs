@@ -215,9 +215,9 @@ mod rfc7009_2_and_rfc7662_2 {
         let answer = redeemed(&desk, "openid");
         let token = text(&answer, "access_token");
         let payload = verified(&desk, &token).payload;
-        let key = now(desk.keys.signing_access(&desk.cx(), None)).expect("there is a key");
+        let key = now(desk.keys.signing_access(&desk.cx(), None, START)).expect("there is a key");
         let other_type = key.sign_jws("JWT", &payload).expect("the key signs");
-        let id_key = now(desk.keys.signing(&desk.cx())).expect("there is a key");
+        let id_key = now(desk.keys.signing(&desk.cx(), None, START)).expect("there is a key");
         let other_key = id_key.sign_jws("at+jwt", &payload).expect("the key signs");
         let mut changed = claims(&desk, &token);
         changed.insert("exp".to_owned(), json!(START.0 + 999_999));

@@ -1,0 +1,148 @@
+//! Who may use the admin port: keys, each for its areas, where the settings ask for them.
+//!
+//! Implements RFC 6750 §2.1 (the header, and nothing else) and §3 (`WWW-Authenticate`, `invalid_token`,
+//! `insufficient_scope`). A key is read from the database for each request, so that one that was revoked anywhere is
+//! refused everywhere at once. Attacks: guessing (256 bits, compared in constant time), a key in a URL (not read), a login
+//! app's key used for private keys (areas), strangers on a port without keys (the server does not start there).
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::extract::Request;
+use axum::response::Response;
+use claviger_core::api_key::{self, Admitted, Area};
+use claviger_core::port::{Change, Store};
+use http::header::AUTHORIZATION;
+use zeroize::Zeroizing;
+
+use super::call::{Arrival, Peer};
+use super::problem::{Problem, Resource};
+use super::proxies::client_address;
+use super::reply;
+use crate::config::tls::Networks;
+use crate::provider;
+
+/// The guard of the admin port.
+pub struct Admission {
+    store: Arc<dyn Store>,
+    asks_for_keys: bool,
+    proxies: Networks,
+    /// Whether a note of a key's use is under way; one at a time is enough.
+    is_noting: Arc<AtomicBool>,
+}
+
+/// Who made an admin request, as far as can be known.
+#[derive(Clone, Debug, Default)]
+pub struct Actor {
+    pub(crate) key: Option<Admitted>,
+    /// The subject of the client certificate.
+    pub(crate) certificate: Option<Arc<str>>,
+    pub(crate) address: Option<IpAddr>,
+}
+
+impl Admission {
+    /// `proxies` are those whose word about addresses counts.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, asks_for_keys: bool, proxies: Networks) -> Arc<Self> {
+        Arc::new(Self {
+            store,
+            asks_for_keys,
+            proxies,
+            is_noting: Arc::default(),
+        })
+    }
+
+    /// Who asks, and the key that they show. The request is not kept: its body could not wait for the database.
+    pub(super) fn hear(&self, request: &Request, arrival: &Arrival) -> (Actor, Option<Zeroizing<String>>) {
+        let actor = Actor {
+            key: None,
+            certificate: arrival.certificate.clone(),
+            address: match arrival.peer {
+                Peer::Local => None,
+                peer => client_address(peer, request.headers(), &self.proxies),
+            },
+        };
+        // A header that was sent twice means nothing.
+        let mut headers = request.headers().get_all(AUTHORIZATION).iter();
+        let shown = match (headers.next(), headers.next()) {
+            (Some(header), None) if self.asks_for_keys => header.to_str().ok().and_then(bearer),
+            _ => None,
+        };
+        (actor, shown.map(|shown| Zeroizing::new(shown.to_owned())))
+    }
+
+    /// Adds the key to the actor, and gives the answer if they may not do this.
+    pub(super) async fn judge(
+        &self,
+        mut actor: Actor,
+        shown: Option<Zeroizing<String>>,
+        areas: Option<&[Area]>,
+    ) -> (Actor, Result<(), Response>) {
+        let Some(areas) = areas.filter(|_| self.asks_for_keys) else {
+            return (actor, Ok(()));
+        };
+        let Some(shown) = shown else {
+            let why = "The admin port asks for an API key. Send one in the header Authorization, after the word Bearer; \
+                       'claviger create api-key' makes one.";
+            let refused = reply::key_refused(&Resource::Unauthorized.because(why), "Bearer");
+            return (actor, Err(refused));
+        };
+        let judged = match api_key::admit(&*self.store, provider::now(), &shown).await {
+            Ok(Some(key)) => self.open(key, areas, &mut actor),
+            Ok(None) => Err(reply::key_refused(
+                &Resource::Unauthorized.because(
+                    "The API key is unknown, expired or revoked. 'claviger list api-keys' shows those in force.",
+                ),
+                "Bearer error=\"invalid_token\"",
+            )),
+            Err(error) => Err(reply::admin_error(&Problem::from(error))),
+        };
+        (actor, judged)
+    }
+
+    fn open(&self, key: Admitted, areas: &[Area], actor: &mut Actor) -> Result<(), Response> {
+        let opens = key.opens(areas);
+        if key.is_notable {
+            self.note(&key);
+        }
+        actor.key = Some(key);
+        if opens {
+            return Ok(());
+        }
+        let wanted: Vec<_> = areas.iter().map(|area| area.name()).collect();
+        let wanted = if wanted.is_empty() {
+            Area::Everything.name().to_owned()
+        } else {
+            wanted.join(" or ")
+        };
+        let scope = areas.last().map_or(Area::Everything.name(), |area| area.name());
+        let why = format!("The API key is not for this. It takes one with the scope {wanted}.");
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+        Err(reply::key_refused(&Resource::Forbidden.because(why), &challenge))
+    }
+
+    /// Beside the request, and no more than one at a time: the time of the last use is a service to people.
+    fn note(&self, key: &Admitted) {
+        if self.is_noting.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (store, is_noting) = (Arc::clone(&self.store), Arc::clone(&self.is_noting));
+        let change = Change::UseApiKey {
+            id: key.id,
+            at: provider::now(),
+        };
+        tokio::spawn(async move {
+            if let Err(error) = store.apply(change).await {
+                tracing::debug!(%error, "the use of an API key was not noted");
+            }
+            is_noting.store(false, Ordering::Release);
+        });
+    }
+}
+
+/// The token of a header, whatever the case of the scheme (RFC 9110 §11.1).
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

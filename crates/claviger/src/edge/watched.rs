@@ -1,0 +1,234 @@
+//! What happens to every request around its handler: admission, limits, counting, the lines of log and audit, the span.
+
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::Request;
+use axum::handler::Handler;
+use axum::response::Response;
+use claviger_core::api_key::Area;
+use futures_util::FutureExt as _;
+use http::header::CACHE_CONTROL;
+use http::{HeaderName, HeaderValue, Method};
+use hyper::body::Body as _;
+use tracing::Instrument as _;
+
+use super::admission::{Actor, Admission};
+use super::call::Arrival;
+use super::proxies::client_address;
+use super::rates::Limiter;
+use super::reply::{self, Party, Refused};
+use super::request_id::RequestId;
+use super::router::filter_of;
+use crate::config::tls::Networks;
+use crate::telemetry::metrics::{Events, RouteMetrics};
+use crate::telemetry::{audit, trace};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const UNCACHED: HeaderValue = HeaderValue::from_static("private, no-cache, no-store, must-revalidate");
+
+/// A line of the table, and what it asks for.
+pub(super) struct Route {
+    pub(super) pattern: &'static str,
+    pub(super) metrics: RouteMetrics,
+    pub(super) is_quiet: bool,
+    /// The guard of the admin port.
+    pub(super) admission: Option<Arc<Admission>>,
+    /// What a key must be for; none where no key is asked for.
+    pub(super) areas: Option<&'static [Area]>,
+    /// Set where an address may come only so often.
+    pub(super) limiter: Option<Arc<Limiter>>,
+    /// Whether people read its answers.
+    pub(super) is_page: bool,
+    pub(super) events: Events,
+    pub(super) proxies: Networks,
+}
+
+impl Route {
+    /// Whether the request is to change something. Introspection only asks.
+    fn is_change(&self, method: &Method) -> bool {
+        let asks = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+        !asks && self.areas.is_some_and(|areas| !areas.contains(&Area::Introspect))
+    }
+
+    async fn answer<H, T, S>(&self, handler: H, request: Request, state: S, arrival: &Arrival) -> Response
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        let limited = self.limiter.as_ref().map_or(Ok(()), |limiter| {
+            limiter.admit(arrival.at, arrival.peer, request.headers())
+        });
+        if let Err(wait) = limited {
+            let response = reply::too_fast(wait, self.is_page, arrival.id);
+            self.report(
+                &self.stranger(&request, arrival),
+                request.method(),
+                &response,
+                arrival.id,
+            );
+            return response;
+        }
+        let method = request.method().clone();
+        let Some(admission) = &self.admission else {
+            let stranger = self.stranger(&request, arrival);
+            let response = caught(handler, request, state).await;
+            self.report(&stranger, &method, &response, arrival.id);
+            return response;
+        };
+        let object = self
+            .is_change(&method)
+            .then(|| audit::object(self.pattern, request.uri()));
+        let (actor, shown) = admission.hear(&request, arrival);
+        let (actor, judged) = admission.judge(actor, shown, self.areas).await;
+        let response = match judged {
+            Ok(()) => caught(handler, request, state).await,
+            Err(refused) => {
+                self.report_as("admin.refused", &actor, &method, None, arrival.id);
+                refused
+            }
+        };
+        if let Some(object) = object {
+            let refusal = refusal(&response);
+            audit::change(
+                &actor,
+                (&method, self.pattern),
+                &object,
+                &response,
+                (refusal, arrival.id),
+            );
+        }
+        response
+    }
+
+    /// Whoever comes to the public port.
+    fn stranger(&self, request: &Request, arrival: &Arrival) -> Actor {
+        Actor {
+            address: client_address(arrival.peer, request.headers(), &self.proxies),
+            ..Actor::default()
+        }
+    }
+
+    /// Writes what is worth a line in the audit log.
+    fn report(&self, actor: &Actor, method: &Method, response: &Response, id: RequestId) {
+        let client = response.extensions().get::<Party>().map(|party| &*party.0);
+        if let Some(fault) = refusal(response) {
+            self.metrics.refused(fault);
+            if let Some(event) = audit::event_of(fault) {
+                self.report_as(event, actor, method, client, id);
+            }
+        } else if self.pattern == REVOCATION && response.status().is_success() {
+            self.report_as("token.revoked", actor, method, client, id);
+        }
+    }
+
+    fn report_as(&self, event: &'static str, actor: &Actor, method: &Method, client: Option<&str>, id: RequestId) {
+        self.events.count(event);
+        self.events
+            .volume
+            .event(event, actor, (method, self.pattern), client, id);
+    }
+}
+
+const REVOCATION: &str = "/oauth2/revoke";
+
+fn refusal(response: &Response) -> Option<&'static str> {
+    response.extensions().get::<Refused>().map(|refused| refused.0)
+}
+
+/// The handler is gone after a panic, and what it shares with others is behind locks that cannot be poisoned. The panic
+/// is logged where it happens, by the hook, inside the span.
+async fn caught<H, T, S>(handler: H, request: Request, state: S) -> Response
+where
+    H: Handler<T, S>,
+    T: 'static,
+{
+    let answer = AssertUnwindSafe(async { handler.call(request, state).await }).catch_unwind();
+    answer.await.unwrap_or_else(|_| reply::panicked())
+}
+
+/// A handler whose requests are judged, counted, logged on one line, named in the answer, and whose panics end in a 500.
+#[derive(Clone)]
+pub(super) struct Watched<H> {
+    pub(super) handler: H,
+    pub(super) route: Arc<Route>,
+}
+
+impl<H, T, S> Handler<T, S> for Watched<H>
+where
+    H: Handler<T, S>,
+    T: 'static,
+    S: Send + 'static,
+{
+    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+    fn call(self, mut request: Request, state: S) -> Self::Future {
+        let arrival = match request.extensions().get::<Arrival>() {
+            Some(arrival) => arrival.clone(),
+            None => request.extensions_mut().get_or_insert_with(Arrival::in_process).clone(),
+        };
+        let method = request.method().clone();
+        Box::pin(async move {
+            let Self { handler, route } = self;
+            // At the level of errors, so that the span is there, and its id on every line, whatever level is shown.
+            let span = tracing::error_span!("request", id = %arrival.id);
+            let traced = trace::request(known_name(&method), route.pattern, request.headers(), arrival.id);
+            let answer = route.answer(handler, request, state, &arrival);
+            let mut response = answer.instrument(traced.clone()).instrument(span).await;
+
+            let took = arrival.at.elapsed();
+            trace::answered(&traced, response.status(), refusal(&response));
+            route
+                .metrics
+                .answered(response.status(), took, response.body().size_hint().exact());
+            log_request(&route, &method, &response, arrival.id, took);
+            complete_headers(&method, &mut response, arrival.id);
+            response
+        })
+    }
+}
+
+/// The one line of a request. The pattern stands for the path, which may hold ids, and the query is not there at all.
+fn log_request(route: &Route, method: &Method, response: &Response, id: RequestId, took: Duration) {
+    let status = response.status();
+    let (code, text) = (status.as_u16(), status.canonical_reason());
+    let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+    macro_rules! line {
+        ($level:ident) => {
+            tracing::$level!(
+                http_request.method = known_name(method),
+                http_request.path = route.pattern,
+                http_response.status = code,
+                http_response.text_status = text,
+                http_response.took = took,
+                error.message = refusal(response),
+                request_id = %id,
+                "completed handling request"
+            )
+        };
+    }
+    if route.is_quiet {
+        line!(debug);
+    } else {
+        line!(info);
+    }
+}
+
+/// A method may be any text of a stranger's.
+fn known_name(method: &Method) -> &'static str {
+    match *method {
+        Method::HEAD => "HEAD",
+        _ => filter_of(method).map_or("other", |(_, name)| name),
+    }
+}
+
+fn complete_headers(method: &Method, response: &mut Response, id: RequestId) {
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id.header());
+    // Discovery and keys included, as in Hydra: an answer that may be cached says so itself.
+    if matches!(*method, Method::GET | Method::HEAD) && !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, UNCACHED);
+    }
+}

@@ -1,0 +1,184 @@
+//! What is counted of every request, under Hydra's names.
+//!
+//! Handles are resolved when a route is registered, or when it first answers with a status: counting a request looks up no
+//! label.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+/// From half a millisecond to ten seconds, in seconds.
+const DURATION_BUCKETS: [f64; 13] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+/// In bytes.
+const SIZE_BUCKETS: [f64; 7] = [100.0, 500.0, 1_000.0, 5_000.0, 20_000.0, 100_000.0, 1_000_000.0];
+
+/// Every status that is answered often; others are looked up.
+const CODES: [u16; 20] = [
+    200, 201, 204, 302, 303, 304, 400, 401, 403, 404, 405, 408, 409, 410, 413, 429, 500, 502, 503, 504,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CodeLabels {
+    code: u16,
+    method: &'static str,
+    endpoint: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RouteLabels {
+    method: &'static str,
+    endpoint: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct EndpointLabels {
+    endpoint: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StatusLabels {
+    method: &'static str,
+    status_bucket: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct MethodLabels {
+    method: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FaultLabels {
+    fault: &'static str,
+    endpoint: &'static str,
+}
+
+type Histograms<L> = Family<L, Histogram, fn() -> Histogram>;
+
+/// The families.
+#[derive(Clone)]
+pub(super) struct Requests {
+    requests: Family<CodeLabels, Counter>,
+    statuses: Family<StatusLabels, Counter>,
+    durations: Histograms<RouteLabels>,
+    times: Histograms<EndpointLabels>,
+    sizes: Histograms<MethodLabels>,
+    refusals: Family<FaultLabels, Counter>,
+}
+
+const STATUS_BUCKETS: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+impl Requests {
+    pub(super) fn register(registry: &mut Registry) -> Self {
+        let in_seconds = (|| Histogram::new(DURATION_BUCKETS)) as fn() -> Histogram;
+        let in_bytes = (|| Histogram::new(SIZE_BUCKETS)) as fn() -> Histogram;
+        let families = Self {
+            requests: Family::default(),
+            statuses: Family::default(),
+            durations: Family::new_with_constructor(in_seconds),
+            times: Family::new_with_constructor(in_seconds),
+            sizes: Family::new_with_constructor(in_bytes),
+            refusals: Family::default(),
+        };
+        registry.register("http_requests", "Requests answered", families.requests.clone());
+        registry.register(
+            "http_requests_statuses",
+            "Requests answered, by the first digit of the status",
+            families.statuses.clone(),
+        );
+        registry.register(
+            "http_requests_duration_seconds",
+            "Time to answer a request",
+            families.durations.clone(),
+        );
+        registry.register(
+            "http_response_time_seconds",
+            "Time to answer a request, whatever its method",
+            families.times.clone(),
+        );
+        registry.register(
+            "http_response_size_bytes",
+            "Size of the bodies of answers",
+            families.sizes.clone(),
+        );
+        registry.register(
+            "claviger_refusals",
+            "Requests refused, by the name of the refusal",
+            families.refusals.clone(),
+        );
+        families
+    }
+
+    pub(super) fn route(&self, method: &'static str, endpoint: &'static str) -> RouteMetrics {
+        let labels = RouteLabels { method, endpoint };
+        RouteMetrics(Arc::new(Handles {
+            by_code: std::array::from_fn(|_| OnceLock::new()),
+            by_bucket: STATUS_BUCKETS.map(|status_bucket| {
+                let labels = StatusLabels { method, status_bucket };
+                self.statuses.get_or_create(&labels).clone()
+            }),
+            duration: self.durations.get_or_create(&labels).clone(),
+            time: self.times.get_or_create(&EndpointLabels { endpoint }).clone(),
+            size: self.sizes.get_or_create(&MethodLabels { method }).clone(),
+            families: self.clone(),
+            labels,
+        }))
+    }
+}
+
+/// Counts the requests of one route.
+#[derive(Clone)]
+pub struct RouteMetrics(Arc<Handles>);
+
+struct Handles {
+    by_code: [OnceLock<Counter>; CODES.len()],
+    by_bucket: [Counter; STATUS_BUCKETS.len()],
+    duration: Histogram,
+    time: Histogram,
+    size: Histogram,
+    families: Requests,
+    labels: RouteLabels,
+}
+
+impl RouteMetrics {
+    /// Counts one answer; the size of its body is not known beforehand for all.
+    pub fn answered(&self, status: StatusCode, took: Duration, size: Option<u64>) {
+        let handles = &*self.0;
+        let code = status.as_u16();
+        let made = || {
+            let RouteLabels { method, endpoint } = handles.labels;
+            let labels = CodeLabels { code, method, endpoint };
+            handles.families.requests.get_or_create(&labels).clone()
+        };
+        let known = CODES.iter().position(|known| *known == code);
+        match known.and_then(|position| handles.by_code.get(position)) {
+            Some(counter) => counter.get_or_init(made).inc(),
+            None => made().inc(),
+        };
+        let bucket = usize::from(code / 100).saturating_sub(1);
+        if let Some(counter) = handles.by_bucket.get(bucket) {
+            counter.inc();
+        }
+        let seconds = took.as_secs_f64();
+        handles.duration.observe(seconds);
+        handles.time.observe(seconds);
+        if let Some(size) = size {
+            #[expect(clippy::cast_precision_loss, reason = "no body has so many bytes")]
+            handles.size.observe(size as f64);
+        }
+    }
+
+    /// Counts a refusal by its name.
+    pub fn refused(&self, fault: &'static str) {
+        let endpoint = self.0.labels.endpoint;
+        let labels = FaultLabels { fault, endpoint };
+        self.0.families.refusals.get_or_create(&labels).inc();
+    }
+}

@@ -1,0 +1,244 @@
+//! Traces: what arrives at an OpenTelemetry collector, and what happens without one.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use claviger_e2e::process::PATIENCE;
+use claviger_e2e::{Database, Flow, Http, Request, ServerOptions, ports};
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::common::v1::any_value::Value;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message as _;
+use serde_json::json;
+
+use crate::{guarded, key, server};
+
+type Heard = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+
+/// Answers every request with 200, and keeps its head and body.
+fn listen() -> (u16, Heard) {
+    let port = ports::free();
+    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let heard = Heard::default();
+    let own = Arc::clone(&heard);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                if reader.read_line(&mut line).unwrap_or_default() == 0 || line.trim_end().is_empty() {
+                    break;
+                }
+                if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
+                    length = value.trim().parse().unwrap();
+                }
+                head.push_str(&line);
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            own.lock().unwrap().push((head, body));
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        }
+    });
+    (port, heard)
+}
+
+fn traced(options: ServerOptions, port: u16) -> ServerOptions {
+    options
+        .with("TRACING_PROVIDER", "otel")
+        .with("TRACING_SERVICE_NAME", "the-server-of-this-test")
+        .with("TRACING_DEPLOYMENT_ENVIRONMENT", "tests")
+        .with("TRACING_PROVIDERS_OTLP_SERVER_URL", &format!("127.0.0.1:{port}"))
+        .with("TRACING_PROVIDERS_OTLP_INSECURE", "true")
+        .with(
+            "TRACING_PROVIDERS_OTLP_AUTHORIZATION_HEADER",
+            "Basic credentials-of-the-collector",
+        )
+}
+
+fn spans(heard: &Heard) -> Vec<Span> {
+    let heard = heard.lock().unwrap();
+    let batches = heard
+        .iter()
+        .map(|(_, body)| ExportTraceServiceRequest::decode(&body[..]).unwrap());
+    let resources = batches.flat_map(|batch| batch.resource_spans);
+    resources
+        .flat_map(|resource| resource.scope_spans)
+        .flat_map(|scope| scope.spans)
+        .collect()
+}
+
+/// The spans that have arrived by the time that there is one of this kind.
+async fn wait_for(heard: &Heard, is_wanted: impl Fn(&Span) -> bool) -> (Span, Vec<Span>) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let spans = spans(heard);
+        if let Some(found) = spans.iter().find(|span| is_wanted(span)) {
+            return (found.clone(), spans);
+        }
+        let names: Vec<_> = spans.iter().map(|span| &span.name).collect();
+        assert!(Instant::now() < deadline, "it never came; what came is {names:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+fn attribute(span: &Span, name: &str) -> Option<String> {
+    let found = span.attributes.iter().find(|attribute| attribute.key == name)?;
+    Some(match found.value.clone()?.value? {
+        Value::StringValue(text) => text,
+        Value::IntValue(number) => number.to_string(),
+        other => format!("{other:?}"),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    claviger_e2e::dump::hex(bytes)
+}
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+#[tokio::test]
+async fn a_request_is_a_span_of_its_callers_trace_with_the_database_below_it_and_the_hook_is_told() {
+    for database in [Database::postgres(), Database::sqlite()] {
+        let ((port, collector), (hook_port, hook)) = (listen(), listen());
+        let options = traced(ServerOptions::new(&database), port);
+        let options = options.with("OAUTH2_TOKEN_HOOK", &format!("http://127.0.0.1:{hook_port}/hook"));
+        let server = server(&database, options).await;
+        let flow = Flow::new(&server).await;
+        let request = Request::post(&server.public("/oauth2/token"))
+            .basic(&flow.client_id, &flow.client_secret)
+            .form(&[("grant_type", "client_credentials")]);
+        let answer = Http::new()
+            .send(request.header("traceparent", &format!("00-{TRACE}-{CALLER}-01")))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let id = answer.header("x-request-id");
+
+        let is_ours = |span: &Span| attribute(span, "claviger.request_id").as_deref() == Some(id);
+        let (request, spans) = wait_for(&collector, is_ours).await;
+        assert_eq!(
+            (hex(&request.trace_id).as_str(), hex(&request.parent_span_id).as_str()),
+            (TRACE, CALLER)
+        );
+        assert_eq!((request.name.as_str(), request.kind), ("POST /oauth2/token", 2));
+        assert_eq!(attribute(&request, "http.response.status_code").as_deref(), Some("200"));
+        let below = |parent: &Span| {
+            let of = |span: &&Span| span.parent_span_id == parent.span_id && hex(&span.trace_id) == TRACE;
+            spans.iter().filter(of).cloned().collect::<Vec<_>>()
+        };
+        let children = below(&request);
+        let issue = children
+            .iter()
+            .find(|span| span.name == "sql issue")
+            .expect("the token was written");
+        let system = if matches!(database, Database::Postgres { .. }) {
+            "postgresql"
+        } else {
+            "sqlite"
+        };
+        assert_eq!(attribute(issue, "db.system.name").as_deref(), Some(system));
+        if system == "postgresql" {
+            let batches = below(issue);
+            assert_eq!(batches.len(), 1, "{batches:?}");
+            assert_eq!(attribute(&batches[0], "db.operation.batch.size").as_deref(), Some("1"));
+        }
+        let asked = children
+            .iter()
+            .find(|span| span.name == "POST 127.0.0.1")
+            .expect("the hook was asked");
+        let told = hook.lock().unwrap()[0].0.clone();
+        assert!(
+            told.contains(&format!("traceparent: 00-{TRACE}-{}-01", hex(&asked.span_id))),
+            "{told}"
+        );
+
+        let (head, body) = collector.lock().unwrap()[0].clone();
+        assert!(
+            head.starts_with("POST /v1/traces ") && head.contains("Basic credentials-of-the-collector"),
+            "{head}"
+        );
+        let first = ExportTraceServiceRequest::decode(&body[..]).unwrap();
+        let named = format!("{:?}", first.resource_spans[0].resource);
+        assert!(
+            named.contains("the-server-of-this-test") && named.contains("tests"),
+            "{named}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_audited_is_an_event_of_its_span_and_nothing_secret_is_in_any() {
+    let (port, collector) = listen();
+    let database = Database::sqlite();
+    let server = server(&database, traced(guarded(&database), port)).await;
+    let ops = key(&database, "ops", "all");
+    let metadata =
+        json!({"client_id": "shop", "client_secret": "secret-that-no-span-has", "grant_types": ["client_credentials"]});
+    let request = Request::post(&server.admin("/admin/clients?x=query-that-no-span-has"));
+    assert_eq!(Http::new().send(request.bearer(&ops).json(&metadata)).await.status, 201);
+    let request = Request::post(&server.public("/oauth2/token")).basic("shop", "secret-that-no-span-has");
+    let token = Http::new()
+        .send(request.form(&[("grant_type", "client_credentials")]))
+        .await
+        .json();
+    let token = token["access_token"].as_str().unwrap().to_owned();
+    let request = Request::post(&server.admin("/admin/oauth2/introspect")).bearer(&ops);
+    assert_eq!(
+        Http::new().send(request.form(&[("token", &token)])).await.json()["active"],
+        true
+    );
+
+    let (made, _) = wait_for(&collector, |span| span.name == "POST /admin/clients").await;
+    assert!(
+        made.events
+            .iter()
+            .any(|event| format!("{event:?}").contains("admin.change")),
+        "{made:?}"
+    );
+    // The stop delivers what is left.
+    let (status, log) = server.stop();
+    assert!(status.success(), "{log}");
+    let (_, spans) = wait_for(&collector, |span| span.name == "POST /admin/oauth2/introspect").await;
+    assert!(spans.iter().any(|span| span.name == "sql access"));
+    for (_, body) in &*collector.lock().unwrap() {
+        let text = String::from_utf8_lossy(body);
+        for secret in [
+            &ops,
+            "secret-that-no-span-has",
+            "query-that-no-span-has",
+            &token,
+            "credentials-of-the-collector",
+        ] {
+            assert!(!text.contains(secret), "{secret} is in a span");
+        }
+    }
+    assert!(!log.contains("credentials-of-the-collector"));
+}
+
+#[tokio::test]
+async fn a_collector_that_is_dead_or_silent_holds_up_neither_requests_nor_the_stop() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    for port in [ports::free(), silent.local_addr().unwrap().port()] {
+        let database = Database::sqlite();
+        let server = server(&database, traced(ServerOptions::new(&database), port)).await;
+        let flow = Flow::new(&server).await;
+        for _ in 0..20 {
+            assert_eq!(flow.token(&[("grant_type", "client_credentials")]).await.status, 200);
+        }
+        // It is told once, not at every try.
+        let deadline = Instant::now() + PATIENCE;
+        while !server.log().contains("spans cannot be delivered") {
+            assert!(Instant::now() < deadline, "{}", server.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let began = Instant::now();
+        let (status, log) = server.stop();
+        assert!(status.success(), "{log}");
+        assert!(began.elapsed() < Duration::from_secs(15), "{:?}", began.elapsed());
+    }
+}

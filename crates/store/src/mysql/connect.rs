@@ -1,0 +1,211 @@
+//! One connection to MySQL or MariaDB: TLS, session settings, and what kind of server it is.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use claviger_core::port::StoreError;
+use mysql_async::{ClientIdentity, Conn, DriverError, Error, Opts, OptsBuilder, Row, SslOpts};
+
+use super::address::{Address, Place, Tls};
+use super::fault::{Failed, explained};
+use super::line::sets;
+use super::read::column;
+use crate::{OpenError, Options};
+
+/// What is sent when a connection begins, in one round trip.
+///
+/// - Strict mode: text that does not fit is an error and never cut off.
+/// - READ COMMITTED: a statement that waited for a row sees what the other one wrote, and nothing locks the gaps between
+///   rows, which would make strangers wait for each other. Every predicate that can race is in the statement that writes.
+/// - The server may close what rests; `line` asks a connection that rested before it depends on it.
+const SETTINGS: &str = "SET NAMES utf8mb4;
+      SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+      SET SESSION time_zone = '+00:00';
+      SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
+      SELECT VERSION();
+      SHOW VARIABLES LIKE 'wsrep_on';";
+
+/// On a server of a Galera cluster, reads and writes wait until it has applied what the others committed before: a token
+/// of one server is known to the next, and a revoked one is dead everywhere. (1: reads, 2: updates, 4: inserts.)
+const CAUSAL: &str = "SET SESSION wsrep_sync_wait = 7;";
+
+/// A packet that every server takes; larger ones are the server's to refuse.
+const PACKET: usize = 16 << 20;
+
+/// Makes connections.
+pub(super) struct Connector {
+    opts: Opts,
+    /// For `tls=preferred`, where the server offers none.
+    plain: Option<Opts>,
+    patience: Duration,
+    statement_timeout: Duration,
+}
+
+impl Connector {
+    pub(super) fn new(url: &str, options: &Options) -> Result<Self, OpenError> {
+        let address = Address::parse(url)?;
+        for path in address
+            .authorities
+            .iter()
+            .chain(address.identity.iter().flat_map(|(c, k)| [c, k]))
+        {
+            // The driver would say so at the first connection only, and without the name.
+            std::fs::File::open(path)
+                .map_err(|error| OpenError::Address(format!("the TLS file {path:?} cannot be read: {error}")))?;
+        }
+        let plain = builder(&address);
+        let opts = plain.clone().ssl_opts(tls(&address));
+        Ok(Self {
+            opts: opts.into(),
+            plain: (address.tls == Tls::Preferred).then(|| plain.into()),
+            patience: options.patience,
+            statement_timeout: options.statement_timeout,
+        })
+    }
+
+    pub(super) async fn connect(&self) -> Result<Conn, StoreError> {
+        match tokio::time::timeout(self.patience * 2, self.open()).await {
+            Ok(Ok(conn)) => Ok(conn),
+            Ok(Err(Opened::Failed(error))) => Err(match Failed::from(&error).into() {
+                StoreError::Broken(reason) => StoreError::Unavailable(reason),
+                error => error,
+            }),
+            Ok(Err(Opened::TooOld(reason))) => Err(StoreError::Unavailable(reason)),
+            Err(_) => Err(StoreError::Unavailable("connecting took too long".to_owned())),
+        }
+    }
+
+    async fn open(&self) -> Result<Conn, Opened> {
+        let mut conn = match (Conn::new(self.opts.clone()).await, &self.plain) {
+            (Err(Error::Driver(DriverError::NoClientSslFlagFromServer)), Some(plain)) => {
+                Conn::new(plain.clone()).await?
+            }
+            (opened, _) => opened?,
+        };
+        let answers = sets(&mut conn, SETTINGS).await?;
+        let mut answers = answers.iter().map(|rows| rows.first());
+        let version = text(answers.next().flatten(), 0);
+        let has_peers = text(answers.next().flatten(), 1) == "ON";
+        let mut more = limits(&version, self.statement_timeout)?;
+        if has_peers {
+            more.push_str(CAUSAL);
+        }
+        sets(&mut conn, &more).await?;
+        Ok(conn)
+    }
+}
+
+enum Opened {
+    Failed(Error),
+    TooOld(String),
+}
+
+impl From<Error> for Opened {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+fn text(row: Option<&Row>, at: usize) -> String {
+    row.and_then(|row| column(row, at).ok()).unwrap_or_default()
+}
+
+/// How long a statement may run and wait for a lock, as this kind of server says it.
+fn limits(version: &str, timeout: Duration) -> Result<String, Opened> {
+    let numbers: Vec<u32> = version
+        .split(|c: char| !c.is_ascii_digit())
+        .map_while(|part| part.parse().ok())
+        .take(2)
+        .collect();
+    let is_mariadb = version.contains("MariaDB");
+    let least: [u32; 2] = if is_mariadb { [10, 6] } else { [8, 0] };
+    if numbers.as_slice() < least.as_slice() {
+        return Err(Opened::TooOld(format!(
+            "the server is {version}, and MySQL 8.0 or MariaDB 10.6 is the oldest that is supported"
+        )));
+    }
+    let seconds = timeout.as_secs().max(1);
+    let statement = match is_mariadb {
+        true => format!("SET SESSION max_statement_time = {seconds};"),
+        // Of reads only; a write of MySQL ends by its lock, or by our own deadline.
+        false => format!("SET SESSION max_execution_time = {};", timeout.as_millis()),
+    };
+    Ok(format!("{statement}SET SESSION innodb_lock_wait_timeout = {seconds};"))
+}
+
+fn builder(address: &Address) -> OptsBuilder {
+    let builder = OptsBuilder::default()
+        .user(address.user.clone())
+        .pass(address.password.clone())
+        .db_name(address.database.clone())
+        .prefer_socket(false)
+        .stmt_cache_size(0)
+        // Given, so that the driver does not ask for them.
+        .max_allowed_packet(Some(PACKET))
+        .wait_timeout(Some(28_800));
+    match &address.place {
+        Place::Tcp { host, port } => builder.ip_or_hostname(host.clone()).tcp_port(*port),
+        Place::Socket(path) => builder.socket(Some(path.clone())),
+    }
+}
+
+fn tls(address: &Address) -> Option<SslOpts> {
+    let file = |path: &str| PathBuf::from(path);
+    let opts = match address.tls {
+        Tls::Off => return None,
+        Tls::Preferred | Tls::Unchecked => SslOpts::default()
+            .with_danger_accept_invalid_certs(true)
+            .with_danger_skip_domain_validation(true),
+        Tls::Checked => SslOpts::default(),
+    };
+    let opts = match &address.authorities {
+        Some(path) => opts
+            .with_root_certs(vec![file(path).into()])
+            .with_disable_built_in_roots(true),
+        None => opts,
+    };
+    let identity = address.identity.as_ref();
+    Some(opts.with_client_identity(
+        identity.map(|(certificate, key)| ClientIdentity::new(file(certificate).into(), file(key).into())),
+    ))
+}
+
+/// What a refused connection says to the person who starts the program.
+pub(super) fn unopened(error: StoreError) -> Option<OpenError> {
+    match error {
+        StoreError::NotMigrated => None,
+        StoreError::Unavailable(reason) | StoreError::Broken(reason) => Some(OpenError::Server(reason)),
+    }
+}
+
+/// The text of an error of the migration.
+pub(super) fn reason(error: &Error) -> String {
+    match error {
+        Error::Server(error) => explained(error),
+        error => StoreError::from(Failed::from(error)).to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn servers_that_are_too_old_are_refused_by_name() {
+        let timeout = Duration::from_secs(5);
+        for version in ["10.5.29-MariaDB-0+deb11u1", "5.7.44-log", "10.3.0-MariaDB"] {
+            let Err(Opened::TooOld(reason)) = limits(version, timeout) else {
+                panic!("{version} is too old");
+            };
+            assert!(reason.contains(version), "{reason}");
+        }
+        let Ok(mariadb) = limits("10.11.19-MariaDB-0+deb12u1", timeout) else {
+            panic!("MariaDB 10.11 is supported");
+        };
+        assert!(mariadb.contains("max_statement_time = 5"), "{mariadb}");
+        let Ok(mysql) = limits("8.4.3", timeout) else {
+            panic!("MySQL 8.4 is supported");
+        };
+        assert!(mysql.contains("max_execution_time = 5000"), "{mysql}");
+    }
+}

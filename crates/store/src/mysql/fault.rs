@@ -1,0 +1,191 @@
+//! What errors of the server and of the connection mean.
+
+use claviger_core::port::StoreError;
+use mysql_async::{Error, ServerError};
+
+/// Undone for the sake of another transaction, here (1213, 1205) or on another server of the cluster (1213).
+const DEADLOCK: u16 = 1213;
+const LOCK_WAIT: u16 = 1205;
+/// The savepoint of a transaction that was undone without a word.
+const NO_SAVEPOINT: u16 = 1305;
+/// A Galera server that is not part of the cluster at the moment: nothing was done.
+const NOT_PREPARED: u16 = 1047;
+
+/// Errors that end when somebody frees room, the load sinks, or another server takes over.
+const PASSING: [u16; 31] = [
+    NO_SAVEPOINT,
+    1021,
+    1030,
+    1037,
+    1038,
+    1040,
+    1041,
+    1042,
+    1043,
+    NOT_PREPARED,
+    1053,
+    1077,
+    1078,
+    1079,
+    1080,
+    1114,
+    1129,
+    1158,
+    1159,
+    1160,
+    1161,
+    1203,
+    LOCK_WAIT,
+    DEADLOCK,
+    1226,
+    1317,
+    1637,
+    1969,
+    3024,
+    3168,
+    3169,
+];
+
+/// Errors of a server that does not take writes, or ends the connection. The next connection may reach another server.
+const ELSEWHERE: [u16; 11] = [NOT_PREPARED, 1053, 1077, 1079, 1290, 1792, 1836, 1927, 3100, 3169, 4031];
+
+/// Errors whose message repeats values.
+const TALKATIVE: [u16; 6] = [1062, 1064, 1292, 1366, 1586, 1690];
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub(super) enum Failed {
+    /// There is no connection, and nothing was asked.
+    Unconnected(StoreError),
+    /// The server said so, and everything that was asked is undone.
+    Refused { code: u16, reason: String },
+    /// The connection ended. Whether it happened is not known.
+    Lost(String),
+    /// Nobody said anything until the deadline. Whether it happened is not known.
+    Silent,
+}
+
+impl Failed {
+    pub(super) fn from(error: &Error) -> Self {
+        match error {
+            Error::Server(error) => Self::Refused {
+                code: error.code,
+                reason: explained(error),
+            },
+            error => Self::Lost(transport(error)),
+        }
+    }
+
+    /// Whether trying the whole again may help at once.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Refused {
+                code: DEADLOCK | LOCK_WAIT | NOT_PREPARED | NO_SAVEPOINT,
+                ..
+            }
+        )
+    }
+
+    /// Whether the connection is of no use any more.
+    pub(super) fn ends_connection(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } => ELSEWHERE.contains(code),
+            Self::Unconnected(_) | Self::Lost(_) | Self::Silent => true,
+        }
+    }
+
+    /// Whether a question that changes nothing may be asked again on a new connection.
+    pub(super) fn is_lost(&self) -> bool {
+        matches!(self, Self::Lost(_))
+    }
+}
+
+impl From<Failed> for StoreError {
+    fn from(failed: Failed) -> Self {
+        match failed {
+            Failed::Unconnected(error) => error,
+            // No such table, no such column.
+            Failed::Refused { code: 1146 | 1054, .. } => Self::NotMigrated,
+            Failed::Refused { code, reason } if PASSING.contains(&code) || ELSEWHERE.contains(&code) => {
+                Self::Unavailable(reason)
+            }
+            Failed::Refused { reason, .. } => Self::Broken(reason),
+            Failed::Lost(reason) => Self::Unavailable(reason),
+            Failed::Silent => Self::Unavailable("it did not answer in time".to_owned()),
+        }
+    }
+}
+
+/// The message with its code; without the message where that repeats values.
+pub(super) fn explained(error: &ServerError) -> String {
+    let ServerError { code, message, state } = error;
+    match code {
+        1062 => format!("a row with that key is there already (error {code}, SQLSTATE {state})"),
+        code if TALKATIVE.contains(code) => format!("error {code} (SQLSTATE {state})"),
+        code => format!("{message} (error {code}, SQLSTATE {state})"),
+    }
+}
+
+fn transport(error: &Error) -> String {
+    match error {
+        Error::Io(error) => error.to_string(),
+        Error::Driver(error) => match error {
+            mysql_async::DriverError::NoClientSslFlagFromServer => {
+                "the server does not offer TLS; use the parameter tls=preferred or tls=false if that is meant"
+                    .to_owned()
+            }
+            mysql_async::DriverError::UnexpectedPacket { .. } => "the server sent an unexpected packet".to_owned(),
+            error => error.to_string(),
+        },
+        _ => "the connection failed".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: u16, message: &str) -> Failed {
+        Failed::from(&Error::Server(ServerError {
+            code,
+            message: message.to_owned(),
+            state: "HY000".to_owned(),
+        }))
+    }
+
+    #[test]
+    fn deadlocks_lock_waits_and_galera_conflicts_are_tried_again() {
+        for code in [1213, 1205, 1047, 1305] {
+            assert!(refused(code, "").may_pass(), "{code}");
+            assert!(matches!(
+                StoreError::from(refused(code, "")),
+                StoreError::Unavailable(_)
+            ));
+        }
+        assert!(!refused(1062, "").may_pass());
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_is_left() {
+        for code in [1290, 1792, 1836, 1047, 1927] {
+            assert!(refused(code, "").ends_connection(), "{code}");
+            assert!(matches!(
+                StoreError::from(refused(code, "")),
+                StoreError::Unavailable(_)
+            ));
+        }
+        assert!(!refused(1213, "").ends_connection());
+    }
+
+    #[test]
+    fn a_message_that_repeats_values_is_not_shown() {
+        for code in TALKATIVE {
+            let shown = StoreError::from(refused(code, "Duplicate entry 'geheim' for key 'x'")).to_string();
+            assert!(
+                !shown.contains("geheim") && shown.contains(&code.to_string()),
+                "{shown}"
+            );
+        }
+    }
+}

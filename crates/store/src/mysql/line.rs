@@ -1,0 +1,188 @@
+//! A place for one connection at a time: opened when it is needed, replaced when it is lost or old.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use claviger_core::port::StoreError;
+use mysql_async::prelude::Queryable;
+use mysql_async::{Conn, Row};
+use tokio::sync::Mutex;
+
+use super::connect::Connector;
+use super::fault::Failed;
+use crate::coalesce::closed;
+
+/// The first wait after a failed attempt to connect, doubled up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+/// A connection that rested this long is asked whether it lives before a change depends on it.
+const REST: Duration = Duration::from_secs(2);
+
+struct Session {
+    conn: Conn,
+    opened: Instant,
+    used: Instant,
+}
+
+/// A failed attempt, answered to everybody until it is time for the next one.
+struct Failure {
+    error: StoreError,
+    again_at: Instant,
+    wait: Duration,
+}
+
+#[derive(Default)]
+struct Slot {
+    session: Option<Session>,
+    failure: Option<Failure>,
+}
+
+/// A place for one connection. Who uses it has it alone.
+pub(super) struct Line {
+    connector: Arc<Connector>,
+    lifetime: Option<Duration>,
+    deadline: Duration,
+    slot: Mutex<Slot>,
+    is_closed: AtomicBool,
+}
+
+impl Line {
+    /// `deadline` is when an answer is given up although the server said nothing at all.
+    pub(super) fn new(connector: Arc<Connector>, lifetime: Option<Duration>, deadline: Duration) -> Self {
+        Self {
+            connector,
+            lifetime,
+            deadline,
+            slot: Mutex::default(),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Sends statements and gives the rows of each that has rows. After an error nothing of them is left.
+    pub(super) async fn run(&self, text: &str) -> Result<Vec<Vec<Row>>, Failed> {
+        let mut slot = self.slot.lock().await;
+        let mut session = self.session(&mut slot).await.map_err(Failed::Unconnected)?;
+        // While it is out of its slot, whoever drops this future drops a connection in an unknown state too.
+        let answer = match tokio::time::timeout(self.deadline, sets(&mut session.conn, text)).await {
+            Ok(answer) => answer.map_err(|error| Failed::from(&error)),
+            Err(_) => Err(Failed::Silent),
+        };
+        let is_usable = match &answer {
+            Ok(_) => true,
+            Err(failed) => !failed.ends_connection() && self.undo(&mut session.conn).await,
+        };
+        if is_usable {
+            session.used = Instant::now();
+            slot.session = Some(session);
+        }
+        answer
+    }
+
+    /// As [`Self::run`], for what changes nothing: asked again once if the connection turns out to be dead.
+    pub(super) async fn ask(&self, text: &str) -> Result<Vec<Vec<Row>>, Failed> {
+        match self.run(text).await {
+            Err(failed) if failed.is_lost() => self.run(text).await,
+            answer => answer,
+        }
+    }
+
+    /// Ends a transaction that an error left open.
+    async fn undo(&self, conn: &mut Conn) -> bool {
+        matches!(
+            tokio::time::timeout(self.deadline, conn.query_drop("ROLLBACK;SET autocommit = 1")).await,
+            Ok(Ok(()))
+        )
+    }
+
+    /// Says whether a connection can be had.
+    pub(super) async fn connect(&self) -> Result<(), StoreError> {
+        let mut slot = self.slot.lock().await;
+        let session = self.session(&mut slot).await?;
+        slot.session = Some(session);
+        Ok(())
+    }
+
+    /// The connection, opened if there is none. Fails at once while the database is known to be away.
+    async fn session(&self, slot: &mut Slot) -> Result<Session, StoreError> {
+        if self.is_closed.load(Ordering::Relaxed) {
+            return Err(closed());
+        }
+        if let Some(session) = self.usable(slot.session.take()).await {
+            return Ok(session);
+        }
+        if let Some(failure) = slot
+            .failure
+            .as_ref()
+            .filter(|failure| Instant::now() < failure.again_at)
+        {
+            return Err(failure.error.clone());
+        }
+        match self.connector.connect().await {
+            Ok(conn) => {
+                slot.failure = None;
+                Ok(Session {
+                    conn,
+                    opened: Instant::now(),
+                    used: Instant::now(),
+                })
+            }
+            Err(error) => {
+                let wait = slot
+                    .failure
+                    .as_ref()
+                    .map_or(FIRST_WAIT, |failure| (failure.wait * 2).min(LONGEST_WAIT));
+                slot.failure = Some(Failure {
+                    error: error.clone(),
+                    again_at: Instant::now() + wait,
+                    wait,
+                });
+                Err(error)
+            }
+        }
+    }
+
+    async fn usable(&self, session: Option<Session>) -> Option<Session> {
+        let mut session = session?;
+        if self
+            .lifetime
+            .is_some_and(|lifetime| session.opened.elapsed() >= lifetime)
+        {
+            return None;
+        }
+        if session.used.elapsed() >= REST {
+            // The driver does not notice that the server closed a connection until it is used.
+            let alive = tokio::time::timeout(self.deadline, session.conn.ping()).await;
+            return matches!(alive, Ok(Ok(()))).then_some(session);
+        }
+        Some(session)
+    }
+
+    pub(super) async fn close(&self) {
+        self.is_closed.store(true, Ordering::Relaxed);
+        let session = self.slot.lock().await.session.take();
+        if let Some(session) = session {
+            // It is dropped anyway.
+            let _ = tokio::time::timeout(self.deadline, session.conn.disconnect()).await;
+        }
+    }
+}
+
+/// The rows of each statement that has rows.
+pub(super) async fn sets(conn: &mut Conn, text: &str) -> mysql_async::Result<Vec<Vec<Row>>> {
+    let mut result = conn.query_iter(text).await?;
+    let mut sets = Vec::new();
+    while !result.is_empty() {
+        let has_rows = !result.columns_ref().is_empty();
+        let mut rows = Vec::new();
+        while let Some(row) = result.next().await? {
+            rows.push(row);
+        }
+        if has_rows {
+            sets.push(rows);
+        }
+    }
+    // An error of a later statement is kept for who asks for more.
+    result.drop_result().await?;
+    Ok(sets)
+}
