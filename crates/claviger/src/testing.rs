@@ -23,9 +23,15 @@ use serde_json::{Value, json};
 use crate::config::{self, Purpose, Sources};
 use crate::edge::call::Call;
 use crate::keys::KeyRing;
+use crate::openapi::Operation;
 use crate::provider::{Provider, Shared};
 
 pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// The description of a route of a test.
+pub(crate) fn plain(operation: Operation<'_>) -> Operation<'_> {
+    operation
+}
 
 /// A provider with its database.
 pub(crate) struct Stage {

@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use tempfile::TempDir;
 
-use crate::postgres;
+use crate::{mariadb, postgres};
 
 /// A database of one test.
 #[derive(Debug)]
 pub enum Database {
     Postgres { dsn: String },
+    Mariadb { dsn: String, name: String },
     Sqlite { directory: TempDir },
 }
 
@@ -18,6 +19,12 @@ impl Database {
     #[must_use]
     pub fn postgres() -> Self {
         postgres::cluster().database()
+    }
+
+    /// An empty MariaDB database.
+    #[must_use]
+    pub fn mariadb() -> Self {
+        mariadb::server().database()
     }
 
     /// A SQLite file that does not exist yet.
@@ -31,7 +38,7 @@ impl Database {
     #[must_use]
     pub fn dsn(&self) -> String {
         match self {
-            Self::Postgres { dsn } => dsn.clone(),
+            Self::Postgres { dsn } | Self::Mariadb { dsn, .. } => dsn.clone(),
             Self::Sqlite { .. } => format!("sqlite://{}", self.file().unwrap().display()),
         }
     }
@@ -40,7 +47,7 @@ impl Database {
     #[must_use]
     pub fn file(&self) -> Option<PathBuf> {
         match self {
-            Self::Postgres { .. } => None,
+            Self::Postgres { .. } | Self::Mariadb { .. } => None,
             Self::Sqlite { directory } => Some(directory.path().join("claviger.sqlite")),
         }
     }

@@ -6,8 +6,7 @@ use std::process::Command;
 use rusqlite::Connection;
 use rusqlite::types::ValueRef;
 
-use crate::Database;
-use crate::postgres;
+use crate::{Database, mariadb, postgres};
 
 /// The whole content: schema, and every value of every row, with bytes in hexadecimal.
 #[must_use]
@@ -18,6 +17,16 @@ pub fn text(database: &Database) -> String {
                 .program("pg_dump")
                 .arg("--inserts")
                 .arg(dsn)
+                .output()
+                .unwrap();
+            assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+            String::from_utf8(dump.stdout).unwrap()
+        }
+        Database::Mariadb { name, .. } => {
+            let mut dump = mariadb::server().program("mariadb-dump");
+            let dump = dump
+                .args(["--hex-blob", "--single-transaction"])
+                .arg(name)
                 .output()
                 .unwrap();
             assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));

@@ -21,7 +21,7 @@ fn help_names_the_commands() {
 /// Step 4.
 #[test]
 fn migrations_are_applied_on_command_and_a_second_time_nothing_is_left() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let dsn = database.dsn();
         let before = binary::run(&["migrate", "sql", "status", &dsn]).success();
         assert!(before.contains("Pending"), "{before}");
@@ -35,7 +35,7 @@ fn migrations_are_applied_on_command_and_a_second_time_nothing_is_left() {
 /// Step 5, without step 4.
 #[tokio::test]
 async fn a_server_without_migrations_is_alive_and_says_which_command_makes_it_ready() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let server = Server::alive(ServerOptions::new(&database)).await;
         let mut http = Http::new();
         for url in [server.admin("/health/ready"), server.public("/health/ready")] {
@@ -54,8 +54,13 @@ async fn a_server_without_migrations_is_alive_and_says_which_command_makes_it_re
 /// Steps 7 to 9.
 #[tokio::test]
 async fn a_machine_gets_a_token_and_the_token_introspects() {
-    let database = Database::postgres();
-    let server = Server::on(&database).await;
+    for database in [Database::postgres(), Database::mariadb()] {
+        machine(&database).await;
+    }
+}
+
+async fn machine(database: &Database) {
+    let server = Server::on(database).await;
     let (public, admin) = (server.public("/"), server.admin(""));
     let log = server.log();
     for port in [&public, &admin] {

@@ -6,8 +6,7 @@ use claviger_e2e::{Answer, Database, Flow, Http, Request, Server, ServerOptions}
 use serde_json::{Value, json};
 
 /// Two servers with one issuer, as behind a load balancer.
-async fn two() -> (Database, Server, Server) {
-    let database = Database::postgres();
+async fn two(database: Database) -> (Database, Server, Server) {
     let one = Server::on(&database).await;
     let options = ServerOptions::new(&database).with("URLS_SELF_ISSUER", &one.public("/"));
     let other = options.start().await;
@@ -24,10 +23,16 @@ fn moved(url: &str, from: &Server, to: &Server) -> String {
 
 #[tokio::test]
 async fn every_step_of_a_flow_may_reach_another_server() {
-    let (_database, one, other) = two().await;
-    let mut flow = Flow::new(&one).await;
+    for database in [Database::postgres(), Database::mariadb()] {
+        let (_database, one, other) = two(database).await;
+        flow_over(&one, &other).await;
+    }
+}
+
+async fn flow_over(one: &Server, other: &Server) {
+    let mut flow = Flow::new(one).await;
     let mut elsewhere = Flow::of(
-        &other,
+        other,
         &json!({"client_id": flow.client_id, "client_secret": flow.client_secret}),
     );
     let login = flow.login_challenge().await;
@@ -36,7 +41,7 @@ async fn every_step_of_a_flow_may_reach_another_server() {
         .await;
     elsewhere.http = flow.http.clone();
     let consent = challenge(
-        &elsewhere.http.get(&moved(&next, &one, &other)).await,
+        &elsewhere.http.get(&moved(&next, one, other)).await,
         "consent_challenge",
     );
     let next = flow
@@ -69,17 +74,23 @@ async fn every_step_of_a_flow_may_reach_another_server() {
     assert!(!one.is_active(&text(&refreshed.json(), "access_token")).await);
     let keys = |server: &Server| server.public("/.well-known/jwks.json");
     assert_eq!(
-        Http::new().get(&keys(&one)).await.json(),
-        Http::new().get(&keys(&other)).await.json()
+        Http::new().get(&keys(one)).await.json(),
+        Http::new().get(&keys(other)).await.json()
     );
 }
 
 #[tokio::test]
 async fn a_client_that_is_changed_at_one_server_is_changed_at_the_other_at_once() {
-    let (_database, one, other) = two().await;
-    let flow = Flow::new(&one).await;
+    for database in [Database::postgres(), Database::mariadb()] {
+        let (_database, one, other) = two(database).await;
+        change_over(&one, &other).await;
+    }
+}
+
+async fn change_over(one: &Server, other: &Server) {
+    let flow = Flow::new(one).await;
     let elsewhere = Flow::of(
-        &other,
+        other,
         &json!({"client_id": flow.client_id, "client_secret": flow.client_secret}),
     );
     let ask = [("grant_type", "client_credentials"), ("scope", "profile")];
@@ -101,9 +112,14 @@ async fn a_client_that_is_changed_at_one_server_is_changed_at_the_other_at_once(
 
 #[tokio::test]
 async fn servers_that_start_together_on_a_new_database_make_one_set_of_keys() {
-    let database = Database::postgres();
-    claviger_e2e::server::migrate(&database);
-    let options: Vec<ServerOptions> = (0..3).map(|_| ServerOptions::new(&database)).collect();
+    for database in [Database::postgres(), Database::mariadb()] {
+        start_together(&database).await;
+    }
+}
+
+async fn start_together(database: &Database) {
+    claviger_e2e::server::migrate(database);
+    let options: Vec<ServerOptions> = (0..3).map(|_| ServerOptions::new(database)).collect();
     let processes: Vec<_> = options.iter().map(ServerOptions::spawn).collect();
     let mut keys = Vec::new();
     for (options, process) in options.into_iter().zip(processes) {
@@ -148,7 +164,7 @@ fn with_secret<'a>(flow: &'a Flow, form: &'a [(&'a str, &'a str)]) -> impl Fn(&S
 /// RFC 6749 §4.1.2: one redemption wins, and because there was a second one, what it got is dead.
 #[tokio::test]
 async fn d2_of_100_redemptions_of_a_code_at_two_servers_one_wins() {
-    let (_database, one, other) = two().await;
+    let (_database, one, other) = two(Database::postgres()).await;
     let mut flow = Flow::new(&one).await;
     let code = flow.code().await;
     let redirect = claviger_e2e::flow::REDIRECT_URI;
@@ -168,7 +184,7 @@ async fn d2_of_100_redemptions_of_a_code_at_two_servers_one_wins() {
 /// RFC 9700 §4.14.2: without a grace period one refresh wins, and the others end the grant.
 #[tokio::test]
 async fn d3_of_100_refreshes_at_two_servers_one_wins_and_the_grant_ends() {
-    let (_database, one, other) = two().await;
+    let (_database, one, other) = two(Database::postgres()).await;
     let mut flow = Flow::new(&one).await;
     let refresh = text(&flow.tokens().await, "refresh_token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
@@ -210,7 +226,7 @@ async fn d3_of_100_refreshes_at_two_servers_within_the_grace_period_all_agree() 
 #[tokio::test]
 async fn of_100_polls_of_a_device_at_two_servers_one_wins() {
     const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-    let (_database, one, other) = two().await;
+    let (_database, one, other) = two(Database::postgres()).await;
     let client = json!({
         "client_id": "tv", "token_endpoint_auth_method": "none", "scope": "openid", "grant_types": [GRANT],
     });

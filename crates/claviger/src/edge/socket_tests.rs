@@ -24,6 +24,7 @@ use super::router::Routes;
 use super::served::Served;
 use crate::config::listener::SocketFile;
 use crate::telemetry::metrics::Metrics;
+use crate::testing::plain;
 
 /// Longer than every deadline of the edge under test: waiting for this long is a failure.
 const FAR: Duration = Duration::from_secs(20);
@@ -66,10 +67,10 @@ impl Running {
             "waited"
         };
         let router = Routes::public(&metrics)
-            .on(&Method::GET, "/hello", || async { "hello" })
-            .on(&Method::GET, "/wait", wait)
-            .on(&Method::GET, "/large", || async { vec![b'x'; 64 * 1024 * 1024] })
-            .on(&Method::POST, "/form", echo_form)
+            .on(&Method::GET, "/hello", || async { "hello" }, plain)
+            .on(&Method::GET, "/wait", wait, plain)
+            .on(&Method::GET, "/large", || async { vec![b'x'; 64 * 1024 * 1024] }, plain)
+            .on(&Method::POST, "/form", echo_form, plain)
             .finish(());
         let bound = Bound::listen(address, &SocketFile::default()).await.unwrap();
         let address = bound.address().unwrap();

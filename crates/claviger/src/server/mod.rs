@@ -14,7 +14,7 @@ mod ports;
 mod purge;
 mod reload;
 mod rotate;
-mod routes;
+pub(crate) mod routes;
 mod serve;
 mod stop;
 mod supervisor;

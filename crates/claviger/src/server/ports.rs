@@ -29,7 +29,8 @@ use crate::provider::{OperatingSystem, Shared};
 /// Said at each start, so that nobody is surprised later.
 const OPEN_ADMIN: &str = "the admin port asks for no credentials at an address that other machines may reach, because \
     serve.admin.allow_unauthenticated is true (the container image sets it: a container is reached at its own address, and \
-    loopback in it by nobody); whoever reaches the port can do everything, so publish it to your own services only";
+    loopback in it by nobody); whoever reaches the port can do everything, so publish it to your own services only, or let it \
+    ask for API keys (serve.admin.require_api_key)";
 
 /// One of the two ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

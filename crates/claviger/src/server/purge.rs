@@ -41,7 +41,9 @@ pub(super) async fn run(current: &Current, stop: &CancellationToken) {
             None => return,
             Some(Ok(rows)) => {
                 provider.metrics.purged("done", rows);
-                tracing::debug!(rows, "removed what has expired");
+                if rows > 0 {
+                    tracing::debug!(rows, "removed what has expired");
+                }
             }
             // Readiness tells it already.
             Some(Err(StoreError::NotMigrated)) => {}

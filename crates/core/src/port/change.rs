@@ -297,6 +297,8 @@ impl Change {
             Self::UpdateClient(_) => "update_client",
             Self::DeleteClient(_) => "delete_client",
             Self::SeedKey { .. } => "seed_key",
+            Self::NeedKey { .. } => "need_key",
+            Self::RetireKey { .. } => "retire_key",
             Self::AddKey(_) => "add_key",
             Self::PutKey(_) => "put_key",
             Self::ReplaceKeySet { .. } => "replace_key_set",

@@ -24,6 +24,12 @@ fn release(out: &Path, things: &[&str], variables: &[(&str, &str)]) {
         .arg("--out")
         .arg(out)
         .args(things)
+        // A program without optimization is large, and nobody keeps it.
+        .envs([
+            ("GZIP_LEVEL", "-1"),
+            ("DPKG_DEB_COMPRESSOR_TYPE", "gzip"),
+            ("DPKG_DEB_COMPRESSOR_LEVEL", "1"),
+        ])
         .envs(variables.iter().copied())
         .output()
         .unwrap();

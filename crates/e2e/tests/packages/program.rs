@@ -3,6 +3,7 @@
 use std::process::Command;
 
 use claviger_e2e::binary;
+use serde_json::{Value, json};
 
 use crate::{output, release};
 
@@ -69,6 +70,54 @@ fn a_program_that_needs_shared_libraries_is_not_released() {
     let told = String::from_utf8_lossy(&refused.stderr);
     assert!(!refused.status.success() && told.contains("shared libraries"), "{told}");
 }
+
+/// What `packaging/release sbom` asks of a bill of materials, asked of one that is right and of some that are not.
+#[test]
+fn a_bill_of_materials_that_leaves_something_out_is_refused() {
+    let mut tree = Command::new("cargo");
+    tree.args([
+        "tree",
+        "--locked",
+        "--package",
+        "claviger",
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+    ]);
+    let tree = output(tree.args(["--target", TARGET]).current_dir(binary::root()));
+    let mut parts: Vec<Value> = tree
+        .lines()
+        .filter_map(|line| line.split_once(" v"))
+        .map(|(name, rest)| {
+            let version = rest.split_whitespace().next().unwrap();
+            json!({"name": name, "version": version, "licenses": [{"expression": "MIT"}]})
+        })
+        .collect();
+    let check = |parts: &[Value], format: &str| {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("bill.json");
+        std::fs::write(&file, json!({"bomFormat": format, "components": parts}).to_string()).unwrap();
+        let mut check = Command::new(binary::root().join("packaging/check-sbom"));
+        let ran = check
+            .arg(&file)
+            .arg(TARGET)
+            .current_dir(binary::root())
+            .output()
+            .unwrap();
+        (ran.status.success(), String::from_utf8(ran.stderr).unwrap())
+    };
+    assert_eq!(check(&parts, "CycloneDX"), (true, String::new()));
+    assert!(check(&parts, "SPDX").1.contains("no CycloneDX document"));
+    let last = parts.iter().rposition(|part| part["name"] == "tokio").unwrap();
+    parts[last]["licenses"] = json!([]);
+    assert!(check(&parts, "CycloneDX").1.contains("license"));
+    parts.retain(|part| part["name"] != "tokio");
+    let (accepted, told) = check(&parts, "CycloneDX");
+    assert!(!accepted && told.contains("tokio"), "{told}");
+}
+
+const TARGET: &str = "x86_64-unknown-linux-gnu";
 
 #[test]
 fn the_scripts_are_what_a_linter_accepts() {

@@ -5,6 +5,7 @@
 //! cluster, undoes for the sake of others is tried again whole.
 
 mod address;
+mod administered;
 mod apply;
 mod connect;
 mod devices;

@@ -69,25 +69,24 @@ macro_rules! statements {
                     client.batch_execute("BEGIN").await?;
                 }
                 let all = [$($sql),*].into_iter().chain(RARE.iter().copied());
-                let all = try_join_all(all.map(|sql| Prepared::new(client, sql, is_pooled))).await?;
+                let mut all = try_join_all(all.map(|sql| Prepared::new(client, sql, is_pooled))).await?;
                 if is_pooled {
                     client.batch_execute("COMMIT").await?;
                 }
+                let rare = all.split_off(ALL.len());
                 let mut all = all.into_iter();
                 let mut next = || all.next().ok_or_else(missing);
-                Ok((|| Ok(Self { $($name: next()?,)* rare: all.collect() }))())
+                Ok((|| Ok(Self { $($name: next()?,)* rare }))())
             }
         }
     };
 }
 
 impl Statements {
-    /// One of [`RARE`].
+    /// One of [`RARE`], or the one that claims notices.
     pub(super) fn rare(&self, sql: &str) -> Result<&Prepared, StoreError> {
-        self.rare
-            .iter()
-            .find(|prepared| prepared.sql == sql)
-            .ok_or_else(missing)
+        let mut all = self.rare.iter().chain([&self.claim_notices]);
+        all.find(|prepared| prepared.sql == sql).ok_or_else(missing)
     }
 }
 
@@ -402,6 +401,7 @@ statements! {
                ORDER BY t.session_id, c.serial
                ON CONFLICT (session_id, client_serial) DO NOTHING)
           SELECT 1 FROM allowed";
+    claim_notices = CLAIM_NOTICES;
     reschedule_notice = "UPDATE claviger_logout_notice SET due_at = $3 WHERE id = $1 AND attempts = $2";
     create_client = "INSERT INTO claviger_client (serial, id, version, name, owner, document, created_at, updated_at)
           VALUES ($7, $1, $8, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
@@ -443,16 +443,7 @@ pub(super) const APPLIED: &str = "SELECT version, name, sha256 FROM claviger_mig
 
 // Lists for people, counts, and the purge.
 
-pub(super) const RARE: &[&str] = &[
-    CLAIM_NOTICES,
-    CLIENTS,
-    GRANTS,
-    COUNT_GRANTS,
-    TRUSTS,
-    API_KEYS,
-    COUNT_CLIENTS,
-    PURGE,
-];
+pub(super) const RARE: &[&str] = &[CLIENTS, GRANTS, COUNT_GRANTS, TRUSTS, API_KEYS, COUNT_CLIENTS, PURGE];
 
 pub(super) const CLIENTS: &str = concat!(
     "SELECT ",

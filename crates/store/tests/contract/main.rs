@@ -1,5 +1,5 @@
-//! The behaviors that every engine must show, run against SQLite in a file, SQLite in memory, PostgreSQL, MariaDB, and a
-//! Galera cluster whose three servers are written and read in turn.
+//! The behaviors that every engine must show, run against SQLite in a file, SQLite in memory, PostgreSQL, PostgreSQL
+//! behind PgBouncer, MariaDB, and a Galera cluster whose three servers are written and read in turn.
 //!
 //! A behavior is an async function over a [`scene::Scene`]; the list below registers it for every engine at once.
 
@@ -19,12 +19,15 @@ mod cluster;
 mod devices;
 mod flows;
 mod galera;
+mod galera_only;
 mod keeper;
 mod keys;
 mod lifecycle;
 mod mariadb;
 mod mariadb_only;
 mod memory;
+mod pgbouncer;
+mod postgres_days;
 mod postgres_only;
 mod purge;
 mod races;
@@ -47,11 +50,11 @@ macro_rules! behaviors {
 }
 
 /// What counts round trips, or ends a server, looks at one server and has no meaning on several.
-macro_rules! on_a_cluster {
-    (batches: $($behavior:tt)*) => {};
-    (lifecycle: $($behavior:tt)*) => {};
-    (memory: $($behavior:tt)*) => {};
-    ($($topic:tt)*) => { behaviors! { galera $($topic)* } };
+macro_rules! on_several {
+    ($scene:ident batches: $($behavior:tt)*) => {};
+    ($scene:ident lifecycle: $($behavior:tt)*) => {};
+    ($scene:ident memory: $($behavior:tt)*) => {};
+    ($($topic:tt)*) => { behaviors! { $($topic)* } };
 }
 
 macro_rules! contract {
@@ -60,7 +63,8 @@ macro_rules! contract {
         mod sqlite_memory { $(behaviors! { sqlite_memory $topic: $($behavior),* })* }
         mod postgres { $(behaviors! { postgres $topic: $($behavior),* })* }
         mod mariadb_server { $(behaviors! { mariadb $topic: $($behavior),* })* }
-        mod galera_cluster { $(on_a_cluster! { $topic: $($behavior),* })* }
+        mod behind_pgbouncer { $(behaviors! { pgbouncer $topic: $($behavior),* })* }
+        mod galera_cluster { $(on_several! { galera $topic: $($behavior),* })* }
     };
 }
 

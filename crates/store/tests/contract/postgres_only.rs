@@ -15,7 +15,7 @@ use crate::records::*;
 use crate::scene::{Scene, applied};
 
 /// Ends every connection of the store under test.
-async fn cut(url: &str) {
+pub(crate) async fn cut(url: &str) {
     let beside = cluster::connect(url).await;
     let cut = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity
                WHERE datname = current_database() AND pid <> pg_backend_pid()";

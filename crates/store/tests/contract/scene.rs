@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::records::*;
 use crate::rotating::Rotating;
-use crate::{cluster, galera, mariadb};
+use crate::{cluster, galera, mariadb, pgbouncer};
 
 enum Place {
     File(TempDir),
@@ -42,6 +42,10 @@ impl Scene {
 
     pub(crate) async fn postgres() -> Self {
         Self::migrated(Place::Postgres(cluster::new_database().await)).await
+    }
+
+    pub(crate) async fn pgbouncer() -> Self {
+        Self::migrated(Place::Postgres(pgbouncer::new_database().await)).await
     }
 
     pub(crate) async fn mariadb() -> Self {
@@ -99,6 +103,7 @@ impl Scene {
         let place = match &self.place {
             Place::File(_) => Place::File(tempfile::tempdir().unwrap()),
             Place::Memory => Place::Memory,
+            Place::Postgres(url) if url.contains("pgbouncer") => Place::Postgres(pgbouncer::new_database().await),
             Place::Postgres(_) => Place::Postgres(cluster::new_database().await),
             Place::Mariadb(_) => Place::Mariadb(mariadb::new_database().await),
             Place::Galera(_) => Place::Galera(galera::new_database().await),
@@ -152,7 +157,11 @@ impl Scene {
                 let connection = rusqlite::Connection::open(self.file().unwrap()).unwrap();
                 connection.execute_batch(sql).unwrap();
             }
-            Place::Postgres(url) => cluster::connect(url).await.batch_execute(sql).await.unwrap(),
+            Place::Postgres(url) => cluster::connect(url.trim_end_matches("&pgbouncer=true"))
+                .await
+                .batch_execute(sql)
+                .await
+                .unwrap(),
             Place::Mariadb(url) => mariadb::beside(url).await.query_drop(sql).await.unwrap(),
             Place::Galera(urls) => mariadb::beside(&urls[0]).await.query_drop(sql).await.unwrap(),
         }
