@@ -83,15 +83,21 @@ pub struct Metadata<'a> {
 #[must_use]
 pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
     let at = |path: &str| format!("{}{path}", policy.public_url);
+    let or = |given: &Option<String>, path: &str| given.clone().unwrap_or_else(|| at(path));
+    let given = &policy.advertised;
     let methods = || AuthMethod::ALL.into_iter();
     Metadata {
         issuer: &policy.issuer,
-        authorization_endpoint: at(AUTHORIZATION),
-        token_endpoint: at(TOKEN),
-        device_authorization_endpoint: at(DEVICE_AUTHORIZATION),
-        registration_endpoint: policy.dynamic_registration.then(|| at(REGISTRATION)),
-        jwks_uri: at(JWKS),
-        userinfo_endpoint: at(USERINFO),
+        authorization_endpoint: or(&given.authorization, AUTHORIZATION),
+        token_endpoint: or(&given.token, TOKEN),
+        device_authorization_endpoint: or(&given.device_authorization, DEVICE_AUTHORIZATION),
+        // Whoever names one has something that registers clients, if we do not.
+        registration_endpoint: given
+            .registration
+            .clone()
+            .or_else(|| policy.dynamic_registration.then(|| at(REGISTRATION))),
+        jwks_uri: or(&given.jwks, JWKS),
+        userinfo_endpoint: or(&given.userinfo, USERINFO),
         revocation_endpoint: at(REVOCATION),
         introspection_endpoint: at(INTROSPECTION),
         end_session_endpoint: at(END_SESSION),
@@ -233,6 +239,32 @@ mod rfc8414_2 {
         policy.dynamic_registration = true;
         let document = document(&policy, &[Alg::ES256]);
         assert_eq!(document["registration_endpoint"], "https://op.example/oauth2/register");
+    }
+
+    #[test]
+    fn addresses_of_what_stands_in_front_of_us_take_the_place_of_ours() {
+        let mut policy = Desk::new().policy;
+        let at = |name: &str| Some(format!("https://gateway.example/{name}"));
+        policy.advertised = Advertised {
+            jwks: at("jwks"),
+            token: at("token"),
+            authorization: at("auth"),
+            device_authorization: at("device"),
+            registration: at("register"),
+            userinfo: at("userinfo"),
+        };
+        let document = document(&policy, &[Alg::ES256]);
+        for (member, name) in [
+            ("jwks_uri", "jwks"),
+            ("token_endpoint", "token"),
+            ("authorization_endpoint", "auth"),
+            ("device_authorization_endpoint", "device"),
+            ("registration_endpoint", "register"),
+            ("userinfo_endpoint", "userinfo"),
+        ] {
+            assert_eq!(document[member], format!("https://gateway.example/{name}"), "{member}");
+        }
+        assert_eq!(document["revocation_endpoint"], "https://op.example/oauth2/revoke");
     }
 
     #[test]
