@@ -177,6 +177,7 @@ mod rfc8414_2 {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::context::Advertised;
     use crate::subject::PairwiseSalt;
     use crate::testing::Desk;
 

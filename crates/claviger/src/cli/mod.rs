@@ -161,7 +161,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Doctor(arguments) => server::doctor(arguments.examination(terminal), terminal),
         Command::Explain(arguments) => arguments
             .question(terminal)
-            .and_then(|question| server::explain(question, terminal)),
+            .and_then(|question| server::explain(&question, terminal)),
         Command::Completion { shell } => terminal.print(&completion(shell, &program)),
         Command::Man(arguments) => arguments.run(&program, terminal),
         command => with_runtime(&command, terminal),

@@ -19,7 +19,7 @@ pub fn schema_text() -> String {
 }
 
 fn schema() -> Value {
-    let mut root = group("", keys::all().collect());
+    let mut root = group("", &keys::all().collect::<Vec<_>>());
     let head = json!({
         "$schema": "http://json-schema.org/draft-07/schema#",
         "title": "Configuration of Claviger",
@@ -31,9 +31,9 @@ fn schema() -> Value {
 }
 
 /// The settings below `path`. A group whose lines are all commented out is nothing in YAML.
-fn group(path: &str, keys: Vec<&'static Key>) -> Value {
+fn group(path: &str, keys: &[&'static Key]) -> Value {
     let mut properties = Map::new();
-    for key in &keys {
+    for key in keys {
         let name = name_below(path, key.path);
         if properties.contains_key(name) {
             continue;
@@ -52,7 +52,7 @@ fn group(path: &str, keys: Vec<&'static Key>) -> Value {
                     .strip_prefix(&child)
                     .is_some_and(|rest| rest.starts_with('.'))
             };
-            group(&child, keys.iter().filter(inside).copied().collect())
+            group(&child, &keys.iter().filter(inside).copied().collect::<Vec<_>>())
         };
         properties.insert(name.to_owned(), described);
     }

@@ -16,7 +16,6 @@ impl Served {
     }
 
     /// The router for a request that begins now.
-    #[must_use]
     pub fn now(&self) -> Router {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -53,10 +53,10 @@ impl Told {
 }
 
 /// `explain`.
-pub(crate) fn explain(question: Question, terminal: &mut Terminal) -> Result<(), Failure> {
+pub(crate) fn explain(question: &Question, terminal: &mut Terminal) -> Result<(), Failure> {
     let what = question.what.expose().trim();
     let answers = match offline(what) {
-        answers if answers.is_empty() => vec![with_secrets(&question, what)?],
+        answers if answers.is_empty() => vec![with_secrets(question, what)?],
         answers => answers,
     };
     terminal.print(&rendered(&answers, &question.format)?)

@@ -136,7 +136,7 @@ fn a_typo_anywhere_is_invalid() {
     let validator = validator();
     for (name, tree) in examples() {
         let mut places = Vec::new();
-        members(&tree, String::new(), &mut places);
+        members(&tree, "", &mut places);
         for place in places {
             let mut wrong = tree.clone();
             let (parent, member) = place.rsplit_once('/').unwrap();
@@ -149,12 +149,12 @@ fn a_typo_anywhere_is_invalid() {
 }
 
 /// The pointers of all members that settings and groups have, not of what is inside a setting.
-fn members(tree: &Value, at: String, places: &mut Vec<String>) {
+fn members(tree: &Value, at: &str, places: &mut Vec<String>) {
     for (name, value) in tree.as_object().into_iter().flatten() {
         let place = format!("{at}/{name}");
         let path = place.trim_start_matches('/').replace('/', ".");
         if keys::find(&path).is_none() {
-            members(value, place.clone(), places);
+            members(value, &place, places);
         }
         places.push(place);
     }

@@ -112,7 +112,7 @@ async fn keys(settings: &Settings, opened: &Arc<Database>, findings: &mut Findin
     };
     match provider.ring.reload(&provider.cx()).await {
         Ok(keys) if keys.signing_algs().is_empty() => {
-            findings.ok(CHECK, "there are none yet; the first start makes them")
+            findings.ok(CHECK, "there are none yet; the first start makes them");
         }
         Ok(keys) => {
             let algs: Vec<_> = keys.signing_algs().iter().map(|alg| alg.as_str()).collect();

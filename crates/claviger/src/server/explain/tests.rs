@@ -20,7 +20,7 @@ fn asked(what: &str, env: &[(&str, &str)]) -> Result<String, String> {
         format: Format::Table,
     };
     let (mut terminal, output, _) = terminal("", Vec::new());
-    match explain(question, &mut terminal) {
+    match explain(&question, &mut terminal) {
         Ok(()) => Ok(output.text()),
         Err(failure) => Err(failure.to_string()),
     }
