@@ -11,7 +11,7 @@ mod migrate;
 mod ports;
 mod purge;
 mod rotate;
-mod routes;
+pub mod routes;
 mod serve;
 mod stop;
 mod supervisor;

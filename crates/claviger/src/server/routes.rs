@@ -26,7 +26,8 @@ const METRICS: &[Area] = &[Area::Read, Area::Metrics];
 
 /// The public port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
-pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
+#[must_use]
+pub fn public(provider: &Shared, quiet: bool) -> Router {
     let routes = Routes::public(&provider.metrics)
         .limited(provider.limiter.clone())
         .behind(provider.public_proxies.clone())
@@ -89,7 +90,8 @@ pub(super) fn public(provider: &Shared, quiet: bool) -> Router {
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
 #[rustfmt::skip]
-pub(super) fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
+#[must_use]
+pub fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
     let routes = Routes::admin(&provider.metrics, v1_paths)
         .guarded(Arc::clone(&provider.admission))
         .quiet(if quiet { ADMIN_PROBES } else { &[] })
