@@ -362,7 +362,8 @@ impl<'a> Runner<'a> {
             && let Some(seed) = &self.seed
         {
             let bench = Arc::clone(&self.driver.bench);
-            self.driver.provide_at_least(operation, FIRST_FLOWS)?;
+            self.driver
+                .provide_at_least(operation, FIRST_FLOWS.min(self.driver.plan.pool))?;
             let there = bench.stock(operation).map_or(0, |(_, there)| there);
             let missing = self.driver.plan.pool.saturating_sub(there);
             self.driver.runtime.block_on(seed.grant_tokens(&bench, missing))?;

@@ -27,12 +27,19 @@ const ID: &str = "(lpad(to_hex({0}), 12, '0') || '7' || substr(md5({1}::text), 1
 /// Why a database could not be filled.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SeedError {
-    #[error("the database could not be filled ({0}): is it one of Claviger that is migrated?")]
+    #[error("the database could not be filled ({}): is it one of Claviger that is migrated?", explained(.0))]
     Database(#[from] tokio_postgres::Error),
     #[error("tokens cannot be made with --system-secret: {0}")]
     Secrets(#[from] SecretsError),
     #[error("no randomness: {0}")]
     Randomness(#[from] getrandom::Error),
+}
+
+/// The library by itself says only whose error it is.
+fn explained(error: &tokio_postgres::Error) -> String {
+    error
+        .as_db_error()
+        .map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// Writes rows as the server would.
@@ -94,7 +101,7 @@ impl Seed {
         const GRANTS: &str = "SELECT DISTINCT a.grant_id FROM claviger_access a JOIN claviger_grant g ON g.id = a.grant_id \
              WHERE g.subject LIKE 'bench-user-%' AND NOT g.ended AND a.expires_at > $1 LIMIT 20000";
         const INSERT: &str = "INSERT INTO claviger_access (id, digest, grant_id, issued_at, expires_at) \
-             SELECT id, digest, grant_id, $4, $4 + 86400 \
+             SELECT id, digest, grant_id, $4::bigint, $4::bigint + 86400 \
              FROM unnest($1::uuid[], $2::bytea[], $3::uuid[]) AS t(id, digest, grant_id)";
         let rows = self.database.query(GRANTS, &[&seconds()]).await?;
         let grants: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
@@ -118,7 +125,7 @@ impl Seed {
     /// Access tokens of the client itself that work.
     async fn own_tokens(&self, bench: &Bench, count: usize) -> Result<(), SeedError> {
         const INSERT: &str = "INSERT INTO claviger_access (id, digest, client_serial, scope, audience, issued_at, expires_at) \
-             SELECT t.id, t.digest, c.serial, '', '', $4, $4 + 86400 \
+             SELECT t.id, t.digest, c.serial, '', '', $4::bigint, $4::bigint + 86400 \
              FROM unnest($1::uuid[], $2::bytea[]) AS t(id, digest), claviger_client c WHERE c.id = $3";
         let mut texts = Vec::with_capacity(count);
         while texts.len() < count {

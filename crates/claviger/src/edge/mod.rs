@@ -9,6 +9,7 @@ pub mod call;
 mod connection;
 pub mod cors;
 pub mod cross_site;
+pub mod document;
 pub mod inherited;
 pub mod lenient;
 pub mod listener;

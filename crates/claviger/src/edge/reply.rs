@@ -112,6 +112,12 @@ pub fn admin_error(problem: &Problem) -> Response {
     error(problem, ADMIN_ERROR_JSON, b"\n")
 }
 
+/// 304.
+#[must_use]
+pub fn not_modified() -> Response {
+    empty(StatusCode::NOT_MODIFIED)
+}
+
 /// 204.
 #[must_use]
 pub fn no_content() -> Response {

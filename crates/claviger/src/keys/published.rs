@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use bytes::Bytes;
 use claviger_core::context::Timestamp;
 use claviger_core::port::KeyRecord;
 use claviger_core::secrets::Secrets;
 use claviger_jose::{Alg, Jwk, SigningKey, VerifyingKey};
 
 use super::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeysError, vault};
+use crate::edge::document::Document;
 
 /// One reading of the published key sets. Private keys stay inside.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ pub struct Keys {
     pub(super) entries: Vec<Arc<Entry>>,
     verifying: Vec<VerifyingKey>,
     verifying_access: Vec<VerifyingKey>,
-    jwks: Bytes,
+    jwks: Document,
 }
 
 /// One key, parsed. Kept from reading to reading while its record stays the same.
@@ -49,7 +49,7 @@ impl Keys {
             entries,
             verifying,
             verifying_access,
-            jwks: jwks.into(),
+            jwks: Document::new(jwks.into()),
         }
     }
 
@@ -103,8 +103,8 @@ impl Keys {
 
     /// The JWK Set that is published: public halves only, no symmetric key.
     #[must_use]
-    pub fn jwks(&self) -> Bytes {
-        self.jwks.clone()
+    pub fn jwks(&self) -> &Document {
+        &self.jwks
     }
 }
 

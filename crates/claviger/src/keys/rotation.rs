@@ -214,7 +214,9 @@ mod tests {
             .keys(&server.desk.cx())
             .await
             .expect("keys can be read")
-            .jwks();
+            .jwks()
+            .body()
+            .clone();
         assert!(String::from_utf8_lossy(&published).contains(&second));
         server.pass(DAY - 1);
         assert_eq!(server.issues().await, first, "its time has not come");

@@ -21,7 +21,7 @@ impl Server {
 
     async fn published(&self) -> Vec<Value> {
         let keys = self.ring.keys(&self.desk.cx()).await.expect("keys can be read");
-        let jwks: Value = serde_json::from_slice(&keys.jwks()).expect("the set is JSON");
+        let jwks: Value = serde_json::from_slice(keys.jwks().body()).expect("the set is JSON");
         jwks.get("keys")
             .and_then(Value::as_array)
             .expect("the set has keys")

@@ -5,17 +5,15 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
-use bytes::Bytes;
 use claviger_core::context::Policy;
 use claviger_core::discovery;
 use claviger_core::fault::Failure;
 use claviger_jose::Alg;
-use http::{HeaderValue, StatusCode};
 
 use crate::edge::call::Call;
+use crate::edge::document::Document;
 use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::provider::{Provider, Shared};
@@ -24,10 +22,10 @@ const OAUTH: &str = "/.well-known/oauth-authorization-server";
 
 /// The document as it was last written.
 #[derive(Debug, Default)]
-pub struct Prepared(RwLock<Option<(Vec<Alg>, Bytes)>>);
+pub struct Prepared(RwLock<Option<(Vec<Alg>, Document)>>);
 
 impl Prepared {
-    fn document(&self, policy: &Policy, algorithms: Vec<Alg>) -> Result<Bytes, Failure> {
+    fn document(&self, policy: &Policy, algorithms: Vec<Alg>) -> Result<Document, Failure> {
         if let Some((_, written)) = self
             .0
             .read()
@@ -40,15 +38,15 @@ impl Prepared {
         let mut written = serde_json::to_vec(&discovery::metadata(policy, &algorithms))
             .map_err(|error| Failure::Internal(format!("the discovery document cannot be written: {error}")))?;
         written.push(b'\n');
-        let written = Bytes::from(written);
+        let written = Document::new(written.into());
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((algorithms, written.clone()));
         Ok(written)
     }
 }
 
 /// `GET /.well-known/openid-configuration` and `GET /.well-known/oauth-authorization-server`
-pub async fn show(State(provider): State<Shared>) -> Response {
-    answer(&provider)
+pub async fn show(State(provider): State<Shared>, call: Call) -> Response {
+    answer(&provider, &call)
         .await
         .unwrap_or_else(|problem| reply::admin_error(&problem))
 }
@@ -62,19 +60,14 @@ pub async fn show_at_path(State(provider): State<Shared>, call: Call) -> Respons
         let problem = Resource::NotFound.because(format!("The issuer of this server is {issuer}."));
         return reply::admin_error(&problem);
     }
-    show(State(provider)).await
+    show(State(provider), call).await
 }
 
-async fn answer(provider: &Provider) -> Result<Response, Problem> {
+async fn answer(provider: &Provider, call: &Call) -> Result<Response, Problem> {
     let world = provider.world();
     let algorithms = world.keys.algorithms(&world.cx).await?;
     let document = provider.discovery.document(&provider.policy, algorithms)?;
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    Ok(reply::readable_anywhere(reply::with_type(
-        StatusCode::OK,
-        json,
-        Body::from(document),
-    )))
+    Ok(document.answer(call))
 }
 
 #[cfg(test)]
@@ -84,6 +77,10 @@ mod tests {
 
     use super::*;
     use crate::testing::{Stage, call, sent};
+
+    async fn request() -> Call {
+        call(Request::default()).await
+    }
 
     async fn at_path(stage: &Stage, path: &str) -> (u16, Value) {
         let request = Request::builder().uri(format!("{OAUTH}{path}")).body(Body::empty());
@@ -95,7 +92,7 @@ mod tests {
     #[tokio::test]
     async fn the_document_is_json_and_names_the_algorithms_of_the_keys() {
         let stage = Stage::new(&[]).await;
-        let response = show(State(stage.provider.clone())).await;
+        let response = show(State(stage.provider.clone()), request().await).await;
         let (status, content_type, document) = sent(response, "content-type").await;
         assert_eq!(
             (status, content_type.as_str()),
@@ -128,8 +125,8 @@ mod tests {
                 .expect("the document is JSON")
         };
         let first = write(&[Alg::ES256]);
-        assert_eq!(first.as_ptr(), write(&[Alg::ES256]).as_ptr());
-        assert_ne!(first, write(&[Alg::ES256, Alg::EdDSA]));
+        assert_eq!(first.body().as_ptr(), write(&[Alg::ES256]).body().as_ptr());
+        assert_ne!(first.body(), write(&[Alg::ES256, Alg::EdDSA]).body());
     }
 
     #[tokio::test]
@@ -137,7 +134,7 @@ mod tests {
         let stage = Stage::new(&[]).await;
         stage.go_down().await;
         assert_eq!(
-            show(State(stage.provider.clone())).await.status(),
+            show(State(stage.provider.clone()), request().await).await.status(),
             StatusCode::SERVICE_UNAVAILABLE
         );
     }

@@ -1,13 +1,12 @@
 //! `/.well-known/jwks.json`: the keys that verify what this server signs.
 //!
 //! Implements RFC 7517 §5 and OpenID Connect Discovery §3 (`jwks_uri`). Public halves only; a symmetric key is never
-//! shown. Not to be cached, as in Hydra, because a key that is replaced on command is replaced at once.
+//! shown. Not to be cached without asking, as in Hydra, because a key that is replaced on command is replaced at once; who asks
+//! with the `ETag` of what it has is told that it still holds.
 
-use axum::body::Body;
 use axum::extract::State;
 use axum::response::Response;
 use claviger_core::context::Cx;
-use http::{HeaderValue, StatusCode};
 
 use crate::edge::call::Call;
 use crate::edge::problem::Problem;
@@ -16,8 +15,8 @@ use crate::keys::KeyRing;
 use crate::provider::Shared;
 
 /// `GET /.well-known/jwks.json`
-pub async fn jwks(State(provider): State<Shared>, _: Call) -> Response {
-    let shown = show(&provider.ring, &provider.cx()).await;
+pub async fn jwks(State(provider): State<Shared>, call: Call) -> Response {
+    let shown = show(&provider.ring, &provider.cx(), &call).await;
     shown.unwrap_or_else(|problem| reply::admin_error(&problem))
 }
 
@@ -25,14 +24,9 @@ pub async fn jwks(State(provider): State<Shared>, _: Call) -> Response {
 ///
 /// # Errors
 /// If no keys were ever read and the database does not answer.
-async fn show(ring: &KeyRing, cx: &Cx<'_>) -> Result<Response, Problem> {
+async fn show(ring: &KeyRing, cx: &Cx<'_>, call: &Call) -> Result<Response, Problem> {
     let keys = ring.keys(cx).await.map_err(claviger_core::fault::Failure::from)?;
-    let json = HeaderValue::from_static("application/json; charset=utf-8");
-    Ok(reply::readable_anywhere(reply::with_type(
-        StatusCode::OK,
-        json,
-        Body::from(keys.jwks()),
-    )))
+    Ok(keys.jwks().answer(call))
 }
 
 #[cfg(test)]
@@ -46,7 +40,10 @@ mod tests {
     #[tokio::test]
     async fn a_new_database_publishes_one_public_key_for_the_configured_algorithm() {
         let server = Server::new(&Shelf::new());
-        let response = show(&server.ring, &server.desk.cx()).await.expect("keys are published");
+        let call = crate::testing::call(axum::extract::Request::default()).await;
+        let response = show(&server.ring, &server.desk.cx(), &call)
+            .await
+            .expect("keys are published");
         assert_eq!(
             response.headers()[http::header::CONTENT_TYPE],
             "application/json; charset=utf-8"

@@ -14,7 +14,7 @@ mod ports;
 mod purge;
 mod reload;
 mod rotate;
-pub(crate) mod routes;
+pub mod routes;
 mod serve;
 mod stop;
 mod supervisor;

@@ -15,16 +15,29 @@ use crate::provider::{Current, OperatingSystem, Provider};
 const INTERVAL: Duration = Duration::from_secs(60);
 /// Rows of each kind that one statement removes.
 const BATCH: u32 = 500;
-/// Most batches of a round. What is left is for the next round, which may be another server's.
+/// Most batches of a round. What is left is for the next round, which comes soon and may be another server's.
 const MOST_BATCHES: u32 = 200;
 /// Between two batches.
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// Between two rounds when the first has left something: what expires must not pile up where many tokens are issued.
+const BEHIND: Duration = Duration::from_secs(1);
+
+/// What one round has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Round {
+    rows: u64,
+    /// There is more to remove.
+    is_behind: bool,
+}
+
 /// Works until `stop` is cancelled.
 pub(super) async fn run(current: &Current, stop: &CancellationToken) {
     let mut is_told = false;
+    let mut is_behind = false;
     loop {
-        let wait = INTERVAL.mul_f64(0.5 + fraction(&OperatingSystem));
+        let interval = if is_behind { BEHIND } else { INTERVAL };
+        let wait = interval.mul_f64(0.5 + fraction(&OperatingSystem));
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return;
         }
@@ -37,9 +50,11 @@ pub(super) async fn run(current: &Current, stop: &CancellationToken) {
                  If that was not meant, put the secret that was dropped back behind the others"
             );
         }
-        match stop.run_until_cancelled(round(provider)).await {
+        let done = stop.run_until_cancelled(round(provider)).await;
+        is_behind = matches!(done, Some(Ok(Round { is_behind: true, .. })));
+        match done {
             None => return,
-            Some(Ok(rows)) => {
+            Some(Ok(Round { rows, .. })) => {
                 provider.metrics.purged("done", rows);
                 if rows > 0 {
                     tracing::debug!(rows, "removed what has expired");
@@ -55,18 +70,18 @@ pub(super) async fn run(current: &Current, stop: &CancellationToken) {
     }
 }
 
-/// Removes batches until one is not full, or another server is at it. Returns the number of rows.
-async fn round(provider: &Provider) -> Result<u64, StoreError> {
+/// Removes batches until one is not full, another server is at it, or it was long enough.
+async fn round(provider: &Provider) -> Result<Round, StoreError> {
     let mut rows = 0;
     for _ in 0..MOST_BATCHES {
         let purged = provider.store.purge(provider.cx().now, BATCH).await?;
         rows += purged.rows;
         if purged.busy || purged.rows < u64::from(BATCH) {
-            break;
+            return Ok(Round { rows, is_behind: false });
         }
         tokio::time::sleep(PAUSE).await;
     }
-    Ok(rows)
+    Ok(Round { rows, is_behind: true })
 }
 
 /// A random number from 0 to 1, so that servers that were started together do not stay together.

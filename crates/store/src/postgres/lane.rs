@@ -49,6 +49,10 @@ impl Lane {
                 Err(error) => return ids.iter().map(|_| Err(error.clone())).collect(),
             }
         }
+        // As many rows as questions: nobody asked for the same token twice, and each can have its row as it is.
+        if rows.len() == ids.len() {
+            return ids.iter().map(|id| Ok(found.remove(id))).collect();
+        }
         ids.iter().map(|id| Ok(found.get(id).cloned())).collect()
     }
 

@@ -94,6 +94,7 @@ impl Worker {
 }
 
 fn serve(mut connection: Connection, mut queue: mpsc::Receiver<Job>, limit: usize, statistics: &Statistics) {
+    let only_reads = only_reads(&connection);
     let mut jobs = Vec::with_capacity(limit);
     while queue.blocking_recv_many(&mut jobs, limit) > 0 {
         let mut changes = Vec::new();
@@ -109,10 +110,34 @@ fn serve(mut connection: Connection, mut queue: mpsc::Receiver<Job>, limit: usiz
             statistics.sent_batch(kind_of(&changes), changes.len());
             commit(&mut connection, changes);
         }
-        for task in tasks {
-            task(&mut connection);
-        }
+        perform(&mut connection, tasks, only_reads);
     }
+}
+
+/// Does what waits. On a connection that only reads, all of it looks at one state of the database: to begin and end a read
+/// costs more system calls than a lookup. That state is the newest one when the first of them reads, and by then every one
+/// of them had been asked.
+fn perform(connection: &mut Connection, tasks: Vec<Task>, only_reads: bool) {
+    let together = tasks.len() > 1 && only_reads && mark(connection, "BEGIN").is_ok();
+    for task in tasks {
+        task(connection);
+    }
+    // An error may have ended it already.
+    if together && !connection.is_autocommit() && mark(connection, "COMMIT").is_err() {
+        // Nothing was written, so there is nothing to lose; the next batch must see a newer state.
+        let _ = mark(connection, "ROLLBACK");
+    }
+}
+
+/// A connection that was told to refuse every write.
+fn only_reads(connection: &Connection) -> bool {
+    connection
+        .pragma_query_value(None, "query_only", |row| row.get(0))
+        .unwrap_or(false)
+}
+
+fn mark(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }
 
 /// A batch of both kinds counts as the slower one.
@@ -161,14 +186,63 @@ fn transact(connection: &mut Connection, changes: &[Box<Change>]) -> Answer<Vec<
 
 /// One change that leaves nothing behind unless it is applied.
 fn guarded(connection: &Connection, change: &Change) -> rusqlite::Result<Outcome> {
-    let mark = |sql| connection.prepare_cached(sql)?.execute([]).map(drop);
-    mark("SAVEPOINT change")?;
+    mark(connection, "SAVEPOINT change")?;
     let outcome = apply::apply(connection, change);
     if !matches!(outcome, Ok(Outcome::Applied)) && !connection.is_autocommit() {
-        mark("ROLLBACK TO change")?;
+        mark(connection, "ROLLBACK TO change")?;
     }
     if !connection.is_autocommit() {
-        mark("RELEASE change")?;
+        mark(connection, "RELEASE change")?;
     }
     outcome
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(connection: &mut Connection) -> i64 {
+        connection
+            .query_row("SELECT count(*) FROM t", [], |row| row.get(0))
+            .unwrap()
+    }
+
+    /// A file, and two connections to it: one writes, one only reads.
+    fn pair(directory: &tempfile::TempDir) -> (Connection, Connection) {
+        let open = || Connection::open(directory.path().join("db")).unwrap();
+        let (writer, reader) = (open(), open());
+        writer.pragma_update(None, "journal_mode", "WAL").unwrap();
+        writer.execute_batch("CREATE TABLE t (x)").unwrap();
+        reader.pragma_update(None, "query_only", true).unwrap();
+        (writer, reader)
+    }
+
+    #[test]
+    fn what_waits_is_read_from_one_state_and_what_comes_later_from_a_newer_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (writer, mut reader) = pair(&directory);
+        assert!(only_reads(&reader) && !only_reads(&writer));
+        let (told, seen) = std::sync::mpsc::channel();
+        let look =
+            |told: std::sync::mpsc::Sender<i64>| -> Task { Box::new(move |reader| told.send(count(reader)).unwrap()) };
+        let between = Box::new(move |_: &mut Connection| drop(writer.execute("INSERT INTO t VALUES (1)", []).unwrap()));
+        perform(&mut reader, vec![look(told.clone()), between, look(told.clone())], true);
+        assert_eq!((seen.recv(), seen.recv()), (Ok(0), Ok(0)));
+        assert!(reader.is_autocommit());
+        perform(&mut reader, vec![look(told.clone()), look(told)], true);
+        assert_eq!((seen.recv(), seen.recv()), (Ok(1), Ok(1)));
+    }
+
+    #[test]
+    fn a_read_that_fails_harms_no_other() {
+        let directory = tempfile::tempdir().unwrap();
+        let (_writer, mut reader) = pair(&directory);
+        let (told, seen) = std::sync::mpsc::channel();
+        let fails =
+            Box::new(|reader: &mut Connection| assert!(reader.execute("INSERT INTO t VALUES (1)", []).is_err()));
+        let look = Box::new(move |reader: &mut Connection| told.send(count(reader)).unwrap());
+        perform(&mut reader, vec![fails, look], true);
+        assert_eq!(seen.recv(), Ok(0));
+        assert!(reader.is_autocommit());
+    }
 }
