@@ -72,7 +72,9 @@ async fn answer(provider: &Provider, call: &Call) -> Result<Response, Problem> {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
     use axum::extract::Request;
+    use http::StatusCode;
     use serde_json::{Value, json};
 
     use super::*;

@@ -225,7 +225,9 @@ mod tests {
         let (told, seen) = std::sync::mpsc::channel();
         let look =
             |told: std::sync::mpsc::Sender<i64>| -> Task { Box::new(move |reader| told.send(count(reader)).unwrap()) };
-        let between = Box::new(move |_: &mut Connection| drop(writer.execute("INSERT INTO t VALUES (1)", []).unwrap()));
+        let between = Box::new(move |_: &mut Connection| {
+            writer.execute("INSERT INTO t VALUES (1)", []).unwrap();
+        });
         perform(&mut reader, vec![look(told.clone()), between, look(told.clone())], true);
         assert_eq!((seen.recv(), seen.recv()), (Ok(0), Ok(0)));
         assert!(reader.is_autocommit());
