@@ -128,10 +128,11 @@ impl Provider {
     ///
     /// # Errors
     /// If the secrets cannot be used.
-    pub fn with_settings(&self, settings: &Settings) -> Result<Self, SecretsError> {
+    pub fn with_settings(&self, settings: &Settings, same_secrets: bool) -> Result<Self, SecretsError> {
         let policy = config::policy(settings);
         let broadcast = &settings.keys.broadcast;
-        let ring = if self.ring.is_for(policy.id_token_alg, broadcast) {
+        // Keys that were opened under a secret that is gone would hide that nothing opens them any more.
+        let ring = if same_secrets && self.ring.is_for(policy.id_token_alg, broadcast) {
             Arc::clone(&self.ring)
         } else {
             let ring = KeyRing::new(Arc::clone(&self.store), policy.id_token_alg, broadcast);
@@ -261,7 +262,7 @@ impl IdTokenKeys for KeyRing {
     }
 
     async fn verifying(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
-        Ok(self.keys(cx).await?.verifying().to_vec())
+        Ok(self.read_through(cx).await?.verifying().to_vec())
     }
 
     async fn signing_access(
@@ -274,7 +275,7 @@ impl IdTokenKeys for KeyRing {
     }
 
     async fn verifying_access(&self, cx: &Cx<'_>) -> Result<Vec<VerifyingKey>, Failure> {
-        Ok(self.keys(cx).await?.verifying_access().to_vec())
+        Ok(self.read_through(cx).await?.verifying_access().to_vec())
     }
 
     async fn algorithms(&self, cx: &Cx<'_>) -> Result<Vec<Alg>, Failure> {

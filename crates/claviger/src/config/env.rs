@@ -103,7 +103,11 @@ fn content(kind: Kind, path: &Path) -> Result<Value, String> {
         .map_err(|error| format!("names the file {}, which cannot be read: {error}", path.display()))?;
     if kind == Kind::Secrets && !text.trim_start().starts_with('[') {
         let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-        let list: Value = lines.map(Value::from).collect();
+        let list: Vec<Value> = lines.map(Value::from).collect();
+        if list.is_empty() {
+            return Err(format!("names the file {}, which is empty", path.display()));
+        }
+        let list = Value::Array(list);
         return kind.check(&list).map(|()| list);
     }
     let text = text.trim();

@@ -140,7 +140,9 @@ impl Kind {
                 .parse()
                 .ok()
                 .and_then(|n| serde_json::Number::from_f64(n).map(Value::Number)),
-            Self::Secrets | Self::Texts | Self::Networks | Self::SomeOf(_) => read_list(text),
+            // A list without an entry would open what a secret closes.
+            Self::Secrets => read_list(text).filter(|list| list.as_array().is_none_or(|list| !list.is_empty())),
+            Self::Texts | Self::Networks | Self::SomeOf(_) => read_list(text),
             Self::Hook if text.starts_with('{') => serde_json::from_str(text).ok(),
             Self::Headers => serde_json::from_str(text).ok(),
             _ => Some(Value::from(text)),

@@ -58,10 +58,7 @@ impl Admission {
         let actor = Actor {
             key: None,
             certificate: arrival.certificate.clone(),
-            address: match arrival.peer {
-                Peer::Local => None,
-                peer => client_address(peer, request.headers(), &self.proxies),
-            },
+            address: client_address(arrival.peer, request.headers(), &self.proxies),
         };
         // A header that was sent twice means nothing.
         let mut headers = request.headers().get_all(AUTHORIZATION).iter();

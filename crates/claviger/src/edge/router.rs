@@ -304,7 +304,9 @@ pub(super) fn without_trailing_slash(uri: &Uri) -> Option<Uri> {
         Some(query) => format!("{path}?{query}"),
         None => path.to_owned(),
     };
-    stripped.parse().ok()
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(stripped.parse().ok()?);
+    Uri::from_parts(parts).ok()
 }
 
 #[cfg(test)]

@@ -84,7 +84,14 @@ impl Route {
         let (actor, shown) = admission.hear(&request, arrival);
         let (actor, judged) = admission.judge(actor, shown, self.areas).await;
         let response = match judged {
-            Ok(()) => caught(handler, request, state).await,
+            Ok(()) => {
+                let response = caught(handler, request, state).await;
+                // User codes are guessed through the login app, and so here.
+                if let Some(event) = refusal(&response).and_then(audit::event_of) {
+                    self.report_as(event, &actor, &method, None, arrival.id);
+                }
+                response
+            }
             Err(refused) => {
                 self.report_as("admin.refused", &actor, &method, None, arrival.id);
                 refused
@@ -171,7 +178,8 @@ where
         };
         let method = request.method().clone();
         let asked = request.body().size_hint().exact();
-        Box::pin(async move {
+        let is_audited = self.route.admission.is_some() && self.route.is_change(&method);
+        let work = async move {
             let Self { handler, route } = self;
             // At the level of errors, so that the span is there, and its id on every line, whatever level is shown.
             let span = tracing::error_span!("request", id = %arrival.id);
@@ -186,7 +194,12 @@ where
             log_request(&route, &method, &response, arrival.id, took);
             complete_headers(&method, &mut response, arrival.id);
             response
-        })
+        };
+        if !is_audited {
+            return Box::pin(work);
+        }
+        // What a caller asks for happens even if they hang up, and so does its line in the audit log.
+        Box::pin(async move { tokio::spawn(work).await.unwrap_or_else(|_| reply::panicked()) })
     }
 }
 

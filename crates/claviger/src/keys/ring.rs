@@ -214,7 +214,8 @@ impl KeyRing {
         loaded
     }
 
-    async fn read_through(&self, cx: &Cx<'_>) -> Result<Arc<Keys>, KeysError> {
+    /// The keys as [`Self::keys`] reads them, where none is needed that signs: to verify something makes no key.
+    pub(crate) async fn read_through(&self, cx: &Cx<'_>) -> Result<Arc<Keys>, KeysError> {
         let before = self.get();
         if let Some(fresh) = before.as_ref().filter(|reading| reading.is_fresh(cx.millis)) {
             return Ok(fresh.keys.clone());

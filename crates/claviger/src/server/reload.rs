@@ -26,15 +26,28 @@ const EVERY: Duration = Duration::from_secs(1);
 
 /// What is needed to read the configuration again, and to put it into force.
 pub(super) struct Reload<'a> {
-    pub(super) sources: &'a Sources,
+    pub(super) origin: Origin,
     pub(super) current: &'a Current,
     pub(super) sites: Sites,
 }
 
+/// Where a configuration comes from.
+pub(super) struct Origin {
+    pub(super) sources: Sources,
+    /// As they were before it was read: what changes while the server starts is a change.
+    files: Files,
+}
+
+impl Origin {
+    pub(super) fn of(sources: Sources) -> Self {
+        let files = Files::new(config::watched(&sources));
+        Self { sources, files }
+    }
+}
+
 impl Reload<'_> {
     /// Works until `stop` is cancelled.
-    pub(super) async fn run(self, started_with: &Settings, mut hangups: Hangups, stop: &CancellationToken) {
-        let mut files = Files::new(config::watched(self.sources));
+    pub(super) async fn run(mut self, started_with: &Settings, mut hangups: Hangups, stop: &CancellationToken) {
         let mut replaced: Option<Settings> = None;
         loop {
             let is_asked = tokio::select! {
@@ -42,7 +55,7 @@ impl Reload<'_> {
                 () = hangups.next() => true,
                 () = tokio::time::sleep(EVERY) => false,
             };
-            if !files.have_settled_anew() && !is_asked {
+            if !self.origin.files.have_settled_anew() && !is_asked {
                 continue;
             }
             let running = replaced.as_ref().unwrap_or(started_with);
@@ -55,7 +68,7 @@ impl Reload<'_> {
     /// The settings from now on; none if they stay what they were.
     async fn reload(&self, running: &Settings) -> Option<Settings> {
         let metrics = Arc::clone(&self.current.now().metrics);
-        let read = match config::reload(self.sources.clone(), running) {
+        let read = match config::reload(self.origin.sources.clone(), running) {
             Ok(read) => self.put_into_force(&read).await.map(|()| read),
             Err(error) => Err(error.into()),
         };
@@ -80,7 +93,11 @@ impl Reload<'_> {
         if read.applied.is_empty() {
             return Ok(());
         }
-        let provider = Arc::new(self.current.now().with_settings(&read.settings)?);
+        let same_secrets = !read.applied.contains(&"secrets.system");
+        let provider = Arc::new(self.current.now().with_settings(&read.settings, same_secrets)?);
+        if !same_secrets {
+            provider.ring.reload(&provider.cx()).await?;
+        }
         ensure_keys(&provider).await?;
         self.sites.replace(&read.settings, &provider);
         self.current.replace(provider);
@@ -127,6 +144,8 @@ impl Files {
 
     fn look(&self) -> Vec<Seen> {
         let content = |path: &PathBuf| {
+            // To open a pipe could take for ever.
+            std::fs::metadata(path).ok()?.is_file().then_some(())?;
             let bytes = zeroize::Zeroizing::new(std::fs::read(path).ok()?);
             digest(&SHA256, &bytes).as_ref().try_into().ok()
         };

@@ -15,7 +15,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::database::{self, DatabaseError};
 use super::ports::{PortError, Ports, Side};
-use super::reload::Reload;
+use super::reload::{Origin, Reload};
 use super::{one_line, purge, rotate, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
@@ -58,7 +58,8 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
         admin: arguments.listeners != Listeners::Public,
     };
     let sources = arguments.configuration.sources(config::process_env(), purpose);
-    let settings = match config::load(sources.clone()) {
+    let origin = Origin::of(sources);
+    let settings = match config::load(origin.sources.clone()) {
         Ok(settings) => settings,
         Err(error) => {
             // How to log is part of what could not be read.
@@ -75,7 +76,7 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     };
     log::start(log_settings(&settings), traces.as_ref());
     seed_signatures();
-    match run(&settings, &sources, arguments.listeners, inherited, traces) {
+    match run(&settings, origin, arguments.listeners, inherited, traces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
@@ -111,7 +112,7 @@ fn log_settings(settings: &Settings) -> LogSettings {
 
 fn run(
     settings: &Settings,
-    sources: &Sources,
+    origin: Origin,
     listeners: Listeners,
     inherited: Inherited,
     traces: Option<Traces>,
@@ -124,7 +125,7 @@ fn run(
         if let Some(traces) = &traces {
             traces.send_on(Handle::current());
         }
-        let served = serve_until_stopped(settings, sources, listeners, inherited).await;
+        let served = serve_until_stopped(settings, origin, listeners, inherited).await;
         if let Some(traces) = traces {
             traces.stop().await;
         }
@@ -137,7 +138,7 @@ fn run(
 
 async fn serve_until_stopped(
     settings: &Settings,
-    sources: &Sources,
+    origin: Origin,
     listeners: Listeners,
     inherited: Inherited,
 ) -> Result<(), StartError> {
@@ -151,7 +152,7 @@ async fn serve_until_stopped(
         if settings.dev {
             welcome::print(settings, sides);
         }
-        serve_ports(settings, sources, ports, provider, &stop).await
+        serve_ports(settings, origin, ports, provider, &stop).await
     };
     let served = served.await;
     if tokio::time::timeout(CLOSING, database.close()).await.is_err() {
@@ -255,7 +256,7 @@ async fn tell_schema(provider: &Provider) {
 
 async fn serve_ports(
     settings: &Settings,
-    sources: &Sources,
+    origin: Origin,
     ports: Ports,
     provider: Shared,
     stop: &CancellationToken,
@@ -276,7 +277,7 @@ async fn serve_ports(
     };
     let informing = tokio::spawn(supervisor::inform(stop.clone()));
     let reload = Reload {
-        sources,
+        origin,
         current: &current,
         sites: ports.sites(),
     };

@@ -5,6 +5,7 @@
 //! challenge or secret.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::{Duration, Instant};
@@ -43,6 +44,7 @@ pub(crate) const FAULTS: &[(&str, &str)] = &[
     ("RefreshTokenUsed", "grant.refresh_token_reused"),
     ("DeviceCodeUsed", "grant.device_code_reused"),
     ("RegistrationTokenInvalid", "registration.token_invalid"),
+    ("InitialTokenInvalid", "registration.token_invalid"),
     ("BrowserMismatch", "flow.browser_mismatch"),
     ("UserCodeUnknown", "device.user_code_wrong"),
     ("UserCodeGuessed", "device.user_code_guessed"),
@@ -145,9 +147,9 @@ fn who(actor: &Actor) -> Who<'_> {
     )
 }
 
-/// Lets so many lines pass in a second.
-#[derive(Debug)]
-pub struct Volume(Mutex<Window>);
+/// Lets so many lines of each event pass in a second, so that the noise of one hides no other.
+#[derive(Debug, Default)]
+pub struct Volume(Mutex<HashMap<&'static str, Window>>);
 
 #[derive(Debug)]
 struct Window {
@@ -156,20 +158,15 @@ struct Window {
     left_out: u64,
 }
 
-impl Default for Volume {
-    fn default() -> Self {
-        Self(Mutex::new(Window {
-            began: Instant::now(),
+impl Volume {
+    /// How many lines of the event were left out before this one; none if it is left out too.
+    fn admit(&self, event: &'static str, now: Instant) -> Option<u64> {
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.entry(event).or_insert(Window {
+            began: now,
             written: 0,
             left_out: 0,
-        }))
-    }
-}
-
-impl Volume {
-    /// How many lines were left out before this one; none if it is left out too.
-    fn admit(&self, now: Instant) -> Option<u64> {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        });
         if now.saturating_duration_since(window.began) >= Duration::from_secs(1) {
             (window.began, window.written) = (now, 0);
         }
@@ -184,13 +181,13 @@ impl Volume {
     /// Writes the line of an event that a stranger caused.
     pub(crate) fn event(
         &self,
-        event: &str,
+        event: &'static str,
         actor: &Actor,
         action: (&Method, &str),
         client: Option<&str>,
         id: RequestId,
     ) {
-        let Some(left_out) = self.admit(Instant::now()) else {
+        let Some(left_out) = self.admit(event, Instant::now()) else {
             return;
         };
         let (key, key_id, certificate, address) = who(actor);
@@ -260,13 +257,13 @@ mod tests {
     fn what_strangers_cause_is_bounded_and_what_was_left_out_is_told() {
         let (volume, start) = (Volume::default(), Instant::now());
         for _ in 0..MOST_A_SECOND {
-            assert_eq!(volume.admit(start), Some(0));
+            assert_eq!(volume.admit("one", start), Some(0));
         }
         for _ in 0..1000 {
-            assert_eq!(volume.admit(start), None);
+            assert_eq!(volume.admit("one", start), None);
         }
         let later = start + Duration::from_secs(2);
-        assert_eq!(volume.admit(later), Some(1000));
-        assert_eq!(volume.admit(later), Some(0));
+        assert_eq!(volume.admit("one", later), Some(1000));
+        assert_eq!(volume.admit("one", later), Some(0));
     }
 }
