@@ -16,7 +16,7 @@ use claviger_core::port::{Change, Store};
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
-use super::call::{Arrival, Peer};
+use super::call::Arrival;
 use super::problem::{Problem, Resource};
 use super::proxies::client_address;
 use super::reply;

@@ -314,12 +314,14 @@ mod tests {
     use axum::body::Body;
     use axum::extract::{Path, Request};
     use axum::response::Response;
+    use futures_util::FutureExt as _;
     use http::header::{ACCEPT, ALLOW, CACHE_CONTROL};
     use http_body_util::BodyExt as _;
+    use tokio::sync::Notify;
     use tower_service::Service as _;
 
     use super::*;
-    use crate::testing::plain;
+    use crate::testing::{Stage, plain};
 
     async fn ask(router: &Router, method: Method, uri: &str, accept: &str) -> (StatusCode, Response) {
         let request = Request::builder()
@@ -433,6 +435,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_change_on_the_admin_port_goes_to_its_end_when_the_caller_hangs_up() {
+        let (stage, metrics) = (Stage::new(&[]).await, Metrics::new("-"));
+        let (gate, end) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let waits = (Arc::clone(&gate), Arc::clone(&end));
+        let change = move || {
+            let (gate, end) = waits.clone();
+            async move {
+                gate.notified().await;
+                end.notify_one();
+            }
+        };
+        let port = Routes::admin(&metrics, true)
+            .guarded(Arc::clone(&stage.provider.admission))
+            .on(&Method::PUT, "/admin/thing", change, plain)
+            .finish(());
+        assert!(ask(&port, Method::PUT, "/admin/thing", "*/*").now_or_never().is_none());
+        gate.notify_one();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), end.notified()).await;
+        assert!(ended.is_ok(), "the change ended with its caller");
+    }
+
+    #[tokio::test]
     async fn requests_are_counted_by_pattern() {
         let metrics = Metrics::new("-");
         let port = admin_port(&metrics);
@@ -452,6 +476,8 @@ mod tests {
         let strip = |uri: &'static str| without_trailing_slash(&Uri::from_static(uri)).map(|uri| uri.to_string());
         assert_eq!(strip("/clients/").as_deref(), Some("/clients"));
         assert_eq!(strip("/clients/?a=/").as_deref(), Some("/clients?a=/"));
+        let whole = strip("http://op.example/clients/");
+        assert_eq!(whole.as_deref(), Some("http://op.example/clients"));
         for unchanged in ["/", "/clients", "/clients//", "//", "*"] {
             assert_eq!(strip(unchanged), None, "{unchanged}");
         }

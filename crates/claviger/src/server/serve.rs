@@ -20,7 +20,7 @@ use super::{one_line, purge, rotate, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
-use crate::config::{self, ConfigError, Purpose, Settings, Sources};
+use crate::config::{self, ConfigError, Purpose, Settings};
 use crate::edge::inherited::Inherited;
 use crate::keys::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeyRing, KeysError};
 use crate::notices;

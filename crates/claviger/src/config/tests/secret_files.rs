@@ -45,6 +45,12 @@ fn what_cannot_be_read_is_named_and_both_variables_together_are_refused() {
     assert!(error.contains("is empty"), "{error}");
     let error = with_file(Start::served(), "DSN_FILE", "memory").error();
     assert!(error.contains("is set by DSN too"), "{error}");
+    // Without an entry, everybody might register.
+    let tokens = "OIDC_DYNAMIC_CLIENT_REGISTRATION_INITIAL_ACCESS_TOKENS";
+    let error = with_file(Start::served(), &format!("{tokens}_FILE"), "\n").error();
+    assert!(error.contains("is empty"), "{error}");
+    let error = Start::served().env(tokens, ",").error();
+    assert!(error.contains(tokens), "{error}");
     let start = Start::served().without("SECRETS_SYSTEM");
     let error = with_file(start, "SECRETS_SYSTEM_FILE", "too-short").error();
     assert!(error.contains("9 bytes") && !error.contains("too-short"), "{error}");
