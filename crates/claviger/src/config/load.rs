@@ -260,6 +260,8 @@ mod tests {
             ("SECRETS_SYSTEM", "this_needs_to_be_the_same_always"),
             ("SERVE_ADMIN_HOST", "0.0.0.0"),
             ("SERVE_ADMIN_ALLOW_UNAUTHENTICATED", "true"),
+            ("TRACING_PROVIDER", "otel"),
+            ("TRACING_PROVIDERS_OTLP_SERVER_URL", "127.0.0.1:4318"),
         ];
         let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
         let purpose = Purpose::Serve {

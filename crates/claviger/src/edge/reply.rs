@@ -423,6 +423,19 @@ mod tests {
         String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
     }
 
+    #[test]
+    fn who_asks_too_often_is_told_for_how_long_to_wait() {
+        for is_page in [false, true] {
+            let wait = std::time::Duration::from_millis(2100);
+            let response = too_fast(wait, is_page, RequestId::in_process());
+            assert_eq!(
+                (response.status(), outcome(&response)),
+                (StatusCode::TOO_MANY_REQUESTS, "AddressTooFast")
+            );
+            assert_eq!(response.headers()[RETRY_AFTER], "3");
+        }
+    }
+
     mod rfc6749_5_2 {
         use super::*;
 
