@@ -60,12 +60,11 @@ async fn a_machine_gets_a_token_and_the_token_introspects() {
 }
 
 async fn machine(database: &Database) {
-    let server = Server::on(database).await;
+    let mut server = Server::on(database).await;
     let (public, admin) = (server.public("/"), server.admin(""));
-    let log = server.log();
     for port in [&public, &admin] {
         let number = port.trim_end_matches('/').rsplit(':').next().unwrap();
-        assert!(log.contains(number), "the log does not name port {number}:\n{log}");
+        server.process.wait_for_output(number);
     }
     let created = binary::run(&[
         "clients",

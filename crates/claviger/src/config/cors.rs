@@ -8,7 +8,7 @@ use super::values::Values;
 pub struct Cors {
     /// Whether cross-origin requests are answered at all.
     pub enabled: bool,
-    /// Origins with at most one `*` each; none means every origin, without credentials.
+    /// Origins with at most one `*` each; none means every origin on the public port, without credentials, and nobody on the other.
     pub allowed_origins: Vec<String>,
     /// Methods that a preflight allows.
     pub allowed_methods: Vec<String>,

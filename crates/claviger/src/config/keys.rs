@@ -194,7 +194,7 @@ macro_rules! listener {
             key(concat!("serve.", $e, ".tls.cert.base64"), Secret, "", "The certificate chain, PEM in base64."),
             key(concat!("serve.", $e, ".tls.allow_termination_from"), Networks, "", "Networks (CIDR) of proxies that end TLS before this server. Set, plain HTTP is answered only if such a proxy sends it with `X-Forwarded-Proto: https`, and `X-Forwarded-For` of such a proxy names the client."),
             key(concat!("serve.", $e, ".cors.enabled"), Bool, "false", "Answer cross-origin requests.").hot(),
-            key(concat!("serve.", $e, ".cors.allowed_origins"), Texts, "", "Origins that may call, with at most one `*` each; empty means every origin, without credentials. A client's `allowed_cors_origins` count besides.").hot(),
+            key(concat!("serve.", $e, ".cors.allowed_origins"), Texts, "", "Origins that may call, with at most one `*` each; empty means every origin on the public port, without credentials, and none on the admin port. A client's `allowed_cors_origins` count besides.").hot(),
             key(concat!("serve.", $e, ".cors.allowed_methods"), Texts, "POST,GET,PUT,PATCH,DELETE,CONNECT,HEAD,OPTIONS,TRACE", "Methods of cross-origin requests.").hot(),
             key(concat!("serve.", $e, ".cors.allowed_headers"), Texts, "Accept,Content-Type,Content-Length,Accept-Language,Content-Language,Authorization", "Headers of cross-origin requests.").hot(),
             key(concat!("serve.", $e, ".cors.exposed_headers"), Texts, "Cache-Control,Expires,Last-Modified,Pragma,Content-Length,Content-Language,Content-Type", "Response headers that cross-origin callers may read.").hot(),

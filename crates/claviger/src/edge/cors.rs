@@ -65,8 +65,10 @@ impl CrossOrigin {
         self.settings.enabled && (self.lists(origin) || self.is_any())
     }
 
+    /// Whoever reaches the admin port needs no credentials, as a rule: there nobody is let in without a word.
     fn is_any(&self) -> bool {
-        self.settings.allowed_origins.is_empty() || self.settings.allowed_origins.iter().any(|origin| origin == "*")
+        let origins = &self.settings.allowed_origins;
+        self.is_public && origins.is_empty() || origins.iter().any(|origin| origin == "*")
     }
 
     fn lists(&self, origin: &str) -> bool {
@@ -252,11 +254,17 @@ mod tests {
         let rules = CrossOrigin::admin(settings(&["https://*.b.example"]));
         let listed = ask(rules, "POST", "/oauth2/token", &[origin]).await;
         assert_eq!((allowed(&listed), credentials(&listed)), (Some(origin.1), true));
-        for any in [&[][..], &["*"]] {
-            let answered = ask(CrossOrigin::admin(settings(any)), "POST", "/oauth2/token", &[origin]).await;
+        for rules in [
+            CrossOrigin::public(settings(&[])),
+            CrossOrigin::public(settings(&["*"])),
+            CrossOrigin::admin(settings(&["*"])),
+        ] {
+            let answered = ask(rules, "POST", "/oauth2/token", &[origin]).await;
             assert_eq!(allowed(&answered), Some(origin.1));
-            assert!(!credentials(&answered), "{any:?}");
+            assert!(!credentials(&answered));
         }
+        let unsaid = ask(CrossOrigin::admin(settings(&[])), "POST", "/oauth2/token", &[origin]).await;
+        assert_eq!(allowed(&unsaid), None);
     }
 
     #[tokio::test]

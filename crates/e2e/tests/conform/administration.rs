@@ -347,7 +347,10 @@ async fn the_paths_of_version_1_answer_as_those_of_version_2() {
         assert_eq!(ask(&server, method, path).await.status, 404, "{method} {path}");
     }
     assert_eq!(ask(&server, "POST", "/admin/oauth2/flush").await.status, 404);
-    assert_eq!(counted(&server).await, 2, "the parameters of Hydra 2 alone count");
+    let whole = Http::new().get(&server.admin("/admin/clients")).await.json();
+    let whole = whole.as_array().unwrap().len();
+    assert!(whole > 1);
+    assert_eq!(counted(&server).await, whole, "the parameters of Hydra 2 alone count");
     for path in ["/health/alive", "/health/ready", "/version", "/metrics/prometheus"] {
         assert_eq!(Http::new().get(&server.admin(path)).await.status, 200, "{path}");
     }
