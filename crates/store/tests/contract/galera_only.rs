@@ -13,7 +13,7 @@ use crate::scene::{Scene, applied, read_client, rotate};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_is_known_and_its_end_is_seen_on_every_server_at_once() {
     let scene = Scene::galera().await;
-    let stores: Vec<_> = scene.nodes().into_iter().map(|node| node.store()).collect();
+    let stores: Vec<_> = scene.nodes().into_iter().map(claviger_store::Database::store).collect();
     let client = scene.client("app").await;
     for round in 0..60 {
         let turn = |step: usize| &*stores[(round + step) % 3];
@@ -34,7 +34,7 @@ async fn a_token_is_known_and_its_end_is_seen_on_every_server_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_was_changed_on_one_server_gets_nothing_by_its_old_version_on_another() {
     let scene = Scene::galera().await;
-    let stores: Vec<_> = scene.nodes().into_iter().map(|node| node.store()).collect();
+    let stores: Vec<_> = scene.nodes().into_iter().map(claviger_store::Database::store).collect();
     let mut client = scene.client("app").await;
     for round in 0..40 {
         let newer = ClientRecord {
@@ -79,7 +79,7 @@ async fn three_servers_may_migrate_at_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_that_the_cluster_undoes_are_done_again_whole() {
     let scene = Scene::galera().await;
-    let stores: Vec<_> = scene.nodes().into_iter().map(|node| node.store()).collect();
+    let stores: Vec<_> = scene.nodes().into_iter().map(claviger_store::Database::store).collect();
     for round in 0..6 {
         let start = Arc::new(Barrier::new(24));
         let tasks = (0..24_usize).map(|task| {
@@ -119,7 +119,7 @@ async fn changes_that_the_cluster_undoes_are_done_again_whole() {
 async fn a_refresh_token_may_be_rotated_on_a_different_server_each_time() {
     let scene = Scene::galera().await;
     let (_, grant, mut old) = scene.redeemed("app").await;
-    let stores: Vec<_> = scene.nodes().into_iter().map(|node| node.store()).collect();
+    let stores: Vec<_> = scene.nodes().into_iter().map(claviger_store::Database::store).collect();
     for turn in 0..30 {
         let client = read_client(&*stores[turn % 3], "app").await;
         let new = refresh(grant.id);

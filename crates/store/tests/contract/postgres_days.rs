@@ -26,7 +26,7 @@ async fn what_a_serializable_server_undoes_is_done_again_whole() {
         open_postgres(url, Options::default()).await.unwrap(),
         open_postgres(url, Options::default()).await.unwrap(),
     ];
-    let stores: Vec<_> = servers.iter().map(|server| server.store()).collect();
+    let stores: Vec<_> = servers.iter().map(claviger_store::Database::store).collect();
     let beside = cluster::connect(url).await;
     let undone = "SELECT xact_rollback FROM pg_stat_database WHERE datname = current_database()";
     for round in 0..8 {
