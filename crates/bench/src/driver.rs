@@ -1,10 +1,9 @@
-//! Loads the server: threads, workers, the clock, and what came of it.
+//! Measures one operation after the other: provides tokens, reads the meters, and sums up what came of it.
 
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -12,21 +11,17 @@ use tokio::runtime::Runtime;
 use tokio::task::JoinSet;
 
 use crate::http::Failure;
+use crate::load::{GRACE, Pace, Phase, Tally};
 use crate::observer::{Observer, Reading, StatementReading};
-use crate::operations::{Bench, Operation, Pool, Turn, Worker};
-use crate::process::{self, ProcessError};
-
-/// A worker that has met so many errors stops: the run has failed, and the log of the server is full enough.
-const MOST_ERRORS: u64 = 10;
-
-/// How long after the end of an operation its last answers may come.
-const GRACE: Duration = Duration::from_secs(15);
+use crate::operations::{Operation, Turn, Worker};
+use crate::process::ProcessError;
+use crate::stock::Bench;
 
 /// How often an operation is performed alone, to count its SQL statements without gathering.
 const ALONE: u32 = 20;
 
-/// Revocation uses up tokens: it begins with at least so many pools of them.
-const REVOKED_POOLS: usize = 100;
+/// Revocation uses up tokens: it begins with so many for each second.
+const REVOKED_A_SECOND: usize = 20_000;
 
 /// How hard and how long.
 #[derive(Debug, Clone, Copy)]
@@ -68,57 +63,28 @@ pub(crate) struct Measured {
     pub(crate) latencies: Histogram<u64>,
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
+    /// Requests that were due in an open loop and never sent.
+    pub(crate) unsent: u64,
     /// CPU time of all that was completed.
     pub(crate) server_cpu: Option<Duration>,
     pub(crate) database_cpu: Option<Duration>,
     pub(crate) driver_cpu: Duration,
-    /// SQL statements an operation, under load and alone.
+    /// SQL statements an operation.
     pub(crate) statements: Option<f64>,
-    pub(crate) statements_alone: Option<f64>,
     /// Highest resident memory of the server during the operation, in bytes.
     pub(crate) peak: Option<u64>,
 }
 
-/// What one thread has seen.
-struct Tally {
-    latencies: Histogram<u64>,
-    errors: u64,
-    first_error: Option<String>,
-    /// Workers that did not end in time.
-    stuck: bool,
-}
-
-impl Tally {
-    fn new() -> Self {
-        Self {
-            latencies: latencies(),
-            errors: 0,
-            first_error: None,
-            stuck: false,
+impl Measured {
+    /// Operations a second.
+    pub(crate) fn rate(&self) -> f64 {
+        let seconds = self.elapsed.as_secs_f64();
+        if seconds > 0.0 {
+            as_f64(self.completed) / seconds
+        } else {
+            0.0
         }
     }
-
-    fn fail(&mut self, error: String) {
-        self.errors += 1;
-        self.first_error.get_or_insert(error);
-    }
-
-    fn add(&mut self, other: Self) {
-        // Both have the same precision and grow as needed: there is nothing to refuse.
-        self.latencies += other.latencies;
-        self.errors += other.errors;
-        self.stuck |= other.stuck;
-        self.first_error = self.first_error.take().or(other.first_error);
-    }
-}
-
-/// From 1 µs to one minute with three digits.
-fn latencies() -> Histogram<u64> {
-    #[expect(
-        clippy::expect_used,
-        reason = "the bounds are constants that the constructor accepts"
-    )]
-    Histogram::new_with_bounds(1, 60_000_000, 3).expect("valid bounds")
 }
 
 /// Runs operations one after the other.
@@ -131,72 +97,66 @@ pub(crate) struct Driver {
     pub(crate) runtime: Runtime,
 }
 
-/// One operation under load, as the threads see it.
-#[derive(Clone)]
-struct Phase {
-    operation: Operation,
-    bench: Arc<Bench>,
-    pool: Arc<Pool>,
-    completed: Arc<AtomicU64>,
-    measured_from: Instant,
-    until: Instant,
-}
-
 impl Driver {
-    /// Measures one operation: provides tokens, performs it alone, then under load.
-    pub(crate) fn measure(&mut self, operation: Operation) -> Result<Measured, DriverError> {
-        self.provide(operation)?;
-        let statements_alone = self.alone(operation)?;
-        if let Some(server) = self.observer.server {
-            process::forget_peak(server);
-        }
+    /// Loads with one operation, at this rate or as fast as it goes. It has its tokens already.
+    pub(crate) fn measure(&mut self, operation: Operation, rate: Option<f64>) -> Result<Measured, DriverError> {
+        self.observer.forget_peaks();
+        let pool = Arc::new(self.bench.pool(operation, self.plan.pool));
         let begin = Instant::now();
         let measured_from = begin + self.plan.warm_up;
         let phase = Phase {
             operation,
             bench: Arc::clone(&self.bench),
-            pool: Arc::new(self.bench.pool(operation, self.plan.pool)),
+            pool,
             completed: Arc::clone(&self.completed),
             measured_from,
             until: measured_from + self.plan.duration,
+            pace: rate.map(|rate| Arc::new(Pace::new(begin, rate))),
         };
+        let until = phase.until;
         let (ended, ends) = mpsc::channel();
-        let threads = self.start(&phase, &ended)?;
+        let threads = phase.start(self.plan.connections, self.plan.threads, &ended)?;
         drop(ended);
 
         wait_until(measured_from, &ends);
         let statements_before = self.runtime.block_on(self.observer.read_statements());
         let before = self.observer.read()?;
-        wait_until(phase.until, &ends);
+        wait_until(until, &ends);
         let after = self.observer.read()?;
         let statements_after = self.runtime.block_on(self.observer.read_statements());
 
-        let tally = collect(threads);
+        let (tally, unsent) = threads.collect();
         if tally.stuck {
             return Err(DriverError::Stuck {
                 operation: operation.name(),
                 seconds: GRACE.as_secs(),
             });
         }
-        let peak = self.observer.server.map(process::memory).transpose()?;
         Ok(Measured {
             statements: per_operation(statements_before, statements_after),
-            statements_alone,
-            peak: peak.map(|memory| memory.peak),
+            peak: self.observer.peak()?,
+            unsent,
             ..summary(operation, tally, before, after)
         })
     }
 
     /// Performs what gives `operation` its tokens, as often as needed, without measuring.
-    fn provide(&self, operation: Operation) -> Result<(), DriverError> {
-        let Some((from, there)) = self.bench.stock(operation) else {
-            return Ok(());
-        };
+    pub(crate) fn provide(&self, operation: Operation) -> Result<(), DriverError> {
         let needed = match operation {
             Operation::Refresh => self.plan.connections + 1,
             Operation::Userinfo => self.plan.pool.min(self.plan.connections),
-            Operation::Revocation => self.plan.pool.saturating_mul(REVOKED_POOLS),
+            Operation::Revocation => {
+                let seconds = (self.plan.warm_up + self.plan.duration).as_secs().max(1);
+                REVOKED_A_SECOND.saturating_mul(usize::try_from(seconds).unwrap_or(1))
+            }
             _ => self.plan.pool,
+        };
+        self.provide_at_least(operation, needed)
+    }
+
+    pub(crate) fn provide_at_least(&self, operation: Operation, needed: usize) -> Result<(), DriverError> {
+        let Some((from, there)) = self.bench.stock(operation) else {
+            return Ok(());
         };
         let missing = needed.saturating_sub(there);
         // A slow server revokes slowly too: it need not issue for longer than it will revoke.
@@ -232,7 +192,7 @@ impl Driver {
 
     /// Performs the operation a few times with nothing beside it. Returns its SQL statements: the median, because every
     /// other second a server has something to do of its own.
-    fn alone(&mut self, operation: Operation) -> Result<Option<f64>, DriverError> {
+    pub(crate) fn alone(&mut self, operation: Operation) -> Result<Option<f64>, DriverError> {
         let pool = Arc::new(self.bench.pool(operation, self.plan.pool));
         let mut worker = Worker::new(&self.bench, &pool, 0);
         self.runtime.block_on(async {
@@ -257,85 +217,6 @@ impl Driver {
             Ok(median(counts))
         })
     }
-
-    /// Starts the threads. Each lets go of `ended` when its last worker has stopped.
-    fn start(
-        &self,
-        phase: &Phase,
-        ended: &mpsc::Sender<Infallible>,
-    ) -> Result<Vec<thread::JoinHandle<Tally>>, DriverError> {
-        let threads = self.plan.threads.clamp(1, self.plan.connections.max(1));
-        let mut handles = Vec::with_capacity(threads);
-        for number in 0..threads {
-            let workers: Vec<usize> = (number..self.plan.connections).step_by(threads).collect();
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (phase, ended) = (phase.clone(), ended.clone());
-            let thread = thread::Builder::new().name(format!("load-{number}"));
-            handles.push(thread.spawn(move || {
-                let tally = runtime.block_on(load(&phase, &workers));
-                drop(ended);
-                tally
-            })?);
-        }
-        Ok(handles)
-    }
-}
-
-/// What all threads have seen.
-fn collect(threads: Vec<thread::JoinHandle<Tally>>) -> Tally {
-    let mut tally = Tally::new();
-    for thread in threads {
-        match thread.join() {
-            Ok(part) => tally.add(part),
-            Err(_) => tally.fail(String::from("a thread of the driver has panicked")),
-        }
-    }
-    tally
-}
-
-/// Everything that one thread does in one phase.
-async fn load(phase: &Phase, workers: &[usize]) -> Tally {
-    let mut running = JoinSet::new();
-    for index in workers {
-        let worker = Worker::new(&phase.bench, &phase.pool, *index);
-        running.spawn(work(phase.clone(), worker));
-    }
-    let mut tally = Tally::new();
-    let last = tokio::time::Instant::from_std(phase.until + GRACE);
-    loop {
-        match tokio::time::timeout_at(last, running.join_next()).await {
-            Ok(Some(Ok(part))) => tally.add(part),
-            Ok(Some(Err(error))) => tally.fail(format!("a worker of the driver has stopped: {error}")),
-            Ok(None) => return tally,
-            Err(_) => {
-                tally.stuck = true;
-                return tally;
-            }
-        }
-    }
-}
-
-/// One worker: the next request as soon as the last one is answered.
-async fn work(phase: Phase, mut worker: Worker) -> Tally {
-    let mut tally = Tally::new();
-    let mut sent = Instant::now();
-    while sent < phase.until && tally.errors < MOST_ERRORS {
-        let turn = worker.perform(phase.operation).await;
-        let answered = Instant::now();
-        match turn {
-            Ok(Turn::Done) => {
-                phase.completed.fetch_add(1, Ordering::Relaxed);
-                if answered >= phase.measured_from && answered <= phase.until {
-                    let latency = u64::try_from((answered - sent).as_micros()).unwrap_or(u64::MAX);
-                    tally.latencies.saturating_record(latency);
-                }
-            }
-            Ok(Turn::OutOfTokens) => return tally,
-            Err(error) => tally.fail(error.to_string()),
-        }
-        sent = answered;
-    }
-    tally
 }
 
 /// Waits for a moment, or less long when all threads have ended before it.
@@ -359,8 +240,8 @@ fn summary(operation: Operation, tally: Tally, before: Reading, after: Reading) 
         server_cpu: spent(before.server, after.server),
         database_cpu: spent(before.database, after.database),
         driver_cpu: after.driver.saturating_sub(before.driver),
+        unsent: 0,
         statements: None,
-        statements_alone: None,
         peak: None,
     }
 }
@@ -371,7 +252,7 @@ fn per_operation(before: StatementReading, after: StatementReading) -> Option<f6
     (completed > 0).then(|| as_f64(statements) / as_f64(completed))
 }
 
-fn median(mut counts: Vec<f64>) -> Option<f64> {
+pub(crate) fn median(mut counts: Vec<f64>) -> Option<f64> {
     counts.sort_by(f64::total_cmp);
     counts.get(counts.len() / 2).copied()
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fake::{self, Provider};
 use crate::http::Origin;
+use crate::load::MOST_ERRORS;
 
 fn driver(origin: &str) -> Driver {
     let plan = Plan {
@@ -19,9 +20,9 @@ fn driver(origin: &str) -> Driver {
     let parse = || Origin::parse(origin).unwrap();
     let bench = Arc::new(runtime.block_on(Bench::prepare(parse(), parse())).unwrap());
     let completed = Arc::default();
-    let observer = Observer::new(&bench.admin, None, Arc::clone(&completed));
+    let observer = Observer::new(&bench.place(0).admin, None, Arc::clone(&completed));
     let mut observer = runtime.block_on(observer).unwrap();
-    observer.server = Some(std::process::id());
+    observer.servers = vec![std::process::id()];
     Driver {
         plan,
         bench,
@@ -31,22 +32,36 @@ fn driver(origin: &str) -> Driver {
     }
 }
 
+/// A busy machine may finish none in the short time of a test.
+fn until_finished(driver: &mut Driver, operation: Operation) -> Measured {
+    for _ in 0..50 {
+        driver.provide(operation).unwrap();
+        let measured = driver.measure(operation, None).unwrap();
+        assert_eq!(
+            (measured.errors, measured.first_error.as_deref()),
+            (0, None),
+            "{operation:?}"
+        );
+        if measured.completed > 0 && !measured.latencies.is_empty() {
+            return measured;
+        }
+    }
+    panic!("{operation:?} was never finished");
+}
+
 #[test]
 fn every_operation_works_and_is_measured() {
     use clap::ValueEnum as _;
     let mut driver = driver(&Provider::serve());
     assert_eq!(driver.observer.counted_by(), "the metrics of the server");
     for operation in Operation::value_variants() {
-        let measured = driver.measure(*operation).unwrap();
-        assert_eq!(
-            (measured.errors, measured.first_error.as_deref()),
-            (0, None),
-            "{operation:?}"
-        );
-        assert!(
-            measured.completed > 0 && !measured.latencies.is_empty(),
-            "{operation:?}"
-        );
+        if operation.needs_es256() {
+            // The server of the tests signs by RS256.
+            assert!(driver.alone(*operation).is_err());
+            continue;
+        }
+        let measured = until_finished(&mut driver, *operation);
+        assert!(!measured.latencies.is_empty(), "{operation:?}");
         assert!(
             measured.peak.is_some() && measured.server_cpu.is_some(),
             "{operation:?}"
@@ -57,29 +72,61 @@ fn every_operation_works_and_is_measured() {
 #[test]
 fn an_operation_works_without_those_that_feed_it() {
     let mut driver = driver(&Provider::serve());
-    let measured = driver.measure(Operation::Refresh).unwrap();
-    assert_eq!(measured.errors, 0);
-    assert!(measured.completed > 0);
+    until_finished(&mut driver, Operation::Refresh);
 }
 
 #[test]
-fn statements_are_counted_alone_and_under_load() {
+fn in_an_open_loop_the_rate_is_the_one_that_was_asked_for() {
     let mut driver = driver(&Provider::serve());
-    let health = driver.measure(Operation::Health).unwrap();
-    assert_eq!((health.statements_alone, health.statements), (Some(0.0), Some(0.0)));
+    driver.plan.duration = Duration::from_millis(500);
+    let measured = driver.measure(Operation::Health, Some(100.0)).unwrap();
+    assert_eq!((measured.errors, measured.unsent), (0, 0));
+    // Half a second of a hundred a second, however long the answers took.
+    assert!(
+        (40..=52).contains(&measured.latencies.len()),
+        "{}",
+        measured.latencies.len()
+    );
+}
+
+#[test]
+fn what_a_server_never_got_to_counts_as_waiting() {
+    let (origin, _) = fake::serve(|seen| match seen.path.as_str() {
+        "/admin/clients" => fake::reply(201, "{\"client_id\":\"c\"}"),
+        _ => {
+            std::thread::sleep(Duration::from_millis(100));
+            fake::reply(200, "")
+        }
+    });
+    let mut driver = driver(&origin);
+    driver.plan.connections = 1;
+    driver.plan.duration = Duration::from_secs(1);
+    let measured = driver.measure(Operation::Health, Some(200.0)).unwrap();
+    assert!(measured.unsent > 100, "{}", measured.unsent);
+    assert!(measured.latencies.len() > 190, "{}", measured.latencies.len());
+    assert!(
+        measured.latencies.value_at_quantile(0.5) > 500_000,
+        "{:?}",
+        measured.latencies
+    );
+}
+
+#[test]
+fn statements_are_counted_alone() {
+    let mut driver = driver(&Provider::serve());
+    assert_eq!(driver.alone(Operation::Health).unwrap(), Some(0.0));
     // One code, one access token, one refresh token.
-    let flow = driver.measure(Operation::CodeFlow).unwrap();
-    assert_eq!(flow.statements_alone, Some(3.0));
+    assert_eq!(driver.alone(Operation::CodeFlow).unwrap(), Some(3.0));
 }
 
 #[test]
 fn a_phase_ends_when_there_is_no_token_left() {
     let mut driver = driver(&Provider::serve());
-    driver.plan.pool = 3;
+    driver.provide_at_least(Operation::Revocation, 300).unwrap();
     driver.plan.warm_up = Duration::ZERO;
     driver.plan.duration = Duration::from_secs(30);
     let begin = Instant::now();
-    let measured = driver.measure(Operation::Revocation).unwrap();
+    let measured = driver.measure(Operation::Revocation, None).unwrap();
     assert!(begin.elapsed() < driver.plan.duration, "the phase did not end early");
     assert_eq!(measured.errors, 0);
     assert_eq!(
@@ -90,13 +137,14 @@ fn a_phase_ends_when_there_is_no_token_left() {
 
 #[test]
 fn errors_under_load_are_counted_and_the_first_is_kept() {
-    let healthy = std::sync::atomic::AtomicU32::new(0);
-    let (origin, _) = fake::serve(move |seen| match seen.path.as_str() {
-        "/health/alive" if healthy.fetch_add(1, Ordering::SeqCst) < ALONE => fake::reply(200, ""),
+    let (origin, _) = fake::serve(|seen| match seen.path.as_str() {
         "/health/alive" => fake::reply(503, "too busy"),
         _ => fake::reply(201, "{\"client_id\":\"c\"}"),
     });
-    let measured = driver(&origin).measure(Operation::Health).unwrap();
+    let mut driver = driver(&origin);
+    // It ends when every worker has had enough.
+    driver.plan.duration = Duration::from_secs(30);
+    let measured = driver.measure(Operation::Health, None).unwrap();
     assert_eq!(measured.errors, 4 * MOST_ERRORS);
     let first = measured.first_error.unwrap();
     assert!(first.contains("503") && first.contains("too busy"), "{first}");
@@ -108,7 +156,7 @@ fn an_operation_that_does_not_work_alone_is_not_loaded() {
         "/admin/clients" => fake::reply(201, "{\"client_id\":\"c\"}"),
         _ => fake::reply(404, "nothing here"),
     });
-    let error = driver(&origin).measure(Operation::ClientCredentials).unwrap_err();
+    let error = driver(&origin).alone(Operation::ClientCredentials).unwrap_err();
     assert!(
         error.to_string().starts_with("client_credentials does not work"),
         "{error}"

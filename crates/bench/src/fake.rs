@@ -126,15 +126,30 @@ impl Provider {
     fn answer(&self, seen: &Seen) -> Reply {
         match (seen.method.as_str(), seen.path.as_str()) {
             ("GET", "/health/alive") => reply(200, "{\"status\":\"ok\"}"),
+            ("GET", "/.well-known/openid-configuration") => reply(200, "{\"issuer\":\"x\"}"),
+            ("GET", "/.well-known/jwks.json") => reply(200, "{\"keys\":[]}"),
             ("POST", "/admin/clients") => reply(201, format!("{{\"client_id\":\"{}\"}}", self.give("client"))),
             ("GET", "/admin/metrics/prometheus") => {
                 let statements = self.statements.load(Ordering::SeqCst);
                 reply(200, format!("sql_statements_total{{kind=\"all\"}} {statements}\n"))
             }
             ("GET", "/oauth2/auth") => self.authorize(seen),
-            ("GET", "/admin/oauth2/auth/requests/login" | "/admin/oauth2/auth/requests/consent") => reply(200, "{}"),
+            ("GET", "/oauth2/sessions/logout") => self.log_out(seen),
+            ("POST", "/oauth2/device/auth") if seen.authorized => self.device(seen),
+            ("GET", "/oauth2/device/verify") => redirect("http://apps.example/device?device_challenge=d%3D%3D", None),
+            (
+                "GET",
+                "/admin/oauth2/auth/requests/login"
+                | "/admin/oauth2/auth/requests/consent"
+                | "/admin/oauth2/auth/requests/logout",
+            ) => reply(200, "{}"),
             ("PUT", "/admin/oauth2/auth/requests/login/accept") => accepted(seen, "login", "subject"),
             ("PUT", "/admin/oauth2/auth/requests/consent/accept") => accepted(seen, "consent", "grant_scope"),
+            ("PUT", "/admin/oauth2/auth/requests/device/accept") => accepted(seen, "device", "user_code"),
+            ("PUT", "/admin/oauth2/auth/requests/logout/accept") => {
+                let next = format!("{}/oauth2/sessions/logout?logout_verifier=v", seen.origin);
+                reply(200, serde_json::json!({ "redirect_to": next }).to_string())
+            }
             ("POST", "/oauth2/token") if seen.authorized => self.token(seen),
             ("POST", "/oauth2/revoke") if seen.authorized && self.take(seen.parameter("token")) => reply(200, ""),
             ("POST", "/admin/oauth2/introspect") => {
@@ -146,7 +161,35 @@ impl Provider {
         }
     }
 
+    /// The person's code is "user-N", and the device's the same until the consent of its owner makes it work.
+    fn device(&self, seen: &Seen) -> Reply {
+        let complete = format!("{}/oauth2/device/verify?user_code=AB", seen.origin);
+        let codes = serde_json::json!({
+            "device_code": self.give("device"), "user_code": "AB", "verification_uri_complete": complete,
+        });
+        reply(200, codes.to_string())
+    }
+
+    fn log_out(&self, seen: &Seen) -> Reply {
+        if seen.parameter("logout_verifier").is_some() {
+            return redirect(&format!("{}?state=bench-left-1234", crate::flow::GOODBYE), None);
+        }
+        if seen
+            .parameter("id_token_hint")
+            .is_some_and(|hint| hint.starts_with("id-"))
+        {
+            return redirect("http://apps.example/logout?logout_challenge=o%3D%3D", None);
+        }
+        reply(403, "the hint is missing")
+    }
+
     fn authorize(&self, seen: &Seen) -> Reply {
+        if seen.parameter("device_verifier").is_some() {
+            return redirect(
+                "http://apps.example/login?login_challenge=l%3D%3D",
+                Some("login=1; HttpOnly"),
+            );
+        }
         if seen.parameter("consent_verifier").is_some() && seen.cookie == "login=1; consent=1" {
             return redirect(
                 &format!("{}?code={}&state=x", crate::flow::CALLBACK, self.give("code")),
@@ -173,6 +216,7 @@ impl Provider {
             Some("client_credentials") => (true, false),
             Some("authorization_code") => (self.take(seen.parameter("code")), true),
             Some("refresh_token") => (self.take(seen.parameter("refresh_token")), true),
+            Some(crate::client::DEVICE_GRANT) => (self.take(seen.parameter("device_code")), true),
             _ => (false, false),
         };
         if !worth {
@@ -180,7 +224,7 @@ impl Provider {
         }
         let access = self.give("access");
         let refresh = if refresh {
-            format!(",\"refresh_token\":\"{}\"", self.give("refresh"))
+            format!(",\"refresh_token\":\"{}\",\"id_token\":\"id-1\"", self.give("refresh"))
         } else {
             String::new()
         };
@@ -190,7 +234,12 @@ impl Provider {
     /// A new value that works. Counts as one statement.
     fn give(&self, kind: &str) -> String {
         self.statements.fetch_add(1, Ordering::SeqCst);
-        let value = format!("{kind}-{}", self.given.fetch_add(1, Ordering::SeqCst));
+        let number = self.given.fetch_add(1, Ordering::SeqCst);
+        let value = match kind {
+            // Read as a JWT, it says that it is signed by RS256.
+            "access" => format!("eyJhbGciOiJSUzI1NiJ9.{number}"),
+            _ => format!("{kind}-{number}"),
+        };
         self.live.lock().unwrap().insert(value.clone());
         value
     }

@@ -1,16 +1,24 @@
 //! The authorization code flow with PKCE (RFC 6749 §4.1, RFC 7636), driven from all three sides: the browser with its
-//! cookies, the login and consent app on the admin port, and the client that redeems the code.
+//! cookies, the login and consent app on the admin port, and the client that redeems the code. Likewise the device flow
+//! (RFC 8628) and the logout.
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, COOKIE, HeaderMap, HeaderName, HeaderValue, LOCATION, SET_COOKIE};
 use http::{Method, StatusCode};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
+use crate::client::{Client, Clients, DEVICE_GRANT, TokenAnswer, token_answer};
 use crate::http::{Answer, Call, Failure, Link, Origin};
-use crate::operations::{Client, TokenAnswer, token_answer};
 
 /// Where the client expects its code. Nothing listens there: the browser stops before it.
 pub(crate) const CALLBACK: &str = "http://127.0.0.1:9/callback";
+
+/// Where the browser ends after a logout, likewise.
+pub(crate) const GOODBYE: &str = "http://127.0.0.1:9/goodbye";
+
+/// The `state` of a logout, which comes back at its end.
+const LEFT: &str = "bench-left-1234";
 
 /// What the client asks for, and what the consent app grants.
 pub(crate) const SCOPE: &str = "openid offline";
@@ -67,58 +75,138 @@ impl CookieJar {
     }
 }
 
-/// The connections and the client of a flow.
+/// The connections and the clients of a flow.
 pub(crate) struct Flow<'a> {
     pub(crate) public: &'a mut Link,
     pub(crate) admin: &'a mut Link,
+    /// The issuer: where the server sends browsers to.
     pub(crate) origin: &'a Origin,
-    pub(crate) client: &'a Client,
+    pub(crate) clients: &'a Clients,
 }
 
 impl Flow<'_> {
     /// From the authorization request to the tokens, as the user numbered `user`, in a browser without cookies.
     pub(crate) async fn run(&mut self, user: usize) -> Result<TokenAnswer, Failure> {
+        self.log_in(&mut CookieJar::default(), user, false).await
+    }
+
+    async fn log_in(&mut self, jar: &mut CookieJar, user: usize, remember: bool) -> Result<TokenAnswer, Failure> {
+        let start = authorization_request(&self.clients.web);
+        let next = self.decide(jar, start, user, remember).await?;
+        let code = self.browse(jar, next, "code").await?;
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "authorization_code")
+            .append_pair("code", &code)
+            .append_pair("redirect_uri", CALLBACK)
+            .append_pair("code_verifier", VERIFIER)
+            .finish();
+        let call = self.clients.web.form("/oauth2/token", Bytes::from(body));
+        let answer = self.public.expect(&call, StatusCode::OK).await?;
+        token_answer(&call, &answer)
+    }
+
+    /// A code flow whose login is remembered, and the logout of the same browser: asked for by the client with the ID token
+    /// as its hint, accepted by the logout app, to the end (OpenID Connect RP-Initiated Logout 1.0).
+    pub(crate) async fn log_in_and_out(&mut self, user: usize) -> Result<(), Failure> {
         let mut jar = CookieJar::default();
-        let start = authorization_request(self.client);
-        let challenge = self.browse(&mut jar, start, "login_challenge").await?;
-        let accepted = serde_json::json!({ "subject": format!("bench-user-{user}"), "remember": false });
+        let tokens = self.log_in(&mut jar, user, true).await?;
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("id_token_hint", tokens.id.as_deref().unwrap_or_default())
+            .append_pair("post_logout_redirect_uri", GOODBYE)
+            .append_pair("state", LEFT)
+            .finish();
+        let start = format!("/oauth2/sessions/logout?{query}");
+        let challenge = self.browse(&mut jar, start, "logout_challenge").await?;
+        let next = self.accept("logout", &challenge, &serde_json::json!({})).await?;
+        let state = self.browse(&mut jar, next, "state").await?;
+        if state == LEFT {
+            return Ok(());
+        }
+        Err(Failure::Missing {
+            request: String::from("GET /oauth2/sessions/logout"),
+            missing: LEFT,
+            shown: state,
+        })
+    }
+
+    /// The device flow (RFC 8628): the device asks, the person enters the code, logs in and consents, the device gets its
+    /// tokens at its first question.
+    pub(crate) async fn device(&mut self, user: usize) -> Result<TokenAnswer, Failure> {
+        let client = &self.clients.device;
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("scope", SCOPE)
+            .finish();
+        let call = client.form("/oauth2/device/auth", Bytes::from(body));
+        let answer = self.public.expect(&call, StatusCode::OK).await?;
+        let codes: Codes = read(&call, &answer, "verification_uri_complete")?;
+
+        let mut jar = CookieJar::default();
+        let challenge = self
+            .browse(&mut jar, codes.verification_uri_complete, "device_challenge")
+            .await?;
+        let entered = serde_json::json!({ "user_code": codes.user_code });
+        let next = self.accept_with("device", &challenge, &entered).await?;
+        let next = self.decide(&mut jar, next, user, false).await?;
+        self.hop(&mut jar, &next).await?;
+
+        let body = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", DEVICE_GRANT)
+            .append_pair("device_code", &codes.device_code)
+            .finish();
+        let call = client.form("/oauth2/token", Bytes::from(body));
+        let answer = self.public.expect(&call, StatusCode::OK).await?;
+        token_answer(&call, &answer)
+    }
+
+    /// Login and consent, both read and accepted. Returns where the browser goes next.
+    async fn decide(
+        &mut self,
+        jar: &mut CookieJar,
+        start: String,
+        user: usize,
+        remember: bool,
+    ) -> Result<String, Failure> {
+        let challenge = self.browse(jar, start, "login_challenge").await?;
+        let accepted = serde_json::json!({ "subject": format!("bench-user-{user}"), "remember": remember });
         let next = self.accept("login", &challenge, &accepted).await?;
 
-        let challenge = self.browse(&mut jar, next, "consent_challenge").await?;
+        let challenge = self.browse(jar, next, "consent_challenge").await?;
         let scopes: Vec<&str> = SCOPE.split(' ').collect();
         let accepted = serde_json::json!({
             "grant_scope": scopes,
             "session": { "access_token": { "tenant": "bench" }, "id_token": { "name": "Bench User" } },
         });
-        let next = self.accept("consent", &challenge, &accepted).await?;
+        self.accept("consent", &challenge, &accepted).await
+    }
 
-        let code = self.browse(&mut jar, next, "code").await?;
-        self.redeem(&code).await
+    /// One request of the browser, which must be redirected. Returns where to.
+    async fn hop(&mut self, jar: &mut CookieJar, place: &str) -> Result<String, Failure> {
+        let path = self.origin.path_of(place).ok_or_else(|| Failure::Elsewhere {
+            location: without_values(place),
+            public: self.origin.to_string(),
+        })?;
+        let cookie: Option<(HeaderName, HeaderValue)> = jar.header().map(|value| (COOKIE, value));
+        let call = Call {
+            headers: cookie.as_slice(),
+            ..Call::get(path)
+        };
+        let answer = self.public.send(&call).await?;
+        jar.take(&answer.headers);
+        location(&call, &answer)
     }
 
     /// Follows redirects of the server until one carries the parameter `wanted`, and returns its value.
     async fn browse(&mut self, jar: &mut CookieJar, start: String, wanted: &'static str) -> Result<String, Failure> {
         let mut place = start;
         for _ in 0..MOST_HOPS {
-            let path = self.origin.path_of(&place).ok_or_else(|| Failure::Elsewhere {
-                location: without_values(&place),
-                public: self.origin.to_string(),
-            })?;
-            let cookie: Option<(HeaderName, HeaderValue)> = jar.header().map(|value| (COOKIE, value));
-            let call = Call {
-                headers: cookie.as_slice(),
-                ..Call::get(path)
-            };
-            let answer = self.public.send(&call).await?;
-            jar.take(&answer.headers);
-            let location = location(&call, &answer)?;
+            let location = self.hop(jar, &place).await?;
             if let Some(value) = parameter(&location, wanted) {
                 return Ok(value);
             }
             if let Some(error) = parameter(&location, "error") {
                 let description = parameter(&location, "error_description").unwrap_or_default();
                 return Err(Failure::Missing {
-                    request: call.name(),
+                    request: format!("GET {}", without_values(&place)),
                     missing: wanted,
                     shown: format!("{error}: {description}"),
                 });
@@ -131,17 +219,26 @@ impl Flow<'_> {
         })
     }
 
-    /// Reads a login or consent request and accepts it, as the app does. Returns where the browser goes next.
+    /// Reads a request of the login, consent or logout app and accepts it. Returns where the browser goes next.
     async fn accept(
         &mut self,
         kind: &'static str,
         challenge: &str,
         accepted: &serde_json::Value,
     ) -> Result<String, Failure> {
-        let challenge: String = form_urlencoded::byte_serialize(challenge.as_bytes()).collect();
-        let read = format!("/admin/oauth2/auth/requests/{kind}?{kind}_challenge={challenge}");
+        let encoded: String = form_urlencoded::byte_serialize(challenge.as_bytes()).collect();
+        let read = format!("/admin/oauth2/auth/requests/{kind}?{kind}_challenge={encoded}");
         self.admin.expect(&Call::get(&read), StatusCode::OK).await?;
+        self.accept_with(kind, challenge, accepted).await
+    }
 
+    async fn accept_with(
+        &mut self,
+        kind: &'static str,
+        challenge: &str,
+        accepted: &serde_json::Value,
+    ) -> Result<String, Failure> {
+        let challenge: String = form_urlencoded::byte_serialize(challenge.as_bytes()).collect();
         let write = format!("/admin/oauth2/auth/requests/{kind}/accept?{kind}_challenge={challenge}");
         let call = Call {
             method: Method::PUT,
@@ -150,26 +247,8 @@ impl Flow<'_> {
             body: Bytes::from(accepted.to_string()),
         };
         let answer = self.admin.expect(&call, StatusCode::OK).await?;
-        let completed: Result<Completed, _> = serde_json::from_slice(&answer.body);
-        completed
-            .map(|completed| completed.redirect_to)
-            .map_err(|_| Failure::Missing {
-                request: call.name(),
-                missing: "redirect_to",
-                shown: answer.shown(),
-            })
-    }
-
-    async fn redeem(&mut self, code: &str) -> Result<TokenAnswer, Failure> {
-        let body = form_urlencoded::Serializer::new(String::new())
-            .append_pair("grant_type", "authorization_code")
-            .append_pair("code", code)
-            .append_pair("redirect_uri", CALLBACK)
-            .append_pair("code_verifier", VERIFIER)
-            .finish();
-        let call = self.client.form("/oauth2/token", Bytes::from(body));
-        let answer = self.public.expect(&call, StatusCode::OK).await?;
-        token_answer(&call, &answer)
+        let completed: Completed = read(&call, &answer, "redirect_to")?;
+        Ok(completed.redirect_to)
     }
 }
 
@@ -177,6 +256,22 @@ impl Flow<'_> {
 #[derive(Deserialize)]
 struct Completed {
     redirect_to: String,
+}
+
+/// What a device is given (RFC 8628 §3.2).
+#[derive(Deserialize)]
+struct Codes {
+    device_code: String,
+    user_code: String,
+    verification_uri_complete: String,
+}
+
+fn read<T: DeserializeOwned>(call: &Call<'_>, answer: &Answer, missing: &'static str) -> Result<T, Failure> {
+    serde_json::from_slice(&answer.body).map_err(|_| Failure::Missing {
+        request: call.name(),
+        missing,
+        shown: answer.shown(),
+    })
 }
 
 /// Path and query of the authorization request.

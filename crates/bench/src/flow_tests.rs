@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::fake::{Provider, redirect, serve};
-use crate::operations::{Bench, Operation, Turn, Worker};
+use crate::operations::{Operation, Turn, Worker};
+use crate::stock::Bench;
 
 fn jar(lines: &[&str]) -> CookieJar {
     let mut jar = CookieJar::default();
@@ -66,6 +67,24 @@ async fn a_flow_carries_cookies_and_challenges_to_the_tokens() {
         assert_eq!(worker.perform(Operation::CodeFlow).await.unwrap(), Turn::Done);
     }
     assert_eq!(bench.stock(Operation::Refresh), Some((Operation::CodeFlow, 2)));
+}
+
+#[tokio::test]
+async fn a_device_gets_its_tokens_after_its_owner_allowed_it() {
+    let provider = Provider::serve();
+    let origin = || Origin::parse(&provider).unwrap();
+    let bench = Arc::new(Bench::prepare(origin(), origin()).await.unwrap());
+    let mut worker = Worker::new(&bench, &Arc::default(), 0);
+    assert_eq!(worker.perform(Operation::Device).await.unwrap(), Turn::Done);
+}
+
+#[tokio::test]
+async fn a_logout_is_accepted_and_ends_where_the_client_wants_it() {
+    let provider = Provider::serve();
+    let origin = || Origin::parse(&provider).unwrap();
+    let bench = Arc::new(Bench::prepare(origin(), origin()).await.unwrap());
+    let mut worker = Worker::new(&bench, &Arc::default(), 0);
+    assert_eq!(worker.perform(Operation::Logout).await.unwrap(), Turn::Done);
 }
 
 #[tokio::test]

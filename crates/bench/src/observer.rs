@@ -20,7 +20,8 @@ const COUNTER: &str = "sql_statements";
 
 /// What can be looked at.
 pub(crate) struct Observer {
-    pub(crate) server: Option<u32>,
+    /// The servers under load. None if nobody said.
+    pub(crate) servers: Vec<u32>,
     /// The first process of the database server.
     pub(crate) database: Option<u32>,
     statements: Statements,
@@ -71,7 +72,7 @@ impl Observer {
             statements = Statements::Nobody;
         }
         Ok(Self {
-            server: None,
+            servers: Vec::new(),
             database: None,
             statements,
             completed,
@@ -90,12 +91,31 @@ impl Observer {
     /// Reads the meters.
     pub(crate) fn read(&self) -> Result<Reading, ProcessError> {
         Ok(Reading {
-            server: self.server.map(process::cpu).transpose()?,
+            server: self.server_cpu()?,
             database: self.database.map(process::family_cpu).transpose()?,
             driver: process::cpu(std::process::id())?,
             completed: self.completed.load(Ordering::Relaxed),
             at: Instant::now(),
         })
+    }
+
+    fn server_cpu(&self) -> Result<Option<Duration>, ProcessError> {
+        let spent = self.servers.iter().map(|server| process::cpu(*server));
+        let spent: Duration = spent.sum::<Result<_, _>>()?;
+        Ok((!self.servers.is_empty()).then_some(spent))
+    }
+
+    /// Lets the peaks of memory begin again.
+    pub(crate) fn forget_peaks(&self) {
+        for server in &self.servers {
+            process::forget_peak(*server);
+        }
+    }
+
+    /// The highest resident memory of the servers, in bytes.
+    pub(crate) fn peak(&self) -> Result<Option<u64>, ProcessError> {
+        let peaks = self.servers.iter().map(|server| Ok(process::memory(*server)?.peak));
+        Ok(peaks.collect::<Result<Vec<_>, ProcessError>>()?.into_iter().max())
     }
 
     /// Reads the counter of statements.

@@ -1,35 +1,36 @@
 //! The operations that are measured: what each sends, and what proves that it worked.
 
-use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use clap::ValueEnum;
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Method, StatusCode};
-use serde::Deserialize;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
 
-use crate::flow::{CALLBACK, Flow, SCOPE};
-use crate::http::{Answer, Call, Failure, Link, Origin};
-
-const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
-
-/// How many access tokens are kept for introspection and revocation. A fast run gives more than are needed.
-const MOST_TOKENS: usize = 500_000;
+use crate::client::{FORM, token_answer};
+use crate::flow::Flow;
+use crate::http::{Answer, Call, Failure, Link};
+use crate::stock::{Bench, Pool, form, locked};
 
 /// What can be measured, in the order in which it is: what one gives the next ones use up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Operation {
     Health,
+    Discovery,
+    Jwks,
     ClientCredentials,
+    JwtRs256,
+    JwtEs256,
     Introspection,
     CodeFlow,
     Userinfo,
     Refresh,
+    Device,
+    Logout,
     Revocation,
 }
 
@@ -38,179 +39,30 @@ impl Operation {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Health => "health",
+            Self::Discovery => "discovery",
+            Self::Jwks => "JWKS",
             Self::ClientCredentials => "client_credentials",
+            Self::JwtRs256 => "client_credentials, RS256",
+            Self::JwtEs256 => "client_credentials, ES256",
             Self::Introspection => "introspection",
             Self::CodeFlow => "code flow",
             Self::Userinfo => "userinfo",
             Self::Refresh => "refresh",
+            Self::Device => "device flow",
+            Self::Logout => "login and logout",
             Self::Revocation => "revocation",
         }
     }
-}
 
-/// A client of the server, with the headers of its form requests ready to send.
-#[derive(Debug)]
-pub(crate) struct Client {
-    pub(crate) id: String,
-    headers: [(HeaderName, HeaderValue); 2],
-}
-
-impl Client {
-    /// A POST of a form, authenticated with `client_secret_basic` (RFC 6749 §2.3.1).
-    pub(crate) fn form<'a>(&'a self, path: &'a str, body: Bytes) -> Call<'a> {
-        Call {
-            method: Method::POST,
-            path,
-            headers: &self.headers,
-            body,
-        }
+    /// Whether it can be asked at a constant rate for as long as one likes: it uses up nothing.
+    pub(crate) fn is_endless(self) -> bool {
+        self != Self::Revocation
     }
 
-    /// Registers a client through the admin API. Its secret lives as long as the run.
-    async fn register(admin: &mut Link, grants: &[&str]) -> Result<Self, Failure> {
-        let secret = "bench-secret-0123456789";
-        let asked = serde_json::json!({
-            "client_name": "bench",
-            "client_secret": secret,
-            "grant_types": grants,
-            "response_types": ["code"],
-            "redirect_uris": [CALLBACK],
-            "scope": SCOPE,
-            "token_endpoint_auth_method": "client_secret_basic",
-        });
-        let call = Call {
-            method: Method::POST,
-            path: "/admin/clients",
-            headers: &[(CONTENT_TYPE, HeaderValue::from_static("application/json"))],
-            body: Bytes::from(asked.to_string()),
-        };
-        let answer = admin.expect(&call, StatusCode::CREATED).await?;
-        let missing = || Failure::Missing {
-            request: call.name(),
-            missing: "client_id",
-            shown: String::from("the client that was created"),
-        };
-        let created: Registered = serde_json::from_slice(&answer.body).map_err(|_| missing())?;
-        let id: String = form_urlencoded::byte_serialize(created.client_id.as_bytes()).collect();
-        let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
-        let basic = HeaderValue::from_str(&basic).map_err(|_| missing())?;
-        Ok(Self {
-            id: created.client_id,
-            headers: [(AUTHORIZATION, basic), (CONTENT_TYPE, FORM)],
-        })
+    /// Whether a server with another signing algorithm than that of the others performs it.
+    pub(crate) fn needs_es256(self) -> bool {
+        self == Self::JwtEs256
     }
-}
-
-#[derive(Deserialize)]
-struct Registered {
-    client_id: String,
-}
-
-/// The tokens of one answer of the token endpoint.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct TokenAnswer {
-    pub(crate) access: String,
-    pub(crate) refresh: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct TokenMembers<'a> {
-    #[serde(borrow)]
-    access_token: Cow<'a, str>,
-    #[serde(borrow)]
-    refresh_token: Option<Cow<'a, str>>,
-}
-
-/// Reads an answer of the token endpoint (RFC 6749 §5.1).
-pub(crate) fn token_answer(call: &Call<'_>, answer: &Answer) -> Result<TokenAnswer, Failure> {
-    let members: Result<TokenMembers<'_>, _> = serde_json::from_slice(&answer.body);
-    // The body is not shown: it may hold a token.
-    let members = members.map_err(|_| Failure::Missing {
-        request: call.name(),
-        missing: "access_token",
-        shown: String::from("the answer"),
-    })?;
-    Ok(TokenAnswer {
-        access: members.access_token.into_owned(),
-        refresh: members.refresh_token.map(Cow::into_owned),
-    })
-}
-
-/// The server under test, and what earlier operations left for later ones.
-pub(crate) struct Bench {
-    pub(crate) public: Arc<Origin>,
-    pub(crate) admin: Arc<Origin>,
-    machine: Client,
-    web: Client,
-    /// Access tokens of client_credentials.
-    tokens: Mutex<Vec<String>>,
-    /// Tokens of code flows.
-    grants: Mutex<Vec<TokenAnswer>>,
-    users: AtomicUsize,
-}
-
-impl Bench {
-    /// Registers the two clients.
-    pub(crate) async fn prepare(public: Origin, admin: Origin) -> Result<Self, Failure> {
-        let admin = Arc::new(admin);
-        let mut link = Link::new(Arc::clone(&admin));
-        Ok(Self {
-            public: Arc::new(public),
-            admin,
-            machine: Client::register(&mut link, &["client_credentials"]).await?,
-            web: Client::register(&mut link, &["authorization_code", "refresh_token"]).await?,
-            tokens: Mutex::default(),
-            grants: Mutex::default(),
-            users: AtomicUsize::default(),
-        })
-    }
-
-    /// What `operation` uses up or reads, and how much of it there is.
-    pub(crate) fn stock(&self, operation: Operation) -> Option<(Operation, usize)> {
-        let stock = match operation {
-            Operation::Health | Operation::ClientCredentials | Operation::CodeFlow => return None,
-            Operation::Introspection | Operation::Revocation => {
-                (Operation::ClientCredentials, locked(&self.tokens).len())
-            }
-            Operation::Userinfo | Operation::Refresh => (Operation::CodeFlow, locked(&self.grants).len()),
-        };
-        Some(stock)
-    }
-
-    /// Up to `most` requests of an operation that reads the same tokens again and again.
-    pub(crate) fn pool(&self, operation: Operation, most: usize) -> Pool {
-        let mut pool = Pool::default();
-        if operation == Operation::Introspection {
-            let tokens = locked(&self.tokens);
-            pool.forms = tokens
-                .iter()
-                .rev()
-                .take(most)
-                .map(|token| form("token", token))
-                .collect();
-        }
-        if operation == Operation::Userinfo {
-            let bearer = |grant: &TokenAnswer| HeaderValue::from_str(&format!("Bearer {}", grant.access)).ok();
-            let grants = locked(&self.grants);
-            let bearers = grants.iter().rev().filter_map(bearer);
-            pool.bearers = bearers.take(most).map(|bearer| (AUTHORIZATION, bearer)).collect();
-        }
-        pool
-    }
-
-    fn keep_token(&self, token: String) {
-        let mut tokens = locked(&self.tokens);
-        if tokens.len() < MOST_TOKENS {
-            tokens.push(token);
-        }
-    }
-}
-
-/// Requests that are made ready before the clock runs.
-#[derive(Debug, Default)]
-pub(crate) struct Pool {
-    forms: Vec<Bytes>,
-    bearers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// What became of one turn.
@@ -234,11 +86,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    /// `index` spreads the workers over the pool.
+    /// `index` spreads the workers over the pool, and over the servers.
     pub(crate) fn new(bench: &Arc<Bench>, pool: &Arc<Pool>, index: usize) -> Self {
+        let place = bench.place(index);
         Self {
-            public: Link::new(Arc::clone(&bench.public)),
-            admin: Link::new(Arc::clone(&bench.admin)),
+            public: Link::new(Arc::clone(&place.public)),
+            admin: Link::new(Arc::clone(&place.admin)),
             bench: Arc::clone(bench),
             pool: Arc::clone(pool),
             next: index.wrapping_mul(7919),
@@ -250,40 +103,68 @@ impl Worker {
     pub(crate) async fn perform(&mut self, operation: Operation) -> Result<Turn, Failure> {
         self.next = self.next.wrapping_add(1);
         match operation {
-            Operation::Health => self.health().await,
+            Operation::Health => self.get("/health/alive", "").await,
+            Operation::Discovery => self.get("/.well-known/openid-configuration", "\"issuer\"").await,
+            Operation::Jwks => self.get("/.well-known/jwks.json", "\"keys\"").await,
             Operation::ClientCredentials => self.client_credentials().await,
+            Operation::JwtRs256 => self.signed("RS256").await,
+            Operation::JwtEs256 => self.signed("ES256").await,
             Operation::Introspection => self.introspection().await,
             Operation::CodeFlow => self.code_flow().await,
             Operation::Userinfo => self.userinfo().await,
             Operation::Refresh => self.refresh().await,
+            Operation::Device => self.device().await,
+            Operation::Logout => self.logout().await,
             Operation::Revocation => self.revocation().await,
         }
     }
 
-    async fn health(&mut self) -> Result<Turn, Failure> {
-        self.public.expect(&Call::get("/health/alive"), StatusCode::OK).await?;
-        Ok(Turn::Done)
+    async fn get(&mut self, path: &str, wanted: &'static str) -> Result<Turn, Failure> {
+        let call = Call::get(path);
+        let answer = self.public.expect(&call, StatusCode::OK).await?;
+        if wanted.is_empty() {
+            return Ok(Turn::Done);
+        }
+        holds(&call, &answer, wanted)
     }
 
     async fn client_credentials(&mut self) -> Result<Turn, Failure> {
-        let body = Bytes::from_static(b"grant_type=client_credentials");
-        let call = self.bench.machine.form("/oauth2/token", body);
+        let call = self.bench.clients.machine.own_token();
         let answer = self.public.expect(&call, StatusCode::OK).await?;
         let tokens = token_answer(&call, &answer)?;
-        self.bench.keep_token(tokens.access);
+        self.bench.stock.keep_token(tokens.access);
         Ok(Turn::Done)
+    }
+
+    /// A JWT by this algorithm, or it does not count.
+    async fn signed(&mut self, alg: &'static str) -> Result<Turn, Failure> {
+        let call = self.bench.clients.signed.own_token();
+        let answer = self.public.expect(&call, StatusCode::OK).await?;
+        let tokens = token_answer(&call, &answer)?;
+        if algorithm(&tokens.access).as_deref() == Some(alg) {
+            return Ok(Turn::Done);
+        }
+        Err(Failure::Missing {
+            request: call.name(),
+            missing: alg,
+            shown: String::from("the header of the access token"),
+        })
     }
 
     async fn introspection(&mut self) -> Result<Turn, Failure> {
         let Some(form) = nth(&self.pool.forms, self.next) else {
             return Ok(Turn::OutOfTokens);
         };
-        let call = Call {
-            method: Method::POST,
-            path: "/admin/oauth2/introspect",
-            headers: &[(CONTENT_TYPE, FORM)],
-            body: form.clone(),
-        };
+        // A server that lets nobody in without credentials finds them; the admin port of Hydra asks for none.
+        let unauthenticated = [(CONTENT_TYPE, FORM)];
+        let mut call = self
+            .bench
+            .clients
+            .machine
+            .form("/admin/oauth2/introspect", form.clone());
+        if !self.bench.authenticates_introspection {
+            call.headers = &unauthenticated;
+        }
         let answer = self.admin.expect(&call, StatusCode::OK).await?;
         holds(&call, &answer, "\"active\":true")
     }
@@ -301,27 +182,42 @@ impl Worker {
     }
 
     async fn code_flow(&mut self) -> Result<Turn, Failure> {
-        let user = self.bench.users.fetch_add(1, Ordering::Relaxed);
-        let mut flow = Flow {
+        let user = self.bench.stock.new_user();
+        let tokens = self.flow().run(user).await?;
+        locked(&self.bench.stock.grants).push(tokens);
+        Ok(Turn::Done)
+    }
+
+    async fn device(&mut self) -> Result<Turn, Failure> {
+        let user = self.bench.stock.new_user();
+        self.flow().device(user).await?;
+        Ok(Turn::Done)
+    }
+
+    async fn logout(&mut self) -> Result<Turn, Failure> {
+        let user = self.bench.stock.new_user();
+        self.flow().log_in_and_out(user).await?;
+        Ok(Turn::Done)
+    }
+
+    fn flow(&mut self) -> Flow<'_> {
+        Flow {
             public: &mut self.public,
             admin: &mut self.admin,
-            origin: &self.bench.public,
-            client: &self.bench.web,
-        };
-        let tokens = flow.run(user).await?;
-        locked(&self.bench.grants).push(tokens);
-        Ok(Turn::Done)
+            origin: self.bench.issuer(),
+            clients: &self.bench.clients,
+        }
     }
 
     async fn refresh(&mut self) -> Result<Turn, Failure> {
         let begun = self.refresh.take();
-        let Some(token) = begun.or_else(|| locked(&self.bench.grants).pop()?.refresh) else {
+        let Some(token) = begun.or_else(|| locked(&self.bench.stock.grants).pop()?.refresh) else {
             return Ok(Turn::OutOfTokens);
         };
         let body = form_urlencoded::Serializer::new(String::from("grant_type=refresh_token"))
             .append_pair("refresh_token", &token)
             .finish();
-        let call = self.bench.web.form("/oauth2/token", Bytes::from(body));
+        let call = self.bench.clients.web.form("/oauth2/token", Bytes::from(body));
         let answer = self.public.expect(&call, StatusCode::OK).await?;
         // A server that does not rotate expects the same token again.
         self.refresh = token_answer(&call, &answer)?.refresh.or(Some(token));
@@ -329,10 +225,10 @@ impl Worker {
     }
 
     async fn revocation(&mut self) -> Result<Turn, Failure> {
-        let Some(token) = locked(&self.bench.tokens).pop() else {
+        let Some(token) = locked(&self.bench.stock.tokens).pop() else {
             return Ok(Turn::OutOfTokens);
         };
-        let call = self.bench.machine.form("/oauth2/revoke", form("token", &token));
+        let call = self.bench.clients.machine.form("/oauth2/revoke", form("token", &token));
         self.public.expect(&call, StatusCode::OK).await?;
         Ok(Turn::Done)
     }
@@ -343,14 +239,18 @@ fn nth<T>(all: &[T], turn: usize) -> Option<&T> {
     all.get(turn.checked_rem(all.len())?)
 }
 
-fn form(name: &str, value: &str) -> Bytes {
-    let form = form_urlencoded::Serializer::new(String::new())
-        .append_pair(name, value)
-        .finish();
-    Bytes::from(form)
+/// The `alg` of a signed token (RFC 7515 §4.1.1).
+fn algorithm(token: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Header {
+        alg: String,
+    }
+    let header = URL_SAFE_NO_PAD.decode(token.split('.').next()?).ok()?;
+    let header: Header = serde_json::from_slice(&header).ok()?;
+    Some(header.alg)
 }
 
-/// An answer that counts as a success only when it says this. Both servers write JSON without spaces.
+/// An answer that counts as a success only when it says this. All servers write JSON without spaces.
 fn holds(call: &Call<'_>, answer: &Answer, wanted: &'static str) -> Result<Turn, Failure> {
     let found = answer
         .body
@@ -364,9 +264,4 @@ fn holds(call: &Call<'_>, answer: &Answer, wanted: &'static str) -> Result<Turn,
         missing: wanted,
         shown: answer.shown(),
     })
-}
-
-/// A worker that panicked while it held the lock has left whole tokens behind.
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -91,6 +91,30 @@ pub(crate) fn memory(pid: u32) -> Result<Memory, ProcessError> {
     Memory::parse(&read(pid, "status")?).ok_or(ProcessError::Unknown { pid, file: "status" })
 }
 
+/// How often the threads of a process have waited for something so far, and so how often they were woken.
+pub(crate) fn wakeups(pid: u32) -> Result<u64, ProcessError> {
+    let unreadable = |source| ProcessError::Unreadable {
+        pid,
+        file: "task",
+        source,
+    };
+    let mut sum = 0;
+    for task in fs::read_dir(format!("/proc/{pid}/task")).map_err(unreadable)? {
+        // A thread that ends meanwhile wakes no more.
+        if let Ok(status) = fs::read_to_string(task.map_err(unreadable)?.path().join("status")) {
+            sum += voluntary_switches(&status).unwrap_or(0);
+        }
+    }
+    Ok(sum)
+}
+
+fn voluntary_switches(status: &str) -> Option<u64> {
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+    line.trim().parse().ok()
+}
+
 /// Lets the peak begin again at what is resident now. Where this is not allowed the peak stays that of the whole life.
 pub(crate) fn forget_peak(pid: u32) -> bool {
     fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok()
@@ -134,6 +158,15 @@ mod tests {
         };
         assert_eq!(Memory::parse(status), Some(expected));
         assert_eq!(Memory::parse("Name:\tkthreadd\n"), None);
+    }
+
+    #[test]
+    fn what_a_thread_waits_for_by_itself_is_counted() {
+        let status = "Threads:\t3\nvoluntary_ctxt_switches:\t150\nnonvoluntary_ctxt_switches:\t545\n";
+        assert_eq!(voluntary_switches(status), Some(150));
+        let before = wakeups(std::process::id()).unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        assert!(wakeups(std::process::id()).unwrap() > before);
     }
 
     #[test]

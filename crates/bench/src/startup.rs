@@ -1,13 +1,18 @@
-//! How soon a server is ready after its start, and how much memory it holds when it has nothing to do.
+//! How soon a server is ready after its start, how long its first request takes, and what it needs when it has nothing to do.
 
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::StatusCode;
+use serde_json::json;
 
-use crate::http::{Call, Link, Origin};
+use crate::client::Client;
+use crate::driver::as_f64;
+use crate::http::{Call, Failure, Link};
 use crate::process::{self, ProcessError};
+use crate::results::{Startup, mebibytes, median};
+use crate::stock::Place;
 
 /// How often the server is started; the medians are reported.
 const STARTS: usize = 5;
@@ -21,6 +26,9 @@ const PAUSE: Duration = Duration::from_micros(500);
 /// How long the server has nothing to do before its memory is read.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How long its wake-ups are counted after that.
+const COUNTED: Duration = Duration::from_secs(4);
+
 /// Why a start could not be measured.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartupError {
@@ -30,69 +38,109 @@ pub(crate) enum StartupError {
     NotReady { program: String, origin: String },
     #[error("{program:?} did not end within {} s after SIGTERM", PATIENCE.as_secs())]
     NotEnded { program: String },
+    #[error("the first request after the start failed: {0}")]
+    First(#[from] Failure),
     #[error(transparent)]
     Process(#[from] ProcessError),
 }
 
-/// The medians of several starts.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Startup {
-    /// From the start of the process to the first 200 of `/health/ready`.
-    pub(crate) ready: Duration,
-    /// Resident, in bytes.
-    pub(crate) idle: u64,
-}
-
 /// Starts `command` several times, one after the other.
-pub(crate) async fn measure(origin: &Arc<Origin>, command: &[String]) -> Result<Startup, StartupError> {
-    let (program, arguments) = command
-        .split_first()
-        .map_or((String::new(), &[][..]), |(first, rest)| (first.clone(), rest));
-    let (mut ready, mut idle) = (Vec::new(), Vec::new());
-    for _ in 0..STARTS {
-        let unable = |source| StartupError::Run {
-            program: program.clone(),
-            source,
-        };
+pub(crate) async fn measure(place: &Place, command: &[String]) -> Result<Startup, StartupError> {
+    let mut starts = Vec::new();
+    // The client is registered by a start that does not count.
+    let mut client = None;
+    for _ in 0..=STARTS {
         let begin = Instant::now();
-        let mut child = Command::new(&program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(unable)?;
-        let seen = observe(origin, child.id(), begin).await;
-        let ended = end(&mut child).await.map_err(unable)?;
-        let seen = seen?.ok_or_else(|| StartupError::NotReady {
-            program: program.clone(),
-            origin: origin.to_string(),
-        })?;
-        if !ended {
-            return Err(StartupError::NotEnded { program });
+        let mut child = spawn(command)?;
+        let seen = observe(place, child.id(), begin, &mut client).await;
+        let ended = end(&mut child).await.map_err(|source| unable(command, source))?;
+        let program = || command.first().cloned().unwrap_or_default();
+        match seen? {
+            Seen::Started(startup) => starts.push(startup),
+            Seen::Registered => {}
+            Seen::NotReady => {
+                return Err(StartupError::NotReady {
+                    program: program(),
+                    origin: place.public.to_string(),
+                });
+            }
         }
-        ready.push(seen.ready);
-        idle.push(seen.idle);
+        if !ended {
+            return Err(StartupError::NotEnded { program: program() });
+        }
     }
+    let middle = |value: fn(&Startup) -> f64| median(&starts.iter().map(value).collect::<Vec<_>>());
     Ok(Startup {
-        ready: median(ready),
-        idle: median(idle),
+        ready_ms: middle(|start| start.ready_ms),
+        first_ms: middle(|start| start.first_ms),
+        idle_mib: middle(|start| start.idle_mib),
+        wakeups: middle(|start| start.wakeups),
     })
 }
 
-/// Asks until the server is ready, lets it rest, and reads its memory. Nothing when it never was ready.
-async fn observe(origin: &Arc<Origin>, pid: u32, begin: Instant) -> Result<Option<Startup>, ProcessError> {
-    while begin.elapsed() < PATIENCE {
-        let answer = Link::new(Arc::clone(origin)).send(&Call::get("/health/ready")).await;
-        if answer.is_ok_and(|answer| answer.status == StatusCode::OK) {
-            let ready = begin.elapsed();
-            tokio::time::sleep(IDLE).await;
-            let idle = process::memory(pid)?.resident;
-            return Ok(Some(Startup { ready, idle }));
-        }
-        tokio::time::sleep(PAUSE).await;
+fn unable(command: &[String], source: std::io::Error) -> StartupError {
+    StartupError::Run {
+        program: command.first().cloned().unwrap_or_default(),
+        source,
     }
-    Ok(None)
+}
+
+fn spawn(command: &[String]) -> Result<Child, StartupError> {
+    let (program, arguments) = command
+        .split_first()
+        .map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(|source| unable(command, source))
+}
+
+/// What one start was good for.
+enum Seen {
+    NotReady,
+    /// The client that later starts use is there now.
+    Registered,
+    Started(Startup),
+}
+
+/// Asks until the server is ready, gets a token, lets the server rest, and reads its meters.
+async fn observe(place: &Place, pid: u32, begin: Instant, client: &mut Option<Client>) -> Result<Seen, StartupError> {
+    while begin.elapsed() < PATIENCE {
+        let answer = Link::new(Arc::clone(&place.public))
+            .send(&Call::get("/health/ready"))
+            .await;
+        if !answer.is_ok_and(|answer| answer.status == StatusCode::OK) {
+            tokio::time::sleep(PAUSE).await;
+            continue;
+        }
+        let ready = begin.elapsed();
+        let Some(client) = client else {
+            let grants = json!({ "grant_types": ["client_credentials"] });
+            let mut admin = Link::new(Arc::clone(&place.admin));
+            *client = Some(Client::register(&mut admin, &grants).await?);
+            return Ok(Seen::Registered);
+        };
+        let asked = Instant::now();
+        let mut link = Link::new(Arc::clone(&place.public));
+        link.expect(&client.own_token(), StatusCode::OK).await?;
+        let first = asked.elapsed();
+        drop(link);
+        tokio::time::sleep(IDLE).await;
+        let idle = process::memory(pid)?.resident;
+        let (before, counted) = (process::wakeups(pid)?, Instant::now());
+        tokio::time::sleep(COUNTED).await;
+        let woken = process::wakeups(pid)?.saturating_sub(before);
+        return Ok(Seen::Started(Startup {
+            ready_ms: ready.as_secs_f64() * 1000.0,
+            first_ms: first.as_secs_f64() * 1000.0,
+            idle_mib: mebibytes(idle),
+            wakeups: as_f64(woken) / counted.elapsed().as_secs_f64(),
+        }));
+    }
+    Ok(Seen::NotReady)
 }
 
 /// Ends the server as an operator does, and for good when it does not listen. Says whether it listened.
@@ -111,25 +159,19 @@ async fn end(child: &mut Child) -> std::io::Result<bool> {
     Ok(false)
 }
 
-fn median<T: Ord + Copy + Default>(mut values: Vec<T>) -> T {
-    values.sort_unstable();
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_median_is_not_moved_by_one_slow_start() {
-        assert_eq!(median(vec![40, 900, 41, 39, 42]), 41);
-        assert_eq!(median(Vec::<u64>::new()), 0);
-    }
+    use crate::http::Origin;
 
     #[tokio::test]
     async fn a_command_that_cannot_be_run_is_named() {
         let origin = Arc::new(Origin::parse("http://127.0.0.1:9").unwrap());
-        let error = measure(&origin, &[String::from("no-such-server")]).await.unwrap_err();
+        let place = Place {
+            public: Arc::clone(&origin),
+            admin: origin,
+        };
+        let error = measure(&place, &[String::from("no-such-server")]).await.unwrap_err();
         assert!(
             error.to_string().starts_with("\"no-such-server\" could not be run"),
             "{error}"

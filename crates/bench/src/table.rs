@@ -1,19 +1,17 @@
-//! The result, as Markdown: one table of operations and one of targets.
+//! Tables in Markdown, whose columns stand below each other in plain text too.
 
-use std::time::Duration;
-
-use crate::driver::{Measured, as_f64};
-use crate::operations::Operation;
-use crate::startup::Startup;
+use crate::results::{Limits, Pair, Purge, Row, Run, Stored, median};
 
 /// What is printed where nothing was measured.
-const UNKNOWN: &str = "-";
+pub(crate) const UNKNOWN: &str = "-";
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 13] = [
     "operation",
     "requests/s",
+    "min – max",
     "p50 ms",
     "p99 ms",
+    "p99 ms at half",
     "server CPU µs",
     "database CPU µs",
     "driver CPU µs",
@@ -24,129 +22,201 @@ const COLUMNS: [&str; 11] = [
 ];
 
 /// One row for each operation.
-pub(crate) fn operations(measured: &[Measured]) -> String {
-    markdown(&COLUMNS, &measured.iter().map(row).collect::<Vec<_>>())
+pub(crate) fn operations(rows: &[Row]) -> String {
+    markdown(&COLUMNS, &rows.iter().map(operation).collect::<Vec<_>>())
 }
 
-fn row(measured: &Measured) -> Vec<String> {
-    let quantile = |q| format!("{:.2}", as_f64(measured.latencies.value_at_quantile(q)) / 1000.0);
-    let cpu = |spent: Option<Duration>| shown(spent.and_then(|spent| micros(spent, measured.completed)), 0);
+fn operation(row: &Row) -> Vec<String> {
     vec![
-        measured.operation.name().to_owned(),
-        format!("{:.0}", rate(measured)),
-        quantile(0.5),
-        quantile(0.99),
-        cpu(measured.server_cpu),
-        cpu(measured.database_cpu),
-        cpu(Some(measured.driver_cpu)),
-        shown(measured.statements_alone, 1),
-        shown(measured.statements, 2),
-        shown(measured.peak.map(mebibytes), 1),
-        measured.errors.to_string(),
+        row.operation.name().to_owned(),
+        format!("{:.0}", row.rate()),
+        range(&row.rates),
+        format!("{:.2}", median(&row.p50_ms)),
+        format!("{:.2}", median(&row.p99_ms)),
+        shown(row.half.map(|half| half.p99_ms), 2),
+        shown(row.server_cpu_us, 0),
+        shown(row.database_cpu_us, 0),
+        format!("{:.0}", row.driver_cpu_us),
+        shown(row.statements_alone, 1),
+        shown(row.statements, 2),
+        shown(row.peak_mib, 1),
+        row.errors.to_string(),
     ]
 }
 
-/// What the targets are held against.
-pub(crate) struct Figures<'a> {
-    pub(crate) measured: &'a [Measured],
-    /// Rows a second that pgbench inserts.
-    pub(crate) pgbench: Option<f64>,
-    pub(crate) startup: Option<Startup>,
-}
-
-/// One row for each target that this run can tell about. The targets hold for PostgreSQL and the driver on the same
-/// machine; without a database to look at, the CPU is that of the server alone.
-pub(crate) fn targets(figures: &Figures<'_>) -> String {
-    let mut rows = Vec::new();
-    let mut add = |name: &str, value: Option<f64>, target: Target| {
-        if let Some(value) = value {
-            rows.push(target.row(name, value));
+/// The same operations of several servers beside each other: their rates, and their CPU.
+pub(crate) fn compared(runs: &[&Run]) -> String {
+    let mut columns = vec![String::from("operation")];
+    for run in runs {
+        columns.push(format!("{}, requests/s", run.about.label));
+        columns.push(format!("{}, CPU µs", run.about.label));
+    }
+    let all = runs.iter().flat_map(|run| &run.operations);
+    let mut operations: Vec<_> = all.map(|row| row.operation).collect();
+    operations.sort_unstable();
+    operations.dedup();
+    let rows = operations.iter().map(|operation| {
+        let mut cells = vec![operation.name().to_owned()];
+        for run in runs {
+            let row = run.operations.iter().find(|row| row.operation == *operation);
+            cells.push(shown(row.map(Row::rate), 0));
+            cells.push(shown(row.and_then(Row::whole_cpu), 0));
         }
+        cells
+    });
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    markdown(&columns, &rows.collect::<Vec<_>>())
+}
+
+/// What nobody can be faster than.
+pub(crate) fn limits(limits: &Limits) -> String {
+    let pgbench = (!limits.pgbench.is_empty()).then(|| median(&limits.pgbench));
+    let rows = [
+        ("`GET` of a bare hyper server", limits.bare_hyper),
+        ("pgbench, one row and commit each", pgbench),
+        ("SQLite, one row and flush each, one connection", limits.sqlite),
+        ("RS256 signatures (2048 bits), one core", limits.rs256),
+        ("ES256 signatures, one core", limits.es256),
+    ];
+    let known = rows.iter().filter_map(|(name, value)| Some((name, (*value)?)));
+    let rows: Vec<_> = known
+        .map(|(name, value)| vec![(*name).to_owned(), format!("{value:.0}")])
+        .collect();
+    markdown(&["limit", "a second"], &rows)
+}
+
+/// Each operation with much stored, against the same with an empty database.
+pub(crate) fn stored(run: &Run) -> String {
+    let mut columns = vec![String::from("operation"), String::from("empty, requests/s")];
+    columns.extend(
+        run.stored
+            .iter()
+            .map(|stored| format!("{} tokens", millions(stored.tokens))),
+    );
+    columns.push(String::from("peak MiB"));
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let Some(last) = run.stored.last() else {
+        return String::new();
     };
-    let operation = |wanted| figures.measured.iter().find(|measured| measured.operation == wanted);
-    let issued = operation(Operation::ClientCredentials);
-    let introspected = operation(Operation::Introspection);
-    let flow = operation(Operation::CodeFlow);
-    let ratio = |part: Option<f64>, whole: Option<f64>| Some(part? / whole.filter(|whole| *whole > 0.0)?);
-
-    add("pgbench, rows/s", figures.pgbench, Target::None);
-    let against_pgbench = ratio(issued.map(rate), figures.pgbench);
-    add("client_credentials / pgbench", against_pgbench, Target::AtLeast(1.0));
-    add(
-        "client_credentials, CPU µs",
-        issued.and_then(whole_cpu),
-        Target::AtMost(90.0),
-    );
-    let against_health = ratio(introspected.map(rate), operation(Operation::Health).map(rate));
-    add("introspection / health", against_health, Target::AtLeast(0.4));
-    add(
-        "introspection, CPU µs",
-        introspected.and_then(whole_cpu),
-        Target::AtMost(60.0),
-    );
-    let statements = flow.and_then(|flow| flow.statements_alone);
-    add("code flow, SQL alone", statements, Target::AtMost(7.0));
-    add("code flow, CPU µs", flow.and_then(whole_cpu), Target::AtMost(1200.0));
-    let ready = figures.startup.map(|startup| startup.ready.as_secs_f64() * 1000.0);
-    add("ready on an existing SQLite file, ms", ready, Target::AtMost(50.0));
-    let idle = figures.startup.map(|startup| mebibytes(startup.idle));
-    add("idle, MiB resident", idle, Target::AtMost(20.0));
-    markdown(&["figure", "measured", "target", "met"], &rows)
-}
-
-/// What a figure should be.
-enum Target {
-    None,
-    AtLeast(f64),
-    AtMost(f64),
-}
-
-impl Target {
-    fn row(self, name: &str, value: f64) -> Vec<String> {
-        let (target, met) = match self {
-            Self::None => (UNKNOWN.to_owned(), UNKNOWN),
-            Self::AtLeast(least) => (format!("≥ {least}"), yes(value >= least)),
-            Self::AtMost(most) => (format!("≤ {most}"), yes(value <= most)),
+    let rows = last.rows.iter().map(|row| {
+        let of = |rows: &[Row]| {
+            rows.iter()
+                .find(|other| other.operation == row.operation)
+                .map(Row::rate)
         };
-        let digits = if value < 10.0 { 2 } else { 0 };
-        vec![name.to_owned(), format!("{value:.digits$}"), target, met.to_owned()]
+        let empty = of(&run.operations);
+        let mut cells = vec![row.operation.name().to_owned(), shown(empty, 0)];
+        cells.extend(run.stored.iter().map(|stored| against(of(&stored.rows), empty)));
+        cells.push(shown(row.peak_mib, 1));
+        cells
+    });
+    let rows: Vec<_> = rows.collect();
+    let filled: Vec<String> = run.stored.iter().map(filled).collect();
+    format!("{}\n{}\n", markdown(&columns, &rows), filled.join(" "))
+}
+
+fn filled(stored: &Stored) -> String {
+    format!(
+        "{} tokens, {} consents and {} clients took {:.0} s to write.",
+        millions(stored.tokens),
+        millions(stored.consents),
+        stored.clients,
+        stored.seconds_to_fill
+    )
+}
+
+fn against(rate: Option<f64>, empty: Option<f64>) -> String {
+    match (rate, empty) {
+        (Some(rate), Some(empty)) if empty > 0.0 => {
+            format!("{rate:.0} ({:+.0} %)", (rate / empty - 1.0) * 100.0)
+        }
+        (rate, _) => shown(rate, 0),
     }
 }
 
-fn yes(met: bool) -> &'static str {
-    if met { "yes" } else { "no" }
-}
-
-/// Operations a second.
-fn rate(measured: &Measured) -> f64 {
-    let seconds = measured.elapsed.as_secs_f64();
-    if seconds > 0.0 {
-        as_f64(measured.completed) / seconds
-    } else {
-        0.0
+fn millions(count: u64) -> String {
+    if count >= 1_000_000 && count.is_multiple_of(100_000) {
+        return format!("{} million", crate::driver::as_f64(count) / 1e6);
     }
+    count.to_string()
 }
 
-/// CPU of server and, where it is known, database, in microseconds an operation.
-fn whole_cpu(measured: &Measured) -> Option<f64> {
-    let spent = measured.server_cpu? + measured.database_cpu.unwrap_or_default();
-    micros(spent, measured.completed)
+pub(crate) fn pairs(pairs: &[Pair]) -> String {
+    let columns = [
+        "operation",
+        "one server, requests/s",
+        "two, sum",
+        "ratio",
+        "cores: servers",
+        "database",
+        "driver",
+    ];
+    let row = |pair: &Pair| {
+        let (one, two) = (median(&pair.one), median(&pair.two));
+        vec![
+            pair.operation.name().to_owned(),
+            format!("{one:.0}"),
+            format!("{two:.0}"),
+            if one > 0.0 {
+                format!("{:.2}", two / one)
+            } else {
+                UNKNOWN.to_owned()
+            },
+            format!("{:.2}", pair.server_cores),
+            format!("{:.2}", pair.database_cores),
+            format!("{:.2}", pair.driver_cores),
+        ]
+    };
+    markdown(&columns, &pairs.iter().map(row).collect::<Vec<_>>())
 }
 
-fn micros(spent: Duration, completed: u64) -> Option<f64> {
-    (completed > 0).then(|| spent.as_secs_f64() * 1e6 / as_f64(completed))
+pub(crate) fn purge(purge: &Purge) -> String {
+    let row = |name: &str, point: &crate::results::Point| {
+        vec![
+            name.to_owned(),
+            format!("{:.0}", point.rate),
+            format!("{:.2}", point.p50_ms),
+            format!("{:.2}", point.p99_ms),
+            format!("{:.2}", point.max_ms),
+            point.errors.to_string(),
+        ]
+    };
+    let rows = [
+        row("without", &purge.without),
+        row("while rows are removed", &purge.during),
+    ];
+    let columns = [
+        "client_credentials",
+        "requests/s",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "errors",
+    ];
+    format!(
+        "{}\n{} expired tokens; the command that removed them took {:.0} s and left {}.\n",
+        markdown(&columns, &rows),
+        purge.rows,
+        purge.seconds,
+        purge.left
+    )
 }
 
-fn mebibytes(bytes: u64) -> f64 {
-    as_f64(bytes) / (1024.0 * 1024.0)
+fn range(values: &[f64]) -> String {
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    if values.len() < 2 {
+        return UNKNOWN.to_owned();
+    }
+    format!("{least:.0} – {most:.0}")
 }
 
-fn shown(value: Option<f64>, digits: usize) -> String {
+pub(crate) fn shown(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| UNKNOWN.to_owned(), |value| format!("{value:.digits$}"))
 }
 
-/// A table whose columns stand below each other in plain text too: the first to the left, numbers to the right.
-fn markdown(columns: &[&str], rows: &[Vec<String>]) -> String {
+/// The first column to the left, numbers to the right.
+pub(crate) fn markdown(columns: &[&str], rows: &[Vec<String>]) -> String {
     let width = |index: usize| {
         let cells = rows
             .iter()

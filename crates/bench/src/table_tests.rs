@@ -1,26 +1,24 @@
-//! Tests of `table`.
-
-use hdrhistogram::Histogram;
+//! Tests of `table` and `targets`.
 
 use super::*;
+use crate::operations::Operation;
+use crate::results::{About, Point};
+use crate::targets;
 
-fn measured(operation: Operation) -> Measured {
-    let mut latencies = Histogram::new(3).unwrap();
-    latencies.record_n(1_000, 98).unwrap();
-    latencies.record_n(7_500, 2).unwrap();
-    Measured {
+fn row(operation: Operation) -> Row {
+    Row {
         operation,
-        completed: 10_000,
-        elapsed: Duration::from_secs(2),
-        latencies,
-        errors: 0,
-        first_error: None,
-        server_cpu: Some(Duration::from_millis(500)),
-        database_cpu: Some(Duration::from_millis(200)),
-        driver_cpu: Duration::from_millis(250),
-        statements: Some(0.05),
+        rates: vec![5_000.0, 4_000.0, 6_000.0],
+        p50_ms: vec![1.0],
+        p99_ms: vec![7.5],
+        server_cpu_us: Some(50.0),
+        database_cpu_us: Some(20.0),
+        driver_cpu_us: 25.0,
         statements_alone: Some(1.0),
-        peak: Some(12 * 1024 * 1024),
+        statements: Some(0.05),
+        peak_mib: Some(12.0),
+        errors: 0,
+        half: None,
     }
 }
 
@@ -30,13 +28,21 @@ fn cells(line: &str) -> Vec<&str> {
 
 #[test]
 fn a_row_says_what_one_operation_costs() {
-    let table = operations(&[measured(Operation::Introspection)]);
-    let row = table.lines().nth(2).unwrap();
+    let half = Some(Point {
+        p99_ms: 2.25,
+        ..Point::of_nothing(2_500.0)
+    });
+    let table = operations(&[Row {
+        half,
+        ..row(Operation::Introspection)
+    }]);
     let expected = [
         "introspection",
         "5000",
+        "4000 – 6000",
         "1.00",
         "7.50",
+        "2.25",
         "50",
         "20",
         "25",
@@ -45,66 +51,97 @@ fn a_row_says_what_one_operation_costs() {
         "12.0",
         "0",
     ];
-    assert_eq!(cells(row), expected);
+    assert_eq!(cells(table.lines().nth(2).unwrap()), expected);
 }
 
 #[test]
 fn what_was_not_measured_is_a_dash() {
-    let table = operations(&[Measured {
-        server_cpu: None,
-        database_cpu: None,
+    let table = operations(&[Row {
+        server_cpu_us: None,
+        database_cpu_us: None,
         statements: None,
         statements_alone: None,
-        peak: None,
-        ..measured(Operation::Health)
+        peak_mib: None,
+        ..row(Operation::Health)
     }]);
     let dashes = cells(table.lines().nth(2).unwrap())
         .iter()
         .filter(|cell| **cell == UNKNOWN)
         .count();
-    assert_eq!(dashes, 5);
+    assert_eq!(dashes, 6);
 }
 
 #[test]
 fn all_lines_of_a_table_have_one_width() {
-    let table = operations(&[measured(Operation::Health), measured(Operation::ClientCredentials)]);
+    let table = operations(&[row(Operation::Health), row(Operation::ClientCredentials)]);
     let widths: Vec<usize> = table.lines().map(|line| line.chars().count()).collect();
     assert_eq!(widths.len(), 4);
     assert!(widths.iter().all(|width| *width == widths[0]), "{table}");
 }
 
+fn run(label: &str, operations: Vec<Row>) -> Run {
+    Run {
+        about: About {
+            label: label.to_owned(),
+            cores: 2,
+            ..About::default()
+        },
+        operations,
+        ..Run::default()
+    }
+}
+
 #[test]
 fn targets_are_held_against_figures() {
-    let measured = [
-        measured(Operation::ClientCredentials),
-        Measured {
-            completed: 1_000,
-            ..measured(Operation::CodeFlow)
-        },
-    ];
-    let table = targets(&Figures {
-        measured: &measured,
-        pgbench: Some(8_000.0),
-        startup: None,
-    });
+    let mut run = run(
+        "postgres",
+        vec![row(Operation::ClientCredentials), row(Operation::JwtRs256)],
+    );
+    run.limits.pgbench = vec![9_000.0, 2_500.0, 1_000.0];
+    run.limits.rs256 = Some(4_000.0);
+    let table = targets::table(&[&run]);
     let rows: Vec<Vec<&str>> = table.lines().skip(2).map(cells).collect();
     let expected = [
-        ["pgbench, rows/s", "8000", "-", "-"],
-        ["client_credentials / pgbench", "0.62", "≥ 1", "no"],
-        ["client_credentials, CPU µs", "70", "≤ 90", "yes"],
-        ["code flow, SQL alone", "1.00", "≤ 7", "yes"],
-        ["code flow, CPU µs", "700", "≤ 1200", "yes"],
+        ["client_credentials / pgbench", "2.00", "≥ 1.7", "yes"],
+        ["client_credentials, CPU µs", "70", "≤ 70", "yes"],
+        // The driver keeps an eighth of a core busy.
+        ["client_credentials RS256 / signing", "0.67", "≥ 0.8", "no"],
     ];
     assert_eq!(rows, expected);
 }
 
 #[test]
-fn nothing_completed_has_no_cost() {
-    let nothing = Measured {
-        completed: 0,
-        elapsed: Duration::ZERO,
-        ..measured(Operation::Health)
+fn with_much_stored_each_operation_is_held_against_itself() {
+    let mut run = run("postgres", vec![row(Operation::Refresh)]);
+    let slower = Row {
+        rates: vec![4_000.0],
+        ..row(Operation::Refresh)
     };
-    let table = operations(&[nothing]);
-    assert_eq!(cells(table.lines().nth(2).unwrap())[1..2], ["0"]);
+    run.stored.push(Stored {
+        tokens: 1_000_000,
+        consents: 100_000,
+        clients: 10_000,
+        seconds_to_fill: 9.0,
+        rows: vec![slower],
+    });
+    let table = stored(&run);
+    assert_eq!(
+        cells(table.lines().nth(2).unwrap()),
+        ["refresh", "5000", "4000 (-20 %)", "12.0"]
+    );
+    let table = targets::table(&[&run]);
+    assert!(table.contains("with most stored / empty, refresh"), "{table}");
+}
+
+#[test]
+fn servers_stand_beside_each_other() {
+    let (ours, theirs) = (
+        run("postgres", vec![row(Operation::Health), row(Operation::Refresh)]),
+        run("peer", vec![row(Operation::Health)]),
+    );
+    let table = compared(&[&ours, &theirs]);
+    assert_eq!(
+        cells(table.lines().nth(3).unwrap()),
+        ["refresh", "5000", "70", UNKNOWN, UNKNOWN]
+    );
 }

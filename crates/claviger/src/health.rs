@@ -8,6 +8,7 @@ use axum::response::Response;
 use claviger_core::context::Cx;
 use claviger_core::port::{SchemaStatus, StoreError};
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::edge::call::Call;
@@ -15,20 +16,25 @@ use crate::edge::reply;
 use crate::keys::{KeyRing, KeysError};
 use crate::provider::Shared;
 
-#[derive(Serialize)]
-struct Healthy {
+/// Everything is well.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "healthStatus")]
+pub(crate) struct Healthy {
+    /// `ok`.
     status: &'static str,
 }
 
 const HEALTHY: Healthy = Healthy { status: "ok" };
 
 /// Hydra's shape: what is wrong, by the name of the check.
-#[derive(Serialize)]
-struct Unready {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "healthNotReadyStatus")]
+pub(crate) struct Unready {
+    /// By the name of the check.
     errors: Errors,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 enum Errors {
     /// The database does not answer.

@@ -7,6 +7,7 @@ pub mod edge;
 pub mod health;
 pub mod keys;
 pub mod notices;
+pub mod openapi;
 pub mod outgoing;
 pub mod pages;
 pub mod provider;

@@ -3,6 +3,7 @@
 //! Every server claims what is due: the database gives each notice to one of them, for as long as its lease lasts. A
 //! logout at this server wakes the job at once; what other servers left undone is found within seconds.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use futures_util::future::join_all;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::Provider;
+use crate::provider::{Current, Provider};
 
 /// Between two looks at the queue, if nothing happens here.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -89,14 +90,15 @@ impl Notices {
 }
 
 /// Works until `stop` is cancelled. What is being told then is told again by another server, or after the restart.
-pub(crate) async fn run(provider: &Provider, stop: &CancellationToken) {
+pub(crate) async fn run(current: &Current, stop: &CancellationToken) {
+    let notices = Arc::clone(&current.now().notices);
     loop {
-        let bell = provider.notices.bell.notified();
+        let bell = notices.bell.notified();
         let waiting = tokio::time::timeout(INTERVAL, bell);
         if stop.run_until_cancelled(waiting).await.is_none() {
             return;
         }
-        match stop.run_until_cancelled(round(provider)).await {
+        match stop.run_until_cancelled(round(&current.now())).await {
             None => return,
             // Readiness tells it already.
             Some(Ok(()) | Err(StoreError::NotMigrated)) => {}

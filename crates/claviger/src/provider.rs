@@ -1,7 +1,7 @@
 //! The provider as the endpoints see it: one value with the store, the keys and the operator's decisions.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use async_trait::async_trait;
@@ -11,15 +11,15 @@ use claviger_core::device::guesses::Guesses;
 use claviger_core::fault::Failure;
 use claviger_core::port::Store;
 use claviger_core::remote_keys::RemoteKeys;
-use claviger_core::secrets::Secrets;
+use claviger_core::secrets::{Secrets, SecretsError};
 use claviger_core::world::{IdTokenKeys, Slow, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
 use tokio::sync::Semaphore;
 
 use crate::admin::version::VERSION;
-use crate::config::Settings;
 use crate::config::settings::Cookies;
 use crate::config::tls::Networks;
+use crate::config::{self, Settings};
 use crate::edge::admission::Admission;
 use crate::edge::rates::Limiter;
 use crate::keys::KeyRing;
@@ -36,12 +36,32 @@ const REMOTE_KEY_SETS: usize = 1_000;
 /// The state of every handler.
 pub type Shared = Arc<Provider>;
 
+/// The provider in use. A request goes on with the one that it began with; a background job asks in each round.
+pub struct Current(RwLock<Shared>);
+
+impl Current {
+    #[must_use]
+    pub fn new(provider: Shared) -> Self {
+        Self(RwLock::new(provider))
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Shared {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on it is this one.
+    pub fn replace(&self, provider: Shared) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = provider;
+    }
+}
+
 /// Everything that the endpoints share.
 pub struct Provider {
     /// Facts and changes.
     pub store: Arc<dyn Store>,
     /// The published keys.
-    pub ring: KeyRing,
+    pub ring: Arc<KeyRing>,
     /// What the operator decided.
     pub policy: Policy,
     /// The key schedule.
@@ -49,7 +69,7 @@ pub struct Provider {
     /// How cookies are written.
     pub cookies: Cookies,
     /// Everything that is counted.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
     /// The discovery document.
     pub discovery: Prepared,
     /// Whether what only Hydra 1 has is there too ([`crate::v1`]).
@@ -63,10 +83,10 @@ pub struct Provider {
     /// Whose word about the addresses of the public port's clients counts.
     pub(crate) public_proxies: Networks,
     clients: ParsedClients,
-    guesses: Guesses,
+    guesses: Arc<Guesses>,
     slow: SlowThreads,
     fetch: GuardedClient,
-    remote_keys: RemoteKeys,
+    remote_keys: Arc<RemoteKeys>,
 }
 
 impl Provider {
@@ -79,26 +99,63 @@ impl Provider {
             limiter: Limiter::new(&settings.rates, &settings.public.proxies),
             public_proxies: settings.public.proxies.clone(),
             store,
-            ring,
+            ring: Arc::new(ring),
             policy,
             secrets,
             cookies: settings.cookies.clone(),
-            metrics: Metrics::new(VERSION),
+            metrics: Arc::new(Metrics::new(VERSION)),
             discovery: Prepared::default(),
             v1_paths: settings.admin.v1_paths,
             notices: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
-            guesses: Guesses::default(),
+            guesses: Arc::default(),
             slow: SlowThreads::new(),
             fetch: GuardedClient::new(&settings.outgoing),
-            remote_keys: RemoteKeys::new(REMOTE_KEY_SETS),
+            remote_keys: Arc::new(RemoteKeys::new(REMOTE_KEY_SETS)),
         }
     }
 
     /// The same with metrics that count more than requests.
     #[must_use]
     pub fn with_metrics(self, metrics: Metrics) -> Self {
-        Self { metrics, ..self }
+        Self {
+            metrics: Arc::new(metrics),
+            ..self
+        }
+    }
+
+    /// The same provider under other settings: what it counts, remembers of strangers and runs stays.
+    ///
+    /// # Errors
+    /// If the secrets cannot be used.
+    pub fn with_settings(&self, settings: &Settings) -> Result<Self, SecretsError> {
+        let policy = config::policy(settings);
+        let broadcast = &settings.keys.broadcast;
+        let ring = if self.ring.is_for(policy.id_token_alg, broadcast) {
+            Arc::clone(&self.ring)
+        } else {
+            let ring = KeyRing::new(Arc::clone(&self.store), policy.id_token_alg, broadcast);
+            Arc::new(ring.rotated(settings.keys.rotation))
+        };
+        Ok(Self {
+            store: Arc::clone(&self.store),
+            ring,
+            policy,
+            secrets: Secrets::derive(&settings.system_secrets)?,
+            cookies: settings.cookies.clone(),
+            metrics: Arc::clone(&self.metrics),
+            discovery: Prepared::default(),
+            v1_paths: settings.admin.v1_paths,
+            notices: Arc::clone(&self.notices),
+            admission: Arc::clone(&self.admission),
+            limiter: self.limiter.clone(),
+            public_proxies: self.public_proxies.clone(),
+            clients: ParsedClients::new(PARSED_CLIENTS),
+            guesses: Arc::clone(&self.guesses),
+            slow: self.slow.clone(),
+            fetch: GuardedClient::new(&settings.outgoing),
+            remote_keys: Arc::clone(&self.remote_keys),
+        })
     }
 
     /// The context of a request that arrives now.
@@ -120,7 +177,7 @@ impl Provider {
         World {
             cx: self.cx(),
             store: &*self.store,
-            keys: &self.ring,
+            keys: &*self.ring,
             clients: &self.clients,
             guesses: &self.guesses,
             slow: &self.slow,
@@ -134,6 +191,7 @@ impl Provider {
 const MOST_COMPUTATIONS: usize = 64;
 
 /// A bounded number of threads beside those that serve requests.
+#[derive(Clone)]
 struct SlowThreads {
     admitted: Arc<Semaphore>,
     running: Arc<Semaphore>,

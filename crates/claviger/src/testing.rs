@@ -1,5 +1,6 @@
 //! Equipment for tests of endpoints: a provider over a database in memory, clients, and tokens that were issued before.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -22,9 +23,15 @@ use serde_json::{Value, json};
 use crate::config::{self, Purpose, Sources};
 use crate::edge::call::Call;
 use crate::keys::KeyRing;
+use crate::openapi::Operation;
 use crate::provider::{Provider, Shared};
 
-const SECRET: &str = "0123456789abcdef0123456789abcdef";
+pub(crate) const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// The description of a route of a test.
+pub(crate) fn plain(operation: Operation<'_>) -> Operation<'_> {
+    operation
+}
 
 /// A provider with its database.
 pub(crate) struct Stage {
@@ -41,6 +48,11 @@ pub(crate) struct Pair {
 impl Stage {
     /// With these settings, given as environment variables.
     pub(crate) async fn new(env: &[(&str, &str)]) -> Self {
+        Self::at(None, env).await
+    }
+
+    /// The same with its database in a file.
+    pub(crate) async fn at(file: Option<&Path>, env: &[(&str, &str)]) -> Self {
         let env = env
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -50,7 +62,7 @@ impl Stage {
             ..Sources::default()
         });
         let settings = settings.expect("the settings are valid");
-        let database = open_sqlite(None, Options::default()).await.expect("memory opens");
+        let database = open_sqlite(file, Options::default()).await.expect("the database opens");
         database.migrate(&|_| ()).await.expect("a new database can be migrated");
         let policy = config::policy(&settings);
         let secrets = Secrets::derive(&[SECRET]).expect("the secret is long enough");

@@ -11,12 +11,14 @@ use claviger_core::context::Timestamp;
 use claviger_core::fault::Fault;
 use claviger_core::params::Params;
 use http::Method;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::edge::router::Routes;
+use crate::openapi::admin::server as about;
 use crate::provider::{Provider, Shared};
 use crate::public::register;
 
@@ -36,17 +38,38 @@ pub fn path(pattern: &'static str) -> Option<&'static str> {
 /// Adds what Hydra 2 has no more to the admin port's table.
 #[must_use]
 pub fn admin(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
-    routes.on_for(&[Area::Clients], &Method::POST, "/admin/oauth2/flush", flush)
+    routes.on_for(
+        &[Area::Clients],
+        &Method::POST,
+        "/admin/oauth2/flush",
+        flush,
+        about::flush,
+    )
 }
 
 /// Adds the paths of registration that Hydra 1 documents, and its programs call, to the public port's table.
 #[must_use]
 pub fn public(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::POST, "/connect/register", register::create)
-        .on(&Method::GET, "/connect/register/{id}", register::read)
-        .on(&Method::PUT, "/connect/register/{id}", register::replace)
-        .on(&Method::DELETE, "/connect/register/{id}", register::delete)
+        .also(&Method::POST, "/connect/register", register::create, "/oauth2/register")
+        .also(
+            &Method::GET,
+            "/connect/register/{id}",
+            register::read,
+            "/oauth2/register/{id}",
+        )
+        .also(
+            &Method::PUT,
+            "/connect/register/{id}",
+            register::replace,
+            "/oauth2/register/{id}",
+        )
+        .also(
+            &Method::DELETE,
+            "/connect/register/{id}",
+            register::delete,
+            "/oauth2/register/{id}",
+        )
 }
 
 /// `limit` and `offset`, if a list is asked for that is counted. What cannot be read is left out, as in Hydra 1.
@@ -102,8 +125,9 @@ pub fn links(size: u32, offset: u64, total: u64) -> Vec<Link> {
 }
 
 /// The body of a flush, as the command line of Hydra 1 sends it.
-#[derive(Deserialize)]
-struct FlushRequest {
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "flushInactiveOAuth2TokensRequest")]
+pub(crate) struct FlushRequest {
     /// RFC 3339: what expired later stays.
     #[serde(rename = "notAfter", default)]
     not_after: Option<String>,

@@ -141,7 +141,11 @@ fn check_audience(policy: &Policy, audience: Option<&Value>) -> Result<(), Unacc
         tokens(&policy.public_url),
         tokens(&policy.issuer),
     ];
-    let is_ours = |name: &Value| name.as_str().is_some_and(|name| ours.iter().any(|our| our == name));
+    let is_ours = |name: &Value| {
+        let is_advertised = |name: &str| policy.advertised.token.as_deref() == Some(name);
+        let name = name.as_str();
+        name.is_some_and(|name| ours.iter().any(|our| our == name) || is_advertised(name))
+    };
     let is_for_us = match audience.ok_or(Unacceptable::Claim("aud"))? {
         Value::Array(list) => !list.is_empty() && list.iter().all(is_ours),
         one => is_ours(one),

@@ -207,6 +207,26 @@ pub struct Policy {
     pub supported_claims: Vec<String>,
     /// Extra entries of `scopes_supported`.
     pub supported_scopes: Vec<String>,
+    /// What discovery says in place of our own addresses.
+    pub advertised: Advertised,
+}
+
+/// Addresses that discovery names in place of our own, where something stands in front of them
+/// (`webfinger.oidc_discovery`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Advertised {
+    /// `jwks_uri`
+    pub jwks: Option<String>,
+    /// `token_endpoint`
+    pub token: Option<String>,
+    /// `authorization_endpoint`
+    pub authorization: Option<String>,
+    /// `device_authorization_endpoint`
+    pub device_authorization: Option<String>,
+    /// `registration_endpoint`
+    pub registration: Option<String>,
+    /// `userinfo_endpoint`
+    pub userinfo: Option<String>,
 }
 
 /// How devices are authorized (RFC 8628).

@@ -1,15 +1,16 @@
 //! Discovery metadata, derived from the tables of the code: what is listed works, and what works is listed (D31).
 //!
-//! Implements OpenID Connect Discovery 1.0 §3, RFC 7591 §3, RFC 8414 §2, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1,
-//! Front-Channel Logout §3, Back-Channel Logout §2.1 and, for the members that clients of Hydra
-//! require, their shape.
+//! Implements OpenID Connect Discovery 1.0 §3, Initiating User Registration 1.0 §4 (`prompt_values_supported`), RFC 7591 §3,
+//! RFC 8414 §2, RFC 8628 §4, RFC 9207 §3, RP-Initiated Logout §2.1, Front-Channel Logout §3, Back-Channel Logout §2.1 and,
+//! for the members that clients of Hydra require, their shape.
 
 use std::iter;
 
 use claviger_jose::Alg;
+use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::authorize::{response_mode, response_type};
+use crate::authorize::{prompt, response_mode, response_type};
 use crate::client::AuthMethod;
 use crate::context::Policy;
 use crate::grant;
@@ -28,11 +29,12 @@ const END_SESSION: &str = logout::answer::PATH;
 
 /// The scopes that mean something to the server itself.
 const SCOPES: [&str; 3] = ["offline_access", "offline", "openid"];
-/// The claims that the server itself makes; the others come from the consent application.
-const CLAIMS: [&str; 1] = ["sub"];
+/// The claims about a person and their login that the server itself makes; the others come from the consent application.
+const CLAIMS: [&str; 9] = ["sub", "iss", "aud", "exp", "iat", "auth_time", "acr", "amr", "sid"];
 
 /// The document of both well-known addresses.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(rename = "oidcConfiguration")]
 pub struct Metadata<'a> {
     issuer: &'a str,
     authorization_endpoint: String,
@@ -54,6 +56,7 @@ pub struct Metadata<'a> {
     response_types_supported: [&'static str; response_type::ALL.len()],
     response_modes_supported: [&'static str; response_mode::ALL.len()],
     grant_types_supported: Vec<&'static str>,
+    prompt_values_supported: [&'static str; prompt::VALUES.len()],
     subject_types_supported: Vec<&'static str>,
     id_token_signing_alg_values_supported: Vec<&'static str>,
     /// Hydra's own member, which its SDK for Go requires: the algorithm of new ID tokens.
@@ -80,15 +83,21 @@ pub struct Metadata<'a> {
 #[must_use]
 pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
     let at = |path: &str| format!("{}{path}", policy.public_url);
+    let or = |given: &Option<String>, path: &str| given.clone().unwrap_or_else(|| at(path));
+    let given = &policy.advertised;
     let methods = || AuthMethod::ALL.into_iter();
     Metadata {
         issuer: &policy.issuer,
-        authorization_endpoint: at(AUTHORIZATION),
-        token_endpoint: at(TOKEN),
-        device_authorization_endpoint: at(DEVICE_AUTHORIZATION),
-        registration_endpoint: policy.dynamic_registration.then(|| at(REGISTRATION)),
-        jwks_uri: at(JWKS),
-        userinfo_endpoint: at(USERINFO),
+        authorization_endpoint: or(&given.authorization, AUTHORIZATION),
+        token_endpoint: or(&given.token, TOKEN),
+        device_authorization_endpoint: or(&given.device_authorization, DEVICE_AUTHORIZATION),
+        // Whoever names one has something that registers clients, if we do not.
+        registration_endpoint: given
+            .registration
+            .clone()
+            .or_else(|| policy.dynamic_registration.then(|| at(REGISTRATION))),
+        jwks_uri: or(&given.jwks, JWKS),
+        userinfo_endpoint: or(&given.userinfo, USERINFO),
         revocation_endpoint: at(REVOCATION),
         introspection_endpoint: at(INTROSPECTION),
         end_session_endpoint: at(END_SESSION),
@@ -101,6 +110,7 @@ pub fn metadata<'a>(policy: &'a Policy, algorithms: &[Alg]) -> Metadata<'a> {
         response_types_supported: response_type::ALL,
         response_modes_supported: response_mode::ALL.map(|mode| mode.name),
         grant_types_supported: grant::supported().chain(["implicit"]).collect(),
+        prompt_values_supported: prompt::VALUES,
         subject_types_supported: subject_types(policy),
         id_token_signing_alg_values_supported: signing(policy, algorithms),
         id_token_signed_response_alg: [policy.id_token_alg.as_str()],
@@ -167,6 +177,7 @@ mod rfc8414_2 {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::subject::PairwiseSalt;
     use crate::testing::Desk;
 
     fn document(policy: &Policy, algorithms: &[Alg]) -> Value {
@@ -231,6 +242,32 @@ mod rfc8414_2 {
     }
 
     #[test]
+    fn addresses_of_what_stands_in_front_of_us_take_the_place_of_ours() {
+        let mut policy = Desk::new().policy;
+        let at = |name: &str| Some(format!("https://gateway.example/{name}"));
+        policy.advertised = Advertised {
+            jwks: at("jwks"),
+            token: at("token"),
+            authorization: at("auth"),
+            device_authorization: at("device"),
+            registration: at("register"),
+            userinfo: at("userinfo"),
+        };
+        let document = document(&policy, &[Alg::ES256]);
+        for (member, name) in [
+            ("jwks_uri", "jwks"),
+            ("token_endpoint", "token"),
+            ("authorization_endpoint", "auth"),
+            ("device_authorization_endpoint", "device"),
+            ("registration_endpoint", "register"),
+            ("userinfo_endpoint", "userinfo"),
+        ] {
+            assert_eq!(document[member], format!("https://gateway.example/{name}"), "{member}");
+        }
+        assert_eq!(document["revocation_endpoint"], "https://op.example/oauth2/revoke");
+    }
+
+    #[test]
     fn the_algorithm_of_new_id_tokens_comes_first_and_that_of_older_ones_stays() {
         let mut policy = Desk::new().policy;
         policy.id_token_alg = Alg::ES256;
@@ -254,7 +291,76 @@ mod rfc8414_2 {
         let document = document(&policy, &[Alg::ES256]);
         let scopes = json!(["offline_access", "offline", "openid", "photos"]);
         assert_eq!(document["scopes_supported"], scopes);
-        assert_eq!(document["claims_supported"], json!(["sub", "email"]));
+        let claims = json!([
+            "sub",
+            "iss",
+            "aud",
+            "exp",
+            "iat",
+            "auth_time",
+            "acr",
+            "amr",
+            "sid",
+            "email"
+        ]);
+        assert_eq!(document["claims_supported"], claims);
+    }
+
+    /// Turns a setting on, and names the members of the document that depend on it.
+    type Switch = (fn(&mut Policy), &'static [&'static str]);
+
+    /// Each feature that a setting switches changes these members, and no others.
+    #[test]
+    fn what_a_setting_switches_is_listed_if_and_only_if_it_is_on() {
+        let switches: [Switch; 5] = [
+            (|policy| policy.dynamic_registration = true, &["registration_endpoint"]),
+            (
+                |policy| policy.pairwise_salt = Some(PairwiseSalt::new("a salt of some length".to_owned())),
+                &["subject_types_supported"],
+            ),
+            (
+                |policy| policy.id_token_alg = Alg::EdDSA,
+                &[
+                    "id_token_signed_response_alg",
+                    "id_token_signing_alg_values_supported",
+                    "userinfo_signed_response_alg",
+                    "userinfo_signing_alg_values_supported",
+                ],
+            ),
+            (
+                |policy| policy.supported_scopes = vec!["photos".to_owned()],
+                &["scopes_supported"],
+            ),
+            (
+                |policy| policy.supported_claims = vec!["email".to_owned()],
+                &["claims_supported"],
+            ),
+        ];
+        let usual = document(&Desk::new().policy, &[Alg::ES256]);
+        for (switch, expected) in switches {
+            let mut policy = Desk::new().policy;
+            switch(&mut policy);
+            let switched = document(&policy, &[Alg::ES256]);
+            let members = switched.as_object().expect("an object").keys();
+            let changed: Vec<&str> = members
+                .filter(|name| usual.get(*name) != switched.get(*name))
+                .map(String::as_str)
+                .collect();
+            assert_eq!(changed, expected);
+            assert_eq!(
+                switched.as_object().map(serde_json::Map::len),
+                usual
+                    .as_object()
+                    .map(|usual| usual.len() + usize::from(!usual.contains_key(expected[0])))
+            );
+        }
+    }
+
+    #[test]
+    fn every_listed_prompt_is_understood() {
+        for word in prompt::VALUES {
+            assert!(prompt::Prompt::parse(word).is_ok(), "{word}");
+        }
     }
 
     /// RFC 8414 §3.1.

@@ -4,8 +4,10 @@
 //! token scanning (§4: an answer says nothing about tokens that the caller has no business with), forged tokens (the
 //! digest of the whole is compared, not only the lookup part).
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::{Serialize, SerializeMap as _, Serializer};
 use serde_json::{Map, Value};
 
@@ -41,20 +43,33 @@ pub enum Introspection {
 }
 
 /// The description of a token that lives (§2.2).
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, JsonSchema)]
+#[schemars(rename = "activeOAuth2Token")]
 pub struct Active {
+    /// `true`.
+    #[schemars(extend("const" = true))]
     active: bool,
+    /// Separated by spaces.
     #[serde(skip_serializing_if = "String::is_empty")]
     scope: String,
+    /// The client that the token was issued to.
     client_id: Arc<str>,
+    /// The person, or the client that acts for itself.
     sub: String,
+    /// Seconds since 1970; absent if the token does not expire.
     #[serde(skip_serializing_if = "Option::is_none")]
     exp: Option<i64>,
+    /// Seconds since 1970.
     iat: i64,
+    /// Seconds since 1970.
     nbf: i64,
+    /// For whom the token is meant.
     aud: Vec<String>,
+    /// The issuer.
     iss: String,
+    /// `Bearer`.
     token_type: &'static str,
+    /// `access_token` or `refresh_token`.
     token_use: &'static str,
     /// What the client calls the person, if not by `sub`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +89,28 @@ impl Serialize for Introspection {
                 map.end()
             }
         }
+    }
+}
+
+impl JsonSchema for Introspection {
+    fn schema_name() -> Cow<'static, str> {
+        "introspectedOAuth2Token".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let active = generator.subschema_for::<Active>();
+        json_schema!({
+            "description": "What a token stands for. Of one that does not live nothing is told.",
+            "oneOf": [
+                active,
+                {
+                    "type": "object",
+                    "properties": { "active": { "const": false } },
+                    "required": ["active"],
+                    "additionalProperties": false,
+                },
+            ],
+        })
     }
 }
 

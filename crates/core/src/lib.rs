@@ -22,6 +22,8 @@ pub mod logout;
 pub mod outgoing;
 pub mod params;
 pub mod port;
+#[cfg(test)]
+mod properties;
 pub mod remote_keys;
 pub mod revoke;
 pub mod scope;

@@ -4,6 +4,7 @@
 //! refused (D32), and one that cannot verify signatures too.
 
 use claviger_jose::{Jwk, VerifyingKey};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,35 +18,53 @@ use crate::world::World;
 const LONGEST: usize = 800;
 
 /// The body of a request that creates a trust. Members are named as on the wire.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "trustOAuth2JwtGrantIssuer")]
 pub struct TrustRequest {
+    /// `iss` of the assertions. Required.
     pub issuer: String,
+    /// The one `sub` that they may name.
     pub subject: String,
+    /// Whether they may name anybody, instead of `subject`.
     pub allow_any_subject: bool,
+    /// The scopes that they may be exchanged for.
     pub scope: Option<Vec<String>>,
+    /// The public key that verifies them, with a `kid`. Required.
     pub jwk: Value,
+    /// RFC 3339; when the trust ends. Required.
     pub expires_at: String,
 }
 
 /// A trust as the admin API shows it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "trustedOAuth2JwtGrantIssuer")]
 pub struct Trust {
     /// The trust.
     pub id: String,
+    /// `iss` of the assertions.
     issuer: String,
+    /// The one `sub` that they may name; empty if any.
     subject: String,
+    /// Whether they may name anybody.
     allow_any_subject: bool,
+    /// The scopes that they may be exchanged for.
     scope: Vec<String>,
+    /// The key that verifies them.
     public_key: PublicKey,
+    /// RFC 3339.
     created_at: String,
+    /// RFC 3339.
     expires_at: String,
 }
 
-#[derive(Debug, Serialize)]
+/// Which key verifies the assertions of a trusted issuer.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "trustedOAuth2JwtGrantJsonWebKey")]
 struct PublicKey {
+    /// The issuer.
     set: String,
+    /// `kid` of the key.
     kid: String,
 }
 

@@ -15,6 +15,8 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use url::Url;
 
+use crate::record;
+
 /// A client. Its cookies are those of one browser that visits one host.
 #[derive(Clone, Debug)]
 pub struct Http {
@@ -66,6 +68,7 @@ impl Http {
 
     /// Sends a request to a server that may not answer.
     pub async fn try_send(&mut self, request: Request) -> Result<Answer, String> {
+        let (method, sent_body) = (request.method.clone(), request.body.clone());
         let mut builder = http::Request::builder().method(request.method).uri(&request.url);
         for (name, value) in &request.headers {
             builder = builder.header(name, value);
@@ -90,6 +93,7 @@ impl Http {
         let answer = tokio::time::timeout(limit, exchange)
             .await
             .map_err(|_| "no answer for 60 s".to_owned())??;
+        record::keep(method.as_str(), &request.url, &sent_body, &answer);
         self.keep_cookies(&answer);
         Ok(answer)
     }
@@ -181,6 +185,13 @@ impl Request {
         self
     }
 
+    /// Adds a header of any bytes, even if there is one of that name.
+    #[must_use]
+    pub fn adding_header(mut self, name: &'static str, value: &[u8]) -> Self {
+        self.headers.append(name, HeaderValue::from_bytes(value).unwrap());
+        self
+    }
+
     /// A form as the body.
     #[must_use]
     pub fn form(mut self, fields: &[(&str, &str)]) -> Self {
@@ -202,6 +213,13 @@ impl Request {
     pub fn body(mut self, content_type: &str, bytes: impl Into<Bytes>) -> Self {
         self.body = bytes.into();
         self.header("content-type", content_type)
+    }
+
+    /// Any bytes as the body, whatever the headers say of them.
+    #[must_use]
+    pub fn with_bytes(mut self, bytes: impl Into<Bytes>) -> Self {
+        self.body = bytes.into();
+        self
     }
 
     /// HTTP Basic authentication, with both parts form-encoded first (RFC 6749 §2.3.1).

@@ -7,6 +7,7 @@ pub mod binary;
 pub mod browser;
 pub mod callback;
 pub mod client;
+pub mod collector;
 pub mod database;
 pub mod dump;
 pub mod flow;
@@ -16,13 +17,17 @@ pub mod pkce;
 pub mod ports;
 pub mod postgres;
 pub mod process;
+pub mod record;
 pub mod reference_app;
 pub mod server;
+pub mod signer;
 pub mod tokens;
 
 pub use browser::Browser;
 pub use callback::Callback;
+
 pub use client::{Answer, Http, Request};
+pub use collector::Collector;
 pub use database::Database;
 pub use flow::Flow;
 pub use reference_app::ReferenceApp;

@@ -2,15 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_lc_rs::hmac;
-use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_e2e::client::parameter;
 use claviger_e2e::flow::{text, web_client};
+use claviger_e2e::signer::{Key, encode, now};
 use claviger_e2e::{Answer, Database, Flow, Http, Request, Server, ServerOptions, dump};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -20,54 +18,10 @@ const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-be
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 const ISSUERS: &str = "/admin/trust/grants/jwt-bearer/issuers";
 
-/// A P-256 key of somebody outside.
-struct Key {
-    pair: EcdsaKeyPair,
-    kid: String,
-}
-
-impl Key {
-    fn new(kid: &str) -> Self {
-        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).expect("a key can be made");
-        let kid = kid.to_owned();
-        Self { pair, kid }
-    }
-
-    fn public(&self) -> Value {
-        let point = self.pair.public_key().as_ref();
-        let (x, y) = point[1..].split_at(32);
-        json!({"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.kid,
-            "x": URL_SAFE_NO_PAD.encode(x), "y": URL_SAFE_NO_PAD.encode(y)})
-    }
-
-    fn set(&self) -> Value {
-        json!({"keys": [self.public()]})
-    }
-
-    fn sign(&self, claims: &Value) -> String {
-        let header = json!({"alg": "ES256", "typ": "JWT", "kid": self.kid});
-        let signed = format!("{}.{}", encode(&header), encode(claims));
-        let signature = self
-            .pair
-            .sign(&SystemRandom::new(), signed.as_bytes())
-            .expect("it signs");
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
-    }
-}
-
 fn sign_with_secret(secret: &str, claims: &Value) -> String {
     let signed = format!("{}.{}", encode(&json!({"alg": "HS256"})), encode(claims));
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), signed.as_bytes());
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
-}
-
-fn encode(value: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(value.to_string())
-}
-
-fn now() -> i64 {
-    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    i64::try_from(elapsed.as_secs()).expect("it is long before the end of time")
 }
 
 /// The claims of `who` about `subject`, for the issuer, with a `jti` of their own.

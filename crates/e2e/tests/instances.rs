@@ -164,7 +164,7 @@ fn with_secret<'a>(flow: &'a Flow, form: &'a [(&'a str, &'a str)]) -> impl Fn(&S
 /// RFC 6749 §4.1.2: one redemption wins, and because there was a second one, what it got is dead.
 #[tokio::test]
 async fn d2_of_100_redemptions_of_a_code_at_two_servers_one_wins() {
-    let (_database, one, other) = two().await;
+    let (_database, one, other) = two(Database::postgres()).await;
     let mut flow = Flow::new(&one).await;
     let code = flow.code().await;
     let redirect = claviger_e2e::flow::REDIRECT_URI;
@@ -184,7 +184,7 @@ async fn d2_of_100_redemptions_of_a_code_at_two_servers_one_wins() {
 /// RFC 9700 §4.14.2: without a grace period one refresh wins, and the others end the grant.
 #[tokio::test]
 async fn d3_of_100_refreshes_at_two_servers_one_wins_and_the_grant_ends() {
-    let (_database, one, other) = two().await;
+    let (_database, one, other) = two(Database::postgres()).await;
     let mut flow = Flow::new(&one).await;
     let refresh = text(&flow.tokens().await, "refresh_token");
     let form = [("grant_type", "refresh_token"), ("refresh_token", refresh.as_str())];
@@ -226,7 +226,7 @@ async fn d3_of_100_refreshes_at_two_servers_within_the_grace_period_all_agree() 
 #[tokio::test]
 async fn of_100_polls_of_a_device_at_two_servers_one_wins() {
     const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-    let (_database, one, other) = two().await;
+    let (_database, one, other) = two(Database::postgres()).await;
     let client = json!({
         "client_id": "tv", "token_endpoint_auth_method": "none", "scope": "openid", "grant_types": [GRANT],
     });

@@ -8,7 +8,7 @@ use claviger_e2e::client::parameter;
 use claviger_e2e::flow::text;
 use claviger_e2e::pkce::{CHALLENGE, VERIFIER};
 use claviger_e2e::server::SECRET;
-use claviger_e2e::{Database, Flow, Http, Request, Server, ServerOptions, dump};
+use claviger_e2e::{Collector, Database, Flow, Http, Request, Server, ServerOptions, dump};
 use serde_json::{Value, json};
 
 /// A claim in the session of the access token, one in that of the ID token, and one in the login context.
@@ -280,15 +280,17 @@ fn from_hex(text: &str) -> Option<Vec<u8>> {
         .collect()
 }
 
-/// The log at its most talkative, in both formats.
+/// The log at its most talkative, in both formats, the metrics, and everything that is sent to a collector of traces.
 #[tokio::test]
-async fn nothing_secret_is_in_the_log() {
+async fn nothing_secret_is_in_the_log_the_metrics_and_the_traces() {
     for format in ["text", "json"] {
+        let collector = Collector::listen();
         let database = Database::sqlite();
         claviger_e2e::server::migrate(&database);
         let options = ServerOptions::new(&database)
             .with("LOG_LEVEL", "trace")
-            .with("LOG_FORMAT", format);
+            .with("LOG_FORMAT", format)
+            .traced(collector.port);
         let server = options.with("LOG_LEAK_SENSITIVE_VALUES", "true").start().await;
         let (secrets, flows) = live(&server).await;
         let mut wrong = flows[0].clone();
@@ -304,6 +306,18 @@ async fn nothing_secret_is_in_the_log() {
             !log.contains("a-wrong-secret-that-somebody-typed"),
             "wrong secrets are secrets of somebody else"
         );
+        let metrics = Http::new().get(&server.admin("/admin/metrics/prometheus")).await.text();
+        assert!(metrics.contains("claviger_token_requests_total"), "{metrics}");
+        secrets.assert_absent_from(metrics.as_bytes(), "the metrics");
+        let (_, log) = server.stop();
+        assert!(!log.contains("credentials-of-the-collector"), "{log}");
+        let sent: Vec<u8> = collector.heard().into_iter().flat_map(|(_, body)| body).collect();
+        let text = String::from_utf8_lossy(&sent);
+        assert!(
+            text.contains("POST /oauth2/token") && text.contains("sql "),
+            "spans were sent"
+        );
+        secrets.assert_absent_from(&sent, "the traces");
     }
 }
 

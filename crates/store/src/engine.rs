@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use async_trait::async_trait;
+use claviger_core::context::Timestamp;
 use claviger_core::port::{Store, StoreError};
 
 use crate::BackupError;
@@ -14,6 +15,10 @@ use crate::statistics::Statistics;
 pub(crate) trait Engine: Store {
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError>;
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError>;
+    /// The time of the database, if it is not that of this machine.
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        Ok(None)
+    }
     async fn close(&self);
     async fn backup(&self, to: &Path) -> Result<(), BackupError>;
     fn statistics(&self) -> &Statistics;

@@ -21,6 +21,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use claviger_core::context::Timestamp;
 use claviger_core::port::{Store, StoreError};
 
 use crate::coalesce::Limits;
@@ -149,6 +150,14 @@ impl Database {
     /// If the database does not answer.
     pub async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         self.engine.migration_status().await
+    }
+
+    /// The time of the database; none if it has that of this machine.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        self.engine.clock().await
     }
 
     /// How often each kind of operation was asked of the database, and in how many round trips it was answered. What was

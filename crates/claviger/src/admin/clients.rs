@@ -23,6 +23,7 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::admin::clients as about;
 use crate::provider::Shared;
 
 pub(super) const X_TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
@@ -38,15 +39,15 @@ const MANAGE: &[Area] = &[Area::Clients];
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on_for(READ, &Method::GET, "/admin/clients", list)
-        .on_for(MANAGE, &Method::POST, "/admin/clients", create)
-        .on_for(READ, &Method::GET, "/admin/clients/{id}", read)
-        .on_for(MANAGE, &Method::PUT, "/admin/clients/{id}", replace)
-        .on_for(MANAGE, &Method::PATCH, "/admin/clients/{id}", patch)
-        .on_for(MANAGE, &Method::DELETE, "/admin/clients/{id}", delete)
-        .on_for(MANAGE, &Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans)
-        .on_for(MANAGE, &Method::POST, "/admin/clients/{id}/secrets/rotate", rotate_secret)
-        .on_for(MANAGE, &Method::DELETE, "/admin/clients/{id}/secrets/rotate", end_older_secrets)
+        .on_for(READ, &Method::GET, "/admin/clients", list, about::list)
+        .on_for(MANAGE, &Method::POST, "/admin/clients", create, about::create)
+        .on_for(READ, &Method::GET, "/admin/clients/{id}", read, about::read)
+        .on_for(MANAGE, &Method::PUT, "/admin/clients/{id}", replace, about::replace)
+        .on_for(MANAGE, &Method::PATCH, "/admin/clients/{id}", patch, about::patch)
+        .on_for(MANAGE, &Method::DELETE, "/admin/clients/{id}", delete, about::delete)
+        .on_for(MANAGE, &Method::PUT, "/admin/clients/{id}/lifespans", set_lifespans, about::set_lifespans)
+        .on_for(MANAGE, &Method::POST, "/admin/clients/{id}/secrets/rotate", rotate_secret, about::rotate_secret)
+        .on_for(MANAGE, &Method::DELETE, "/admin/clients/{id}/secrets/rotate", end_older_secrets, about::end_older_secrets)
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {

@@ -15,6 +15,7 @@ use claviger_core::flow::device;
 use claviger_core::flow::login::{self, LoginAcceptance, LoginRequest, Rejection};
 use claviger_core::logout::answer::{self as logout, LogoutQuestion};
 use http::{Method, StatusCode};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -22,6 +23,7 @@ use crate::edge::call::Call;
 use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
+use crate::openapi::admin::requests as about;
 use crate::provider::Shared;
 
 /// A challenge opens a login: to read one is not for everybody who may read.
@@ -31,73 +33,111 @@ const FLOWS: &[Area] = &[Area::Flows];
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/login", read_login)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/login/accept", accept_login)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/login/reject", reject_login)
-        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/consent", read_consent)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent)
-        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/logout", read_logout)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/logout/accept", accept_logout)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/logout/reject", reject_logout)
-        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/device/accept", accept_device)
+        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/login", read_login, about::read_login)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/login/accept", accept_login, about::accept_login)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/login/reject", reject_login, about::reject_login)
+        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/consent", read_consent, about::read_consent)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/consent/accept", accept_consent, about::accept_consent)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/consent/reject", reject_consent, about::reject_consent)
+        .on_for(FLOWS, &Method::GET, "/admin/oauth2/auth/requests/logout", read_logout, about::read_logout)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/logout/accept", accept_logout, about::accept_logout)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/logout/reject", reject_logout, about::reject_logout)
+        .on_for(FLOWS, &Method::PUT, "/admin/oauth2/auth/requests/device/accept", accept_device, about::accept_device)
 }
 
 /// Where the browser goes on.
-#[derive(Serialize)]
-struct Onward {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2RedirectTo")]
+pub(crate) struct Onward {
+    /// An absolute URL.
     redirect_to: String,
 }
 
 /// The code that a person entered.
-#[derive(Deserialize)]
-struct DeviceAcceptance {
+#[derive(Deserialize, JsonSchema)]
+#[schemars(rename = "acceptDeviceUserCodeRequest")]
+pub(crate) struct DeviceAcceptance {
+    /// Case and dashes do not matter. Required.
     user_code: Option<String>,
 }
 
 /// A login request as the login app reads it.
-#[derive(Serialize)]
-struct LoginShown<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2LoginRequest")]
+pub(crate) struct LoginShown<'a> {
+    /// The challenge.
     challenge: &'a str,
+    /// The scopes that the client asked for.
     requested_scope: Vec<String>,
+    /// The audiences that the client asked for.
     requested_access_token_audience: Vec<String>,
+    /// Whether the browser shows a login: accept it without asking, with the same subject.
     skip: bool,
+    /// Who is logged in, if `skip`.
     subject: String,
+    /// What the client said about the person and the pages.
     oidc_context: OidcContext,
+    /// The client.
     client: Metadata,
+    /// The authorization request.
     request_url: String,
+    /// The id that the login session has or will have.
     session_id: String,
 }
 
 /// A consent request as the consent app reads it.
-#[derive(Serialize)]
-pub(super) struct ConsentShown<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2ConsentRequest")]
+pub(crate) struct ConsentShown<'a> {
+    /// The challenge; empty in lists.
     challenge: &'a str,
+    /// The name of this consent in lists.
     consent_request_id: &'a str,
+    /// The scopes that the client asked for.
     requested_scope: Vec<String>,
+    /// The audiences that the client asked for.
     requested_access_token_audience: Vec<String>,
+    /// Whether the same was granted before: accept it without asking.
     skip: bool,
+    /// Who logged in.
     subject: String,
+    /// What the client said about the person and the pages.
     oidc_context: OidcContext,
+    /// The client.
     client: Metadata,
+    /// The authorization request.
     request_url: String,
+    /// The same as `consent_request_id`.
     login_challenge: &'a str,
+    /// The login session.
     login_session_id: String,
+    /// From the login app.
     acr: String,
+    /// From the login app.
     amr: Vec<String>,
+    /// From the login app.
     context: Value,
 }
 
 /// A logout request as the logout app reads it.
-#[derive(Serialize)]
-struct LogoutShown<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2LogoutRequest")]
+pub(crate) struct LogoutShown<'a> {
+    /// The challenge.
     challenge: &'a str,
+    /// Who is logged in.
     subject: String,
+    /// The session.
     sid: String,
+    /// The logout request, without its ID token.
     request_url: String,
+    /// Whether a client asked for it.
     rp_initiated: bool,
+    /// RFC 3339.
     expires_at: String,
+    /// RFC 3339.
     requested_at: String,
+    /// The client that asked.
     client: Option<Metadata>,
 }
 

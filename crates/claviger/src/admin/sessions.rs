@@ -15,6 +15,7 @@ use claviger_core::seal::Purpose;
 use claviger_core::sessions::{self, GivenConsent};
 use http::header::LINK;
 use http::{HeaderValue, Method, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -25,28 +26,41 @@ use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::edge::router::Routes;
+use crate::openapi::SessionClaimsShown;
+use crate::openapi::admin::sessions as about;
 use crate::provider::Shared;
 
 /// The endpoints of this module.
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on_for(&[Area::Read, Area::Flows], &Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents)
-        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents)
-        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins)
+        .on_for(&[Area::Read, Area::Flows], &Method::GET, "/admin/oauth2/auth/sessions/consent", list_consents, about::list_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/consent", end_consents, about::end_consents)
+        .on_for(&[Area::Flows], &Method::DELETE, "/admin/oauth2/auth/sessions/login", end_logins, about::end_logins)
 }
 
 /// A consent as it is listed.
-#[derive(Serialize)]
-struct Shown<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2ConsentSession")]
+pub(crate) struct Shown<'a> {
+    /// The name of the consent.
     consent_request_id: &'a str,
+    /// The granted scopes.
     grant_scope: &'a [String],
+    /// The granted audiences.
     grant_access_token_audience: &'a [String],
+    /// The claims of the tokens.
+    #[schemars(with = "SessionClaimsShown")]
     session: &'a SessionClaims,
+    /// Whether the same is not asked again.
     remember: bool,
+    /// For how many seconds; 0 for ever.
     remember_for: u64,
+    /// RFC 3339.
     handled_at: String,
+    /// From the consent app.
     context: &'a Value,
+    /// What was asked.
     consent_request: ConsentShown<'a>,
 }
 

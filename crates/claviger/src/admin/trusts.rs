@@ -17,6 +17,7 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::admin::trusts as about;
 use crate::provider::Shared;
 
 /// Adds the endpoints to the admin port's table.
@@ -24,10 +25,10 @@ use crate::provider::Shared;
 #[rustfmt::skip]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on_for(&[Area::Read, Area::Keys], &Method::GET, "/admin/trust/grants/jwt-bearer/issuers", list)
-        .on_for(&[Area::Keys], &Method::POST, "/admin/trust/grants/jwt-bearer/issuers", create)
-        .on_for(&[Area::Read, Area::Keys], &Method::GET, "/admin/trust/grants/jwt-bearer/issuers/{id}", read)
-        .on_for(&[Area::Keys], &Method::DELETE, "/admin/trust/grants/jwt-bearer/issuers/{id}", delete)
+        .on_for(&[Area::Read, Area::Keys], &Method::GET, "/admin/trust/grants/jwt-bearer/issuers", list, about::list)
+        .on_for(&[Area::Keys], &Method::POST, "/admin/trust/grants/jwt-bearer/issuers", create, about::create)
+        .on_for(&[Area::Read, Area::Keys], &Method::GET, "/admin/trust/grants/jwt-bearer/issuers/{id}", read, about::read)
+        .on_for(&[Area::Keys], &Method::DELETE, "/admin/trust/grants/jwt-bearer/issuers/{id}", delete, about::delete)
 }
 
 async fn list(State(provider): State<Shared>, call: Call) -> Response {

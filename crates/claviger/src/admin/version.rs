@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 use http::StatusCode;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::edge::call::Call;
@@ -10,8 +11,11 @@ use crate::edge::reply;
 /// The release, as `claviger version` and the metrics name it.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
-#[derive(Serialize)]
-struct Version {
+/// The release that runs.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "version")]
+pub(crate) struct Version {
+    /// As `claviger version` prints it.
     version: &'static str,
 }
 

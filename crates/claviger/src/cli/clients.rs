@@ -9,6 +9,7 @@ use super::columns;
 use super::failure::Failure;
 use super::files;
 use super::output::{list, tab_indented, text};
+use super::pgp::Pgp;
 use super::remote::{AdminAddress, Connection};
 use super::secret::Secret;
 use super::terminal::Terminal;
@@ -52,6 +53,9 @@ enum Command {
     Import {
         #[arg(value_name = "FILE", required = true)]
         files: Vec<String>,
+
+        #[command(flatten)]
+        pgp: Pgp,
     },
 }
 
@@ -191,6 +195,9 @@ struct Fields {
     /// The page that front-channel logout loads
     #[arg(long, value_name = "URI")]
     frontchannel_logout_callback: Option<String>,
+
+    #[command(flatten)]
+    pgp: Pgp,
 }
 
 impl Fields {
@@ -241,7 +248,10 @@ impl Clients {
             Command::List(arguments) => arguments.run(&api, terminal).await,
             Command::Update(arguments) => arguments.run(&api, terminal).await,
             Command::Delete { ids } => delete(&api, ids, terminal).await,
-            Command::Import { files } => import(&api, files, terminal).await,
+            Command::Import { files, pgp } => {
+                pgp.refuse()?;
+                import(&api, files, terminal).await
+            }
         }
     }
 }
@@ -249,6 +259,7 @@ impl Clients {
 impl Create {
     async fn run(&self, api: &Api, terminal: &mut Terminal) -> Result<(), Failure> {
         warn_of_surplus(&self.surplus, terminal);
+        self.fields.pgp.refuse()?;
         self.fields.warn(terminal)?;
         let call = Call::new(Method::POST, "/clients").json(self.fields.client(self.id.as_deref()));
         let client = api.send(call).await?.json()?;
@@ -266,6 +277,7 @@ impl Create {
 impl Update {
     async fn run(&self, api: &Api, terminal: &mut Terminal) -> Result<(), Failure> {
         warn_of_surplus(&self.surplus, terminal);
+        self.fields.pgp.refuse()?;
         self.fields.warn(terminal)?;
         let client = self.fields.client(Some(&self.id));
         let call = Call::new(Method::PUT, format!("/clients/{}", segment(&self.id))).json(client);

@@ -23,7 +23,11 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("v2/migrate-sql-down-across-merge", DOWN),
     ("v2/migrate-sql-down-nosteps", DOWN),
     ("v2/migrate-sql-up-down-conflict", DOWN),
-    ("v2/migrate-status-deprecated", "`migrate sql status` is its name"),
+    ("v2/create-client-file-stdin", "an id in the file is the client's"),
+    (
+        "v2/create-client-hydra-admin-url-ignored",
+        "HYDRA_ADMIN_URL names the admin API for every command",
+    ),
     ("v1/clients-create-pgp-armored", PGP),
     ("v1/clients-create-pgp-garbage", PGP),
     ("v1/clients-create-pgp-key", PGP),
@@ -65,7 +69,7 @@ const DIFFERENT: &[(&str, &str)] = &[
 const DENIED: &str = "a flow that gives no tokens does not end with status 0";
 const OBJECT: &str = "one client without an array is imported too";
 const DOWN: &str = "a migration is not undone; the way back is a backup";
-const PGP: &str = "secrets are not encrypted with PGP here; the flags are unknown";
+const PGP: &str = "secrets are not encrypted with PGP here; the flags are refused before anything is created";
 const SHARED: &str = "a command line of both trees: status 1, and nothing on standard output";
 const SILENT: &str = "a command that could not do its work does not end with status 0";
 const ADDRESSES: &str = "--quiet prints ids, not memory addresses";

@@ -10,6 +10,7 @@ pub(crate) mod api_keys;
 mod callback;
 mod clients;
 mod columns;
+mod config;
 pub(crate) mod failure;
 mod files;
 mod go_duration;
@@ -17,14 +18,16 @@ mod jwks;
 mod key_der;
 mod key_file;
 mod keys;
+mod manual;
 mod oauth2;
 mod oauth2_clients;
 pub(crate) mod output;
 mod parse;
 mod perform_code;
 mod perform_device;
+mod pgp;
 mod remote;
-mod secret;
+pub(crate) mod secret;
 pub(crate) mod server_args;
 pub(crate) mod terminal;
 mod tls;
@@ -106,6 +109,12 @@ enum Command {
     Introspect(verbs::Verb<verbs::IntrospectObject>),
     /// End a token
     Revoke(verbs::Verb<verbs::RevokeObject>),
+    /// Show the settings in force and where each comes from
+    Config(config::Config),
+    /// Look at everything that a server depends on, and say what to do
+    Doctor(server_args::Doctor),
+    /// Say what an error, a request id, a challenge or a token means
+    Explain(server_args::Explain),
     /// Show version and build
     Version,
     /// Print a script that completes commands in your shell
@@ -114,6 +123,8 @@ enum Command {
         /// The shell, for example: claviger completion bash > /etc/bash_completion.d/claviger
         shell: Shell,
     },
+    /// Print the manual, or write the pages of all commands
+    Man(manual::Manual),
 }
 
 impl Command {
@@ -130,7 +141,9 @@ impl Command {
 
 /// Runs the command that the arguments name, the first of them being the program's own name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Terminal) -> ExitCode {
-    let cli = match parse::parse(&arguments.into_iter().collect::<Vec<_>>(), terminal) {
+    let arguments: Vec<_> = arguments.into_iter().collect();
+    let program = parse::program(&arguments);
+    let cli = match parse::parse(&arguments, terminal) {
         Ok(cli) => cli,
         Err(status) => return status,
     };
@@ -144,7 +157,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>, terminal: &mut Termina
         Command::Backup(arguments) => server::backup(&arguments, terminal),
         Command::Janitor(arguments) => arguments.check().and_then(|()| server::janitor(&arguments, terminal)),
         Command::Version => terminal.print(&version()),
-        Command::Completion { shell } => terminal.print(&completion(shell)),
+        Command::Config(arguments) => arguments.run(terminal),
+        Command::Doctor(arguments) => server::doctor(arguments.examination(terminal), terminal),
+        Command::Explain(arguments) => arguments
+            .question(terminal)
+            .and_then(|question| server::explain(question, terminal)),
+        Command::Completion { shell } => terminal.print(&completion(shell, &program)),
+        Command::Man(arguments) => arguments.run(&program, terminal),
         command => with_runtime(&command, terminal),
     };
     ended(result, terminal)
@@ -187,7 +206,8 @@ async fn client_command(command: &Command, terminal: &mut Terminal) -> Result<()
         Command::Revoke(arguments) => arguments.run(terminal).await,
         // Run by `run` itself, without a runtime of ours.
         Command::Serve(_) | Command::Migrate(_) | Command::Backup(_) | Command::Janitor(_) => Ok(()),
-        Command::Version | Command::Completion { .. } => Ok(()),
+        Command::Config(_) | Command::Doctor(_) | Command::Explain(_) => Ok(()),
+        Command::Version | Command::Completion { .. } | Command::Man(_) => Ok(()),
     }
 }
 
@@ -201,8 +221,8 @@ fn version() -> String {
     )
 }
 
-fn completion(shell: Shell) -> String {
+fn completion(shell: Shell, program: &str) -> String {
     let mut script = Vec::new();
-    clap_complete::generate(shell, &mut parse::command(), "claviger", &mut script);
+    clap_complete::generate(shell, &mut parse::command_named(program), program, &mut script);
     String::from_utf8_lossy(&script).into_owned()
 }

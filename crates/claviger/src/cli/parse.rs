@@ -3,7 +3,8 @@
 //! Status 255 with the message on both streams for the older commands, 1 for all others; help with status 0 for a
 //! group of commands without one of them.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::builder::BoolishValueParser;
@@ -13,12 +14,12 @@ use clap::{Arg, ArgAction, Command, CommandFactory, FromArgMatches};
 use super::Cli;
 use super::terminal::Terminal;
 
-/// The program's name in help and messages.
+/// The program's own name.
 const NAME: &str = "claviger";
 
 /// The command line, or the status to end with after everything was said.
 pub(super) fn parse(arguments: &[OsString], terminal: &mut Terminal) -> Result<Cli, ExitCode> {
-    let mut command = command();
+    let mut command = command_named(&program(arguments));
     let parsed = command
         .try_get_matches_from_mut(arguments)
         .and_then(|found| Cli::from_arg_matches(&found));
@@ -28,9 +29,44 @@ pub(super) fn parse(arguments: &[OsString], terminal: &mut Terminal) -> Result<C
     })
 }
 
+/// The name by which the program was called: behind a link or another name of the file, help shows what works there.
+pub(super) fn program(arguments: &[OsString]) -> String {
+    let called = arguments.first().map(Path::new).and_then(Path::file_stem);
+    let called = called.and_then(OsStr::to_str).unwrap_or_default();
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_' || c == '.';
+    if called.is_empty() || !called.chars().all(is_name) {
+        NAME.to_owned()
+    } else {
+        called.to_owned()
+    }
+}
+
 /// The whole tree of commands.
+#[cfg(test)]
 pub(super) fn command() -> Command {
-    lenient(Cli::command().name(NAME).args_override_self(true))
+    command_named(NAME)
+}
+
+/// The whole tree of commands of a program with this name.
+pub(super) fn command_named(program: &str) -> Command {
+    let command = Cli::command().name(program.to_owned()).bin_name(program.to_owned());
+    let command = lenient(command.args_override_self(true));
+    if program == NAME {
+        command
+    } else {
+        with_examples_of(command, program)
+    }
+}
+
+/// The examples call the program by the name that it has.
+fn with_examples_of(command: Command, program: &str) -> Command {
+    let renamed = |text: String| text.replace("claviger ", &format!("{program} "));
+    let examples = command.get_after_help().map(|text| renamed(text.to_string()));
+    let command = match examples {
+        Some(text) => command.after_help(text),
+        None => command,
+    };
+    command.mut_subcommands(|sub| with_examples_of(sub, program))
 }
 
 /// `--flag=false` is accepted, and a value may start with a dash, as generated secrets do.
@@ -63,19 +99,19 @@ fn explain(command: &Command, error: &clap::Error, arguments: &[OsString], termi
             Some(named(command, &words).render_help().to_string())
         }
         ErrorKind::InvalidSubcommand if !is_root(command, &words) => {
-            terminal.explain(&headline(error));
+            terminal.explain(&format!("{}{}", headline(command, error), similar(error)));
             Some(named(command, &words).render_help().to_string())
         }
         _ => None,
     };
     match help {
         Some(help) => terminal.print(&help).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS),
-        None => refuse(error, &words, terminal),
+        None => refuse(command, error, &words, terminal),
     }
 }
 
-fn refuse(error: &clap::Error, words: &[&str], terminal: &mut Terminal) -> ExitCode {
-    let headline = headline(error);
+fn refuse(command: &Command, error: &clap::Error, words: &[&str], terminal: &mut Terminal) -> ExitCode {
+    let headline = headline(command, error);
     let rendered = error.render().to_string();
     let advice = rendered.split_once('\n').map_or("", |(_, advice)| advice).trim_end();
     terminal.explain(&format!("Error: {headline}\n{advice}"));
@@ -89,7 +125,7 @@ fn refuse(error: &clap::Error, words: &[&str], terminal: &mut Terminal) -> ExitC
 }
 
 /// The first line: in Hydra's words where a script may look for them, otherwise in clap's.
-fn headline(error: &clap::Error) -> String {
+fn headline(command: &Command, error: &clap::Error) -> String {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.as_str()),
         _ => None,
@@ -111,7 +147,9 @@ fn headline(error: &clap::Error) -> String {
             let value = context(ContextKind::InvalidValue).unwrap_or_default();
             format!("invalid argument {value:?} for \"{flag}\" flag{}", reason(error))
         }
-        (ErrorKind::InvalidSubcommand, _, Some(word)) => format!("unknown command \"{word}\" for \"{NAME}\""),
+        (ErrorKind::InvalidSubcommand, _, Some(word)) => {
+            format!("unknown command \"{word}\" for \"{}\"", command.get_name())
+        }
         _ => {
             let rendered = error.render().to_string();
             rendered
@@ -121,6 +159,15 @@ fn headline(error: &clap::Error) -> String {
                 .trim_start_matches("error: ")
                 .to_owned()
         }
+    }
+}
+
+/// What was probably meant, where help is shown and clap's own advice is not.
+fn similar(error: &clap::Error) -> String {
+    match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::Strings(names)) if !names.is_empty() => format!(". Did you mean {}?", names.join(" or ")),
+        Some(ContextValue::String(name)) => format!(". Did you mean {name}?"),
+        _ => String::new(),
     }
 }
 
@@ -150,7 +197,7 @@ fn named(command: &Command, words: &[&str]) -> Command {
 }
 
 fn is_root(command: &Command, words: &[&str]) -> bool {
-    named(command, words).get_name() == NAME
+    named(command, words).get_name() == command.get_name()
 }
 
 #[cfg(test)]

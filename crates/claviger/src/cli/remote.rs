@@ -12,8 +12,12 @@ use super::output::{Format, Report};
 use super::secret::Secret;
 use super::terminal::Terminal;
 
-const ADMIN_VARIABLES: &[&str] = &["HYDRA_ADMIN_URL", "HYDRA_URL"];
-const PUBLIC_VARIABLES: &[&str] = &["HYDRA_URL"];
+/// Of the older commands, the first that is set.
+const ADMIN_VARIABLES: &[&str] = &["HYDRA_ADMIN_URL", "CLAVIGER_ADMIN_URL", "HYDRA_URL", "CLAVIGER_URL"];
+pub(super) const PUBLIC_VARIABLES: &[&str] = &["HYDRA_URL", "CLAVIGER_URL"];
+/// Of the newer commands.
+const NEWER_ADMIN_VARIABLES: &[&str] = &["ORY_SDK_URL", "CLAVIGER_ADMIN_URL", "HYDRA_ADMIN_URL"];
+const NEWER_PUBLIC_VARIABLES: &[&str] = &["ORY_SDK_URL", "CLAVIGER_URL", "HYDRA_URL"];
 const ADMIN_EXAMPLE: &str = "http://127.0.0.1:4445";
 const PUBLIC_EXAMPLE: &str = "http://127.0.0.1:4444";
 
@@ -36,7 +40,7 @@ pub(crate) struct Connection {
 /// The admin API's address of `clients`, `keys`, `token introspect|flush|delete`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct AdminAddress {
-    /// URL of the admin API, for example http://127.0.0.1:4445 [env: HYDRA_ADMIN_URL, HYDRA_URL]
+    /// URL of the admin API, for example http://127.0.0.1:4445 [env: HYDRA_ADMIN_URL, CLAVIGER_ADMIN_URL, HYDRA_URL]
     #[arg(long, global = true, help_heading = "Connection", value_name = "URL")]
     endpoint: Option<String>,
 
@@ -49,7 +53,7 @@ impl Connection {
     /// A client of the admin API.
     pub(super) fn admin(&self, address: &AdminAddress, terminal: &Terminal) -> Result<Api, Failure> {
         let missing = Failure::NoEndpoint {
-            variables: "HYDRA_ADMIN_URL or HYDRA_URL",
+            variables: "HYDRA_ADMIN_URL or CLAVIGER_ADMIN_URL",
             example: ADMIN_EXAMPLE,
         };
         let endpoint = terminal
@@ -63,7 +67,7 @@ impl Connection {
     /// A client of the OAuth 2.0 endpoints.
     pub(super) fn public(&self, endpoint: Option<&str>, terminal: &Terminal) -> Result<Api, Failure> {
         let missing = Failure::NoEndpoint {
-            variables: "HYDRA_URL",
+            variables: "HYDRA_URL or CLAVIGER_URL",
             example: PUBLIC_EXAMPLE,
         };
         let endpoint = terminal.flag_or(endpoint, PUBLIC_VARIABLES).ok_or(missing)?;
@@ -102,7 +106,7 @@ fn bearer(token: &Secret) -> Result<HeaderValue, Failure> {
 /// Flags that every newer command shares.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct Remote {
-    /// URL of the server: of the admin API, or for `perform` and `revoke` of the public one [env: ORY_SDK_URL]
+    /// URL of the server: of the admin API, or for `perform` and `revoke` of the public one [env: ORY_SDK_URL; CLAVIGER_ADMIN_URL or HYDRA_ADMIN_URL, for the public one CLAVIGER_URL or HYDRA_URL]
     #[arg(short, long, global = true, help_heading = "Connection", value_name = "URL")]
     endpoint: Option<String>,
 
@@ -130,7 +134,7 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// A client of the server; the prefix of the admin API is the caller's to add, see [`admin_path`].
+    /// A client of the admin API; its prefix is the caller's to add, see [`admin_path`].
     /// A key of the admin port in the environment goes along, unless a header was given.
     pub(super) fn api(&self, terminal: &Terminal) -> Result<Api, Failure> {
         let mut headers = self.headers()?;
@@ -138,18 +142,27 @@ impl Remote {
         if let Some(key) = key.filter(|_| !headers.contains_key(AUTHORIZATION)) {
             headers.insert(AUTHORIZATION, bearer(&key)?);
         }
-        self.client(&self.endpoint(terminal)?, headers)
-    }
-
-    /// The server's address.
-    pub(super) fn endpoint(&self, terminal: &Terminal) -> Result<String, Failure> {
         let missing = Failure::NoEndpoint {
-            variables: "ORY_SDK_URL",
+            variables: "ORY_SDK_URL or CLAVIGER_ADMIN_URL",
             example: ADMIN_EXAMPLE,
         };
-        terminal
-            .flag_or(self.endpoint.as_deref(), &["ORY_SDK_URL"])
-            .ok_or(missing)
+        let given = terminal.flag_or(self.endpoint.as_deref(), NEWER_ADMIN_VARIABLES);
+        self.client(&given.ok_or(missing)?, headers)
+    }
+
+    /// A client of the OAuth 2.0 endpoints.
+    pub(super) fn public_api(&self, terminal: &Terminal) -> Result<Api, Failure> {
+        self.endpoints(&self.endpoint(terminal)?)
+    }
+
+    /// The address of the OAuth 2.0 endpoints.
+    pub(super) fn endpoint(&self, terminal: &Terminal) -> Result<String, Failure> {
+        let missing = Failure::NoEndpoint {
+            variables: "ORY_SDK_URL or CLAVIGER_URL",
+            example: PUBLIC_EXAMPLE,
+        };
+        let given = terminal.flag_or(self.endpoint.as_deref(), NEWER_PUBLIC_VARIABLES);
+        given.ok_or(missing)
     }
 
     /// A client of OAuth 2.0 endpoints whose URLs may be given one by one.

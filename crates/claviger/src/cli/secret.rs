@@ -8,7 +8,7 @@ pub(crate) struct Secret(String);
 
 impl Secret {
     /// The value itself, for a request or for the person who is to have it.
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }

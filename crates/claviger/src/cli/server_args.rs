@@ -8,6 +8,10 @@ use clap::{Args, Subcommand};
 use super::failure::Failure;
 use super::go_duration;
 use super::output::Format;
+use super::secret::Secret;
+use super::terminal::Terminal;
+use crate::config::{Flag, Purpose, Sources};
+use crate::server::{Examination, Question};
 
 /// Starts the server.
 #[derive(Args, Clone, Debug)]
@@ -18,21 +22,8 @@ use super::output::Format;
 
 The public port (4444) is for browsers and OAuth 2.0 clients, the admin port (4445) for your own services.")]
 pub(crate) struct Serve {
-    /// Configuration file (YAML, JSON or TOML); may be repeated, later files win
-    #[arg(short, long, global = true, value_name = "FILE", value_delimiter = ',')]
-    pub(crate) config: Vec<PathBuf>,
-
-    /// Development mode: plain HTTP, SQLite, generated secrets and sample pages. Never on the internet
-    #[arg(long, global = true)]
-    pub(crate) dev: bool,
-
-    /// Serve plain HTTP although the issuer is not development. For use behind a proxy that ends TLS
-    #[arg(long, global = true)]
-    pub(crate) dangerous_force_http: bool,
-
-    /// Redirect URLs that may be plain HTTP; only together with --dangerous-force-http
-    #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
-    pub(crate) dangerous_allow_insecure_redirect_urls: Vec<String>,
+    #[command(flatten)]
+    pub(crate) configuration: Configuration,
 
     /// Accepted and without effect: there is no telemetry
     #[arg(long, global = true)]
@@ -40,6 +31,54 @@ pub(crate) struct Serve {
 
     #[command(subcommand)]
     pub(crate) listeners: Listeners,
+}
+
+/// Where the configuration of a server comes from, besides the environment.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Configuration {
+    /// Configuration file (YAML, JSON or TOML); may be repeated, later files win
+    #[arg(short, long, global = true, value_name = "FILE", value_delimiter = ',')]
+    config: Vec<PathBuf>,
+
+    /// Development mode: plain HTTP, SQLite, generated secrets and sample pages. Never on the internet
+    #[arg(long, global = true)]
+    dev: bool,
+
+    /// Serve plain HTTP although the issuer is not development. For use behind a proxy that ends TLS
+    #[arg(long, global = true)]
+    dangerous_force_http: bool,
+
+    /// Redirect URLs that may be plain HTTP; only together with --dangerous-force-http
+    #[arg(long, global = true, value_name = "URL", value_delimiter = ',')]
+    dangerous_allow_insecure_redirect_urls: Vec<String>,
+}
+
+impl Configuration {
+    /// The sources of the settings. A flag that was not given says nothing.
+    pub(crate) fn sources(&self, env: Vec<(String, String)>, purpose: Purpose) -> Sources {
+        let mut flags = Vec::new();
+        if self.dev {
+            flags.push(Flag::on("dev", "--dev"));
+        }
+        if self.dangerous_force_http {
+            flags.push(Flag::on("dangerous-force-http", "--dangerous-force-http"));
+        }
+        let insecure = &self.dangerous_allow_insecure_redirect_urls;
+        if !insecure.is_empty() {
+            flags.push(Flag {
+                path: "dangerous-allow-insecure-redirect-urls",
+                name: "--dangerous-allow-insecure-redirect-urls",
+                value: insecure.clone().into(),
+            });
+        }
+        Sources {
+            files: self.config.clone(),
+            flags,
+            env,
+            purpose,
+            ..Sources::default()
+        }
+    }
 }
 
 /// Which ports are opened.
@@ -69,6 +108,16 @@ pub(crate) struct Migrate {
 pub(crate) enum MigrateTarget {
     /// Create or update the tables of the database
     Sql(MigrateSql),
+    /// Another name of `migrate sql status`
+    #[command(hide = true)]
+    Status {
+        #[command(flatten)]
+        status: MigrateStatus,
+
+        /// Take the database from the configuration or the variable DSN
+        #[arg(short = 'e', long)]
+        read_from_env: bool,
+    },
 }
 
 /// `migrate sql`, which without a further word means `up`.
@@ -96,6 +145,8 @@ pub(crate) struct MigrateSql {
 pub(crate) enum MigrateAction {
     /// Apply what is pending
     Up(MigrateUp),
+    /// Refuse to undo migrations, and say how to go back
+    Down(MigrateDown),
     /// Show what is applied and what is pending
     Status(MigrateStatus),
 }
@@ -110,9 +161,17 @@ pub(crate) struct MigrateJob {
 impl Migrate {
     /// The job, with the arguments from before and after the word `up` taken together.
     pub(super) fn job(self) -> MigrateJob {
-        let MigrateTarget::Sql(MigrateSql { up: before, action, .. }) = self.target;
+        let (before, action) = match self.target {
+            MigrateTarget::Sql(MigrateSql { up, action, .. }) => (up, action),
+            MigrateTarget::Status { status, .. } => {
+                return MigrateJob {
+                    config: self.config,
+                    action: MigrateAction::Status(status),
+                };
+            }
+        };
         let action = match action {
-            Some(status @ MigrateAction::Status(_)) => status,
+            Some(other @ (MigrateAction::Status(_) | MigrateAction::Down(_))) => other,
             Some(MigrateAction::Up(up)) => MigrateAction::Up(MigrateUp {
                 yes: up.yes || before.yes,
                 ..up
@@ -133,6 +192,25 @@ pub(crate) struct MigrateUp {
     pub(crate) database_url: Option<String>,
 
     /// Apply without asking
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+}
+
+/// Arguments of `migrate sql down`, which are Hydra's.
+#[derive(Args, Clone, Debug)]
+#[command(
+    after_help = "Migrations only add, so the release before works on the newer tables: to go back, start it again.
+To bring back data, restore the backup."
+)]
+pub(crate) struct MigrateDown {
+    /// Database URL
+    pub(crate) database_url: Option<String>,
+
+    /// How many migrations
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub(crate) steps: i64,
+
+    /// Without asking
     #[arg(short, long)]
     pub(crate) yes: bool,
 }
@@ -248,5 +326,86 @@ impl Janitor {
             return Ok(());
         };
         Err(Failure::input(problem))
+    }
+}
+
+/// Looks at everything that a server depends on.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  claviger doctor -c claviger.yml              before and after a server starts
+  claviger doctor -c claviger.yml --offline    without asking the issuer's address
+  claviger doctor --format json --quiet        what is not in order, for a program
+
+Give it the environment and flags of the server. It changes nothing, and ends with status 1 if something fails.")]
+pub(crate) struct Doctor {
+    #[command(flatten)]
+    configuration: Configuration,
+
+    /// Leave out what a client on the network sees
+    #[arg(long)]
+    offline: bool,
+
+    /// How to print: table, json, json-pretty, yaml, jsonpath=PATH or jsonpointer=POINTER
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+
+    /// Print nothing but what is not in order
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+impl Doctor {
+    pub(super) fn examination(self, terminal: &Terminal) -> Examination {
+        let both = Purpose::Serve {
+            public: true,
+            admin: true,
+        };
+        Examination {
+            sources: self.configuration.sources(terminal.environment(), both),
+            offline: self.offline,
+            format: self.format,
+            quiet: self.quiet,
+        }
+    }
+}
+
+/// Says what something means that a person met.
+#[derive(Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  claviger explain invalid_grant                   an error, or the name of a refusal in the log
+  claviger explain 0e2m4x9c8k7h5s3q1a00            the id on an error page
+  claviger explain -c claviger.yml - < token.txt   a token, code or challenge, kept out of the shell's history
+
+Tokens, codes and challenges need the configuration of the server, for its secrets and its database. Neither secrets nor
+what a token says of a person is printed.")]
+pub(crate) struct Explain {
+    /// The error, request id, challenge or token; - reads it from standard input
+    #[arg(value_name = "TEXT")]
+    what: Secret,
+
+    #[command(flatten)]
+    configuration: Configuration,
+
+    /// Do not ask the database
+    #[arg(long)]
+    offline: bool,
+
+    /// How to print: table, json, json-pretty, yaml, jsonpath=PATH or jsonpointer=POINTER
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    format: Format,
+}
+
+impl Explain {
+    pub(super) fn question(self, terminal: &mut Terminal) -> Result<Question, Failure> {
+        let what = match self.what.expose() {
+            "-" => Secret::from(String::from_utf8_lossy(&terminal.read_input()?).trim().to_owned()),
+            _ => self.what,
+        };
+        Ok(Question {
+            what,
+            sources: self.configuration.sources(terminal.environment(), Purpose::Show),
+            offline: self.offline,
+            format: self.format,
+        })
     }
 }

@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::oauth2::{self, Credentials};
 use super::output::tab_indented;
 use super::perform_code::{FlowFlags, OAuth2Client, Presentation};
-use super::remote::{AdminAddress, ClientFlags, Connection};
+use super::remote::{AdminAddress, ClientFlags, Connection, PUBLIC_VARIABLES};
 use super::secret::Secret;
 use super::terminal::Terminal;
 use super::{clients, go_duration};
@@ -204,11 +204,11 @@ impl User {
         let credentials = self.flow.credentials(terminal)?;
         let endpoints = self.flow.endpoints(|| {
             let missing = Failure::NoEndpoint {
-                variables: "HYDRA_URL",
+                variables: "HYDRA_URL or CLAVIGER_URL",
                 example: "http://127.0.0.1:4444",
             };
             terminal
-                .flag_or(self.endpoint.as_deref(), &["HYDRA_URL"])
+                .flag_or(self.endpoint.as_deref(), PUBLIC_VARIABLES)
                 .ok_or(missing)
         })?;
         let api = connection.endpoints(&endpoints.token)?;

@@ -63,7 +63,7 @@ pub(crate) struct DeleteAccessTokens {
 impl PerformClientCredentials {
     pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         let credentials = confidential(&self.client, terminal)?;
-        let api = remote.api(terminal)?;
+        let api = remote.public_api(terminal)?;
         let form = oauth2::client_credentials(&self.scope, &self.audience);
         let tokens = oauth2::token(&api, "/oauth2/token", &credentials, form).await?;
         remote.print(terminal, &token_report(&tokens, false))
@@ -82,12 +82,7 @@ impl IntrospectToken {
 impl RevokeToken {
     pub(super) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
         let credentials = confidential(&self.client, terminal)?;
-        revoke(
-            &remote.endpoints(&remote.endpoint(terminal)?)?,
-            &credentials,
-            self.token.expose(),
-        )
-        .await?;
+        revoke(&remote.public_api(terminal)?, &credentials, self.token.expose()).await?;
         remote.print(terminal, &ids_report(vec![self.token.expose().to_owned()]))
     }
 }

@@ -47,7 +47,7 @@ pub(super) fn complete(values: &mut Values, directory: &Path, with_secrets: bool
             let reason = "it is empty; delete it, and the next start makes new ones".to_owned();
             return Err(ConfigError::DevSecrets { path, reason });
         }
-        values.set_path("secrets.system", list, Source::File(path))?;
+        values.set_path("secrets.system", list, Source::File(path, None))?;
     }
     Ok(())
 }

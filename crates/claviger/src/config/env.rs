@@ -4,8 +4,10 @@
 //! belong to no path are other programs' business.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use super::error::{ConfigError, Source};
 use super::keys::{self, Key};
@@ -49,6 +51,20 @@ fn apply_group(group: &str, env: &BTreeMap<String, String>, values: &mut Values)
 
 fn apply_key(key: &'static Key, env: &BTreeMap<String, String>, values: &mut Values) -> Result<(), ConfigError> {
     let name = key.env_name();
+    if let Some((file_name, path)) = named_file(key, env) {
+        let source = Source::Env(file_name);
+        if env.contains_key(&name) {
+            return Err(invalid(
+                key.path,
+                source,
+                format!("is set by {name} too; keep one of them"),
+            ));
+        }
+        return match content(key.kind, path) {
+            Ok(value) => values.set(key, value, source),
+            Err(reason) => Err(invalid(key.path, source, reason)),
+        };
+    }
     if let Some(text) = env.get(&name) {
         let source = Source::Env(name);
         return match key.kind.read(text.trim()) {
@@ -62,6 +78,39 @@ fn apply_key(key: &'static Key, env: &BTreeMap<String, String>, values: &mut Val
     } else {
         Ok(())
     }
+}
+
+/// The variable that names a file with the value, for what nobody should see in the environment, and the file.
+fn named_file<'e>(key: &Key, env: &'e BTreeMap<String, String>) -> Option<(String, &'e Path)> {
+    let name = key.file_env_name()?;
+    let path = env.get(&name)?;
+    Some((name, Path::new(path.trim())))
+}
+
+/// The files that such variables name.
+pub(super) fn files(env: &[(String, String)]) -> Vec<PathBuf> {
+    let names: Vec<String> = keys::all().filter_map(Key::file_env_name).collect();
+    let named = env
+        .iter()
+        .filter(|(name, text)| names.contains(name) && !text.trim().is_empty());
+    named.map(|(_, path)| PathBuf::from(path.trim())).collect()
+}
+
+/// What stands in a file of its own. The line break that editors and tools put at its end is no part of it.
+fn content(kind: Kind, path: &Path) -> Result<Value, String> {
+    let text = std::fs::read_to_string(path)
+        .map(Zeroizing::new)
+        .map_err(|error| format!("names the file {}, which cannot be read: {error}", path.display()))?;
+    if kind == Kind::Secrets && !text.trim_start().starts_with('[') {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let list: Value = lines.map(Value::from).collect();
+        return kind.check(&list).map(|()| list);
+    }
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(format!("names the file {}, which is empty", path.display()));
+    }
+    kind.read(text)
 }
 
 /// A list in numbered variables: `SECRETS_SYSTEM_0`, `SECRETS_SYSTEM_1`, ...

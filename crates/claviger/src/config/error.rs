@@ -11,8 +11,8 @@ pub enum Source {
     Default,
     /// What development mode sets where nothing else does.
     Dev,
-    /// A configuration file.
-    File(PathBuf),
+    /// A configuration file, and the line where it is known.
+    File(PathBuf, Option<u64>),
     /// A command line flag, with its dashes.
     Flag(&'static str),
     /// An environment variable.
@@ -26,7 +26,8 @@ impl fmt::Display for Source {
         match self {
             Self::Default => f.write_str("default"),
             Self::Dev => f.write_str("development mode"),
-            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::File(path, None) => write!(f, "file {}", path.display()),
+            Self::File(path, Some(line)) => write!(f, "file {}:{line}", path.display()),
             Self::Flag(name) => write!(f, "flag {name}"),
             Self::Env(name) => write!(f, "environment variable {name}"),
             Self::Argument => f.write_str("command line argument"),

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::error::ConfigError;
+use super::lines::{self, Lines};
 
-/// Reads a file as a tree of values.
-pub(super) fn read(path: &Path) -> Result<Value, ConfigError> {
+/// Reads a file as a tree of values, with the lines that they stand in.
+pub(super) fn read(path: &Path) -> Result<(Value, Lines), ConfigError> {
     let extension = path
         .extension()
         .and_then(|e| e.to_str())
@@ -24,13 +25,19 @@ pub(super) fn read(path: &Path) -> Result<Value, ConfigError> {
         path: path.to_owned(),
         error,
     })?;
-    parse(&text).map_err(|Position { line, column, message }| ConfigError::Syntax {
+    let lines = match extension.as_str() {
+        "toml" => lines::of_toml(&text),
+        // All JSON is YAML.
+        _ => lines::of_yaml(&text),
+    };
+    let tree = parse(&text).map_err(|Position { line, column, message }| ConfigError::Syntax {
         path: path.to_owned(),
         line,
         column,
         // Parsers add pictures of the place; the first line says what is wrong.
         message: message.lines().next().unwrap_or("syntax error").to_owned(),
-    })
+    })?;
+    Ok((tree, lines))
 }
 
 struct Position {

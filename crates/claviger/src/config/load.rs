@@ -1,6 +1,7 @@
 //! Puts the settings together and refuses what cannot work or would not be safe.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -12,7 +13,7 @@ use super::values::Values;
 use super::{dev, env, file};
 
 /// Where settings come from, weakest first.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     /// Configuration files; the later ones win.
     pub files: Vec<PathBuf>,
@@ -29,6 +30,7 @@ pub struct Sources {
 }
 
 /// A command line flag that equals a setting.
+#[derive(Clone)]
 pub struct Flag {
     /// The path of the setting.
     pub path: &'static str,
@@ -73,15 +75,65 @@ pub enum Purpose {
 /// If a source cannot be read, a setting is unknown or does not parse, or something needed is missing.
 pub fn load(sources: Sources) -> Result<Settings, ConfigError> {
     let purpose = sources.purpose;
-    judge(&collect(sources)?, purpose)
+    judge(&Arc::new(collect(sources)?), purpose)
+}
+
+/// The files whose content the settings come from.
+#[must_use]
+pub fn watched(sources: &Sources) -> Vec<PathBuf> {
+    let mut files = sources.files.clone();
+    files.extend(env::files(&sources.env));
+    files
+}
+
+/// What a changed configuration comes to while the server runs.
+pub struct Reloaded {
+    /// The settings with every change that takes effect without a restart.
+    pub settings: Settings,
+    /// The paths of the changes in them.
+    pub applied: Vec<&'static str>,
+    /// The paths of the changes that take effect at the next start.
+    pub held: Vec<&'static str>,
+}
+
+/// Loads the settings again. What is read must be fit for a start as a whole; then what can change without one does.
+///
+/// # Errors
+/// As [`load`], and if what is in use could not be read any more afterwards.
+pub fn reload(sources: Sources, running: &Settings) -> Result<Reloaded, ConfigError> {
+    let purpose = sources.purpose;
+    let mut values = collect(sources)?;
+    let wanted = judge(&Arc::new(values.clone()), purpose)?;
+    check_rotation(&wanted, running, &values)?;
+    let held = values.hold(running.values());
+    let applied = values.changed_since(running.values());
+    let settings = judge(&Arc::new(values), purpose)?;
+    Ok(Reloaded {
+        settings,
+        applied,
+        held,
+    })
+}
+
+/// A start finds out whether the secrets are those of the database; this is the same caution while one runs.
+fn check_rotation(wanted: &Settings, running: &Settings, values: &Values) -> Result<(), ConfigError> {
+    let Some(used) = running.system_secrets.first() else {
+        return Ok(());
+    };
+    let mut listed = wanted.system_secrets.iter();
+    if listed.any(|secret| secret.expose() == used.expose()) {
+        return Ok(());
+    }
+    let reason = "does not list the secret in use any more, without which nothing that is stored can be read; keep it behind the new one";
+    Err(values.invalid("secrets.system", reason))
 }
 
 /// Lays the sources over each other and completes what follows from them.
 fn collect(sources: Sources) -> Result<Values, ConfigError> {
     let mut values = Values::defaults();
     for path in sources.files {
-        let tree = file::read(&path)?;
-        values.set_tree("", tree, &Source::File(path))?;
+        let (tree, lines) = file::read(&path)?;
+        values.set_file(tree, &lines, &Source::File(path, None))?;
     }
     for flag in sources.flags {
         values.set_path(flag.path, flag.value, Source::Flag(flag.name))?;
@@ -99,7 +151,7 @@ fn collect(sources: Sources) -> Result<Values, ConfigError> {
 }
 
 /// Refuses what cannot serve `purpose`.
-fn judge(values: &Values, purpose: Purpose) -> Result<Settings, ConfigError> {
+fn judge(values: &Arc<Values>, purpose: Purpose) -> Result<Settings, ConfigError> {
     let settings = Settings::from_values(values)?;
     if purpose != Purpose::Show {
         settings.dsn()?;
@@ -142,13 +194,14 @@ fn complete_issuer(values: &mut Values, is_served: bool) -> Result<(), ConfigErr
 
 /// To ignore these would leave the operator less protected than the configuration says.
 fn check_withheld(values: &Values) -> Result<(), ConfigError> {
-    let Some((path, _)) = values.changed(Standing::Withheld).next() else {
+    let Some((key, _)) = values.changed(Standing::Withheld).next() else {
         return Ok(());
     };
-    Err(values.invalid(
-        path,
-        "asks for something that this release cannot do; remove this setting to start without it",
-    ))
+    let reason = format!(
+        "cannot be granted: {}; remove this setting to start without it",
+        key.reason
+    );
+    Err(values.invalid(key.path, reason))
 }
 
 fn check_secrets(settings: &Settings) -> Result<(), ConfigError> {
@@ -213,14 +266,16 @@ mod tests {
             public: true,
             admin: true,
         };
-        let values = collect(Sources {
-            env,
-            purpose,
-            ..Sources::default()
-        })
-        .unwrap();
+        let values = Arc::new(
+            collect(Sources {
+                env,
+                purpose,
+                ..Sources::default()
+            })
+            .unwrap(),
+        );
         judge(&values, purpose).unwrap();
-        let asked = values.asked.borrow();
+        let asked = values.asked.lock().unwrap();
         let works = keys::all().filter(|key| key.standing == Standing::Works);
         let unused: Vec<_> = works
             .filter(|key| !asked.contains(key.path))

@@ -69,6 +69,7 @@ pub fn policy(settings: &Settings) -> Policy {
         pairwise_salt: settings.oidc.pairwise_salt.clone(),
         supported_claims: settings.oidc.supported_claims.clone(),
         supported_scopes: settings.oidc.supported_scope.clone(),
+        advertised: settings.oidc.advertised.clone(),
     }
 }
 

@@ -45,12 +45,22 @@ A key that is not in these tables, or a value of another type, stops the start w
 
 Durations are numbers with units: `ns`, `us`, `ms`, `s`, `m`, `h`, as in `1h30m`.
 
-The column *Effect* says when a changed value can take effect: *start* only at the next start, *reload* while the server
-runs. This release reads its configuration once, at start.
+Every secret and the database may be in a file: the variable of the key with `_FILE` behind it holds the file's path
+(`SECRETS_SYSTEM_FILE`, `DSN_FILE`, `OIDC_SUBJECT_IDENTIFIERS_PAIRWISE_SALT_FILE`). The line break at its end does not count; a list
+has one entry on each line, or is a JSON array. Both variables of one key together are refused.
 
-Keys marked *not yet* belong to features that this release does not have. They are accepted, so that a configuration written
-for Ory Hydra can be used as it is, and named in a warning at start. Keys marked *refused* do too, but to ignore them
-would be unsafe: with them the server does not start.
+`claviger config` shows the values in force and the place that each comes from, down to the line of a file, without secrets.
+`claviger config --schema` prints a JSON Schema of the files, which is also at `docs/claviger.schema.json`; editors that are told of
+it (`$schema`, or `# yaml-language-server: $schema=…`) complete and check keys.
+
+The column *Effect* says when a changed value takes effect: *start* at the next start, *reload* while the server runs. It looks
+at its configuration files, and at those that a `_FILE` variable names, every second, and again on `SIGHUP`. What is new is
+judged as at a start and is used for the requests that begin from then on, all of it at once. What is not fit for a start is
+refused as a whole and logged, the earlier configuration stays in use, and `claviger_config_reloads_total{outcome=\"refused\"}` counts it.
+Changed keys that need a restart are named in the log. The environment and flags of a running process do not change.
+
+Keys with *no effect* are accepted, so that a configuration written for Ory Hydra can be used as it is, and named with their reason
+in a warning at start. To ignore keys that are *refused* would be unsafe: with them the server does not start.
 ";
 
 fn row(key: &Key) -> String {
@@ -65,12 +75,12 @@ fn row(key: &Key) -> String {
     };
     let standing = match key.standing {
         // The description of a moot setting says that there is nothing to switch.
-        Standing::Works | Standing::Moot => "",
-        Standing::NotYet => "*Not yet.* ",
-        Standing::Withheld => "*Refused.* ",
+        Standing::Works | Standing::Moot => String::new(),
+        Standing::NotYet => format!(" *No effect: {}.*", key.reason),
+        Standing::Withheld => format!(" *Refused: {}.*", key.reason),
     };
     format!(
-        "| `{}` | {} | {default} | {effect} | {standing}{} |",
+        "| `{}` | {} | {default} | {effect} | {}{standing} |",
         key.path,
         type_name(key.kind),
         key.doc

@@ -1,8 +1,10 @@
 //! The settings that work in this release, as typed values.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::client::strangers::{InitialToken, Strangers};
+use claviger_core::context::Advertised;
 use claviger_core::hook::{Hook, HookAuth, Hooks};
 use claviger_core::subject::PairwiseSalt;
 use claviger_core::token::access::{AccessTokens, ScopeClaim};
@@ -12,7 +14,7 @@ use serde_json::Value;
 use super::device::Device;
 use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
-use super::keys::Standing;
+use super::keys::{Key, Standing};
 use super::listener::Listener;
 use super::rates::Rates;
 use super::secret::Secret;
@@ -71,6 +73,7 @@ pub struct Settings {
     /// One line for every setting that was given and has no effect in this release.
     pub warnings: Vec<String>,
     dsn: Option<Dsn>,
+    values: Arc<Values>,
     effective: Vec<(&'static str, Value, Source)>,
 }
 
@@ -240,6 +243,8 @@ pub struct Oidc {
     pub supported_claims: Vec<String>,
     /// Extra entries of `scopes_supported`.
     pub supported_scope: Vec<String>,
+    /// What discovery says in place of our own addresses.
+    pub advertised: Advertised,
 }
 
 /// `clients.http`.
@@ -290,7 +295,12 @@ impl Settings {
         &self.effective
     }
 
-    pub(super) fn from_values(values: &Values) -> Result<Self, ConfigError> {
+    /// What they were made of.
+    pub(super) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    pub(super) fn from_values(values: &Arc<Values>) -> Result<Self, ConfigError> {
         let dsn: Option<Secret> = values.get("dsn")?;
         let dsn = dsn.map(|text| Dsn::parse(text.expose())).transpose();
         let urls = Urls::from_values(values)?;
@@ -328,6 +338,7 @@ impl Settings {
                 pairwise_salt: pairwise_salt(values)?,
                 supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
                 supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
+                advertised: advertised(values)?,
             },
             keys: Signing::from_values(values)?,
             outgoing: Outgoing {
@@ -337,20 +348,33 @@ impl Settings {
             },
             warnings: values
                 .changed(Standing::NotYet)
-                .map(|(path, source)| no_effect(path, source))
+                .map(|(key, source)| no_effect(key, source))
                 .collect(),
             dsn: dsn.map_err(|error| values.invalid("dsn", error.to_string()))?,
+            values: Arc::clone(values),
             effective: values.shown(),
         })
     }
 }
 
-fn no_effect(path: &str, source: &Source) -> String {
-    format!("{path} ({source}) has no effect in this release")
+fn no_effect(key: &Key, source: &Source) -> String {
+    format!("{} ({source}) has no effect: {}", key.path, key.reason)
 }
 
 fn list(values: &Values, path: &str) -> Result<Vec<String>, ConfigError> {
     Ok(values.get::<Option<_>>(path)?.unwrap_or_default())
+}
+
+fn advertised(values: &Values) -> Result<Advertised, ConfigError> {
+    let url = |name: &str| values.get(&format!("webfinger.oidc_discovery.{name}"));
+    Ok(Advertised {
+        jwks: url("jwks_url")?,
+        token: url("token_url")?,
+        authorization: url("auth_url")?,
+        device_authorization: url("device_authorization_url")?,
+        registration: url("client_registration_url")?,
+        userinfo: url("userinfo_url")?,
+    })
 }
 
 /// The form of access tokens.

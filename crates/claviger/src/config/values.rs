@@ -1,15 +1,18 @@
 //! The values of all settings while they are being put together, each with the place that it came from.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroize;
 
 use super::error::{ConfigError, Source};
-use super::keys::{self, Key, Standing};
+use super::keys::{self, Effect, Key, Standing};
+use super::lines::Lines;
 use super::{duration, nearest};
 
+#[derive(Clone)]
 struct Entry {
     key: &'static Key,
     value: Value,
@@ -21,7 +24,7 @@ pub(super) struct Values {
     entries: BTreeMap<&'static str, Entry>,
     /// The paths that somebody asked for, to prove that what the table calls working is used.
     #[cfg(test)]
-    pub(super) asked: std::cell::RefCell<std::collections::BTreeSet<String>>,
+    pub(super) asked: std::sync::Mutex<std::collections::BTreeSet<String>>,
 }
 
 impl Values {
@@ -40,7 +43,7 @@ impl Values {
         Self {
             entries: keys::all().filter(|key| !key.default.is_empty()).map(entry).collect(),
             #[cfg(test)]
-            asked: std::cell::RefCell::default(),
+            asked: std::sync::Mutex::default(),
         }
     }
 
@@ -67,13 +70,25 @@ impl Values {
         }
     }
 
-    /// Sets everything in `value`, which stands at `path` (empty for a whole file).
+    /// Sets everything in a whole file.
+    pub(super) fn set_file(&mut self, tree: Value, lines: &Lines, source: &Source) -> Result<(), ConfigError> {
+        self.set_under("", tree, &|path| match source {
+            Source::File(file, _) => Source::File(file.clone(), lines.of(path)),
+            other => other.clone(),
+        })
+    }
+
+    /// Sets everything in `value`, which stands at `path`.
     pub(super) fn set_tree(&mut self, path: &str, value: Value, source: &Source) -> Result<(), ConfigError> {
+        self.set_under(path, value, &|_| source.clone())
+    }
+
+    fn set_under(&mut self, path: &str, value: Value, source: &dyn Fn(&str) -> Source) -> Result<(), ConfigError> {
         if let Some(key) = keys::find(path) {
-            return self.set(key, value, source.clone());
+            return self.set(key, value, source(path));
         }
         if !path.is_empty() && !keys::groups().contains(&path) {
-            return Err(unknown(path, source.clone()));
+            return Err(unknown(path, source(path)));
         }
         match value {
             // A heading whose lines are all commented out.
@@ -81,20 +96,44 @@ impl Values {
             Value::Object(members) => members.into_iter().try_for_each(|(name, member)| {
                 // A dot inside a name would reach another setting than the one that the file's structure says.
                 if name.contains('.') {
-                    return Err(unknown(&child(path, &name), source.clone()));
+                    return Err(unknown(&child(path, &name), source(&child(path, &name))));
                 }
-                self.set_tree(&child(path, &name), member, source)
+                self.set_under(&child(path, &name), member, source)
             }),
             _ => {
                 let key = if path.is_empty() { "the configuration" } else { path };
                 let reason = "must be a group of settings, not a single value".to_owned();
                 Err(ConfigError::Invalid {
                     key: key.to_owned(),
-                    origin: source.clone(),
+                    origin: source(path),
                     reason,
                 })
             }
         }
+    }
+
+    /// Puts the values of `running` back where a change takes effect at the next start only; their paths.
+    pub(super) fn hold(&mut self, running: &Self) -> Vec<&'static str> {
+        let held = keys::all().filter(|key| key.effect == Effect::Start && self.differs(running, key.path));
+        let held: Vec<_> = held.map(|key| key.path).collect();
+        for &path in &held {
+            match running.entries.get(path) {
+                Some(entry) => self.entries.insert(path, entry.clone()),
+                None => self.entries.remove(path),
+            };
+        }
+        held
+    }
+
+    /// The paths of all settings whose value is another one than in `running`.
+    pub(super) fn changed_since(&self, running: &Self) -> Vec<&'static str> {
+        let changed = keys::all().filter(|key| self.differs(running, key.path));
+        changed.map(|key| key.path).collect()
+    }
+
+    fn differs(&self, other: &Self, path: &str) -> bool {
+        let (one, two) = (self.entries.get(path), other.entries.get(path));
+        one.map(|entry| &entry.value) != two.map(|entry| &entry.value)
     }
 
     /// Whether anything but a default set it.
@@ -142,7 +181,7 @@ impl Values {
 
     fn with<T>(&self, path: &str, read: impl FnOnce(&Value) -> Result<T, String>) -> Result<T, ConfigError> {
         #[cfg(test)]
-        self.asked.borrow_mut().insert(path.to_owned());
+        self.asked.lock().unwrap().insert(path.to_owned());
         if keys::find(path).is_none() {
             return Err(unknown(path, Source::Default));
         }
@@ -168,12 +207,28 @@ impl Values {
     }
 
     /// The settings of `standing` whose value is not the default.
-    pub(super) fn changed(&self, standing: Standing) -> impl Iterator<Item = (&'static str, &Source)> {
+    pub(super) fn changed(&self, standing: Standing) -> impl Iterator<Item = (&'static Key, &Source)> {
         let entries = self
             .entries
             .values()
             .filter(move |e| e.key.standing == standing && e.value != e.key.default_value());
-        entries.map(|e| (e.key.path, &e.source))
+        entries.map(|e| (e.key, &e.source))
+    }
+}
+
+impl Clone for Values {
+    fn clone(&self) -> Self {
+        Self {
+            entries: self.entries.clone(),
+            #[cfg(test)]
+            asked: std::sync::Mutex::default(),
+        }
+    }
+}
+
+impl fmt::Debug for Values {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Values(..)")
     }
 }
 

@@ -89,7 +89,7 @@ impl Admission {
             return (actor, Err(refused));
         };
         let judged = match api_key::admit(&*self.store, provider::now(), &shown).await {
-            Ok(Some(key)) => self.open(key, areas, &mut actor),
+            Ok(Some(key)) => self.open(key, areas, &mut actor).map_err(|refused| *refused),
             Ok(None) => Err(reply::key_refused(
                 &Resource::Unauthorized.because(
                     "The API key is unknown, expired or revoked. 'claviger list api-keys' shows those in force.",
@@ -101,7 +101,7 @@ impl Admission {
         (actor, judged)
     }
 
-    fn open(&self, key: Admitted, areas: &[Area], actor: &mut Actor) -> Result<(), Response> {
+    fn open(&self, key: Admitted, areas: &[Area], actor: &mut Actor) -> Result<(), Box<Response>> {
         let opens = key.opens(areas);
         if key.is_notable {
             self.note(&key);
@@ -119,7 +119,10 @@ impl Admission {
         let scope = areas.last().map_or(Area::Everything.name(), |area| area.name());
         let why = format!("The API key is not for this. It takes one with the scope {wanted}.");
         let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
-        Err(reply::key_refused(&Resource::Forbidden.because(why), &challenge))
+        Err(Box::new(reply::key_refused(
+            &Resource::Forbidden.because(why),
+            &challenge,
+        )))
     }
 
     /// Beside the request, and no more than one at a time: the time of the last use is a service to people.

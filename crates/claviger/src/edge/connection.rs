@@ -10,7 +10,6 @@ use std::pin::{self, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::Router;
 use axum::routing::future::RouteFuture;
 use http::Request;
 use hyper::body::Incoming;
@@ -28,6 +27,7 @@ use super::listener::{Limits, Stream};
 use super::patience::Patient;
 use super::request_id::RequestIds;
 use super::router::without_trailing_slash;
+use super::served::Served;
 use super::sniff::Sniffed;
 use super::tls::{self, Acceptor};
 use crate::telemetry::metrics::ConnectionMetrics;
@@ -48,7 +48,7 @@ const IN_THE_CLEAR: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/pla
 /// What the connections of a port have in common.
 pub(super) struct Shared {
     pub(super) tls: Option<Arc<Acceptor>>,
-    pub(super) router: Router,
+    pub(super) router: Arc<Served>,
     pub(super) limits: Arc<Limits>,
     pub(super) request_ids: Arc<RequestIds>,
     pub(super) metrics: ConnectionMetrics,
@@ -227,7 +227,7 @@ impl hyper::service::Service<Request<Incoming>> for Site {
             *request.uri_mut() = uri;
         }
         request.extensions_mut().insert(arrival);
-        self.shared.router.clone().call(request)
+        self.shared.router.now().call(request)
     }
 }
 

@@ -7,7 +7,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
@@ -19,6 +18,7 @@ use super::address::Bound;
 use super::call::Peer;
 use super::connection::{Connection, Shared};
 use super::request_id::RequestIds;
+use super::served::Served;
 use super::tls::Acceptor;
 use crate::telemetry::metrics::ConnectionMetrics;
 
@@ -77,7 +77,7 @@ pub struct Port {
     pub bound: Bound,
     /// Certificate and key; none where plain HTTP is spoken.
     pub tls: Option<Arc<Acceptor>>,
-    pub router: Router,
+    pub router: Arc<Served>,
     pub limits: Limits,
     pub request_ids: Arc<RequestIds>,
     pub metrics: ConnectionMetrics,

@@ -20,6 +20,7 @@ pub mod reply;
 pub mod request_id;
 pub mod router;
 pub mod segments;
+pub mod served;
 mod sniff;
 pub mod tls;
 #[cfg(unix)]

@@ -11,6 +11,7 @@ use http::header::{
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::call::Call;
@@ -57,9 +58,13 @@ pub fn about_client(mut response: Response, client: Option<&str>) -> Response {
     response
 }
 
-#[derive(Serialize)]
-struct ErrorBody<'a> {
+/// Why a request was refused (RFC 6749 §5.2).
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "errorOAuth2")]
+pub(crate) struct ErrorBody<'a> {
+    /// A code of OAuth 2.0; on the admin port also a sentence that programs made for Hydra compare.
     error: &'a str,
+    /// What happened and what to do.
     error_description: &'a str,
 }
 
@@ -273,16 +278,24 @@ pub(super) fn routing_miss(status: StatusCode, audience: Audience, headers: &Hea
 }
 
 /// The shape of errors that no handler had a part in. Only here does Hydra, and so do we, nest the error.
-#[derive(Serialize)]
-struct Nested {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "genericError")]
+pub(crate) struct Nested {
+    /// The error.
     error: Detail,
 }
 
-#[derive(Serialize)]
+/// What there is to say about it.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "genericErrorContent")]
 struct Detail {
+    /// The status.
     code: u16,
+    /// The name of the status.
     status: &'static str,
+    /// The same.
     message: &'static str,
+    /// What happened and what to do.
     reason: &'static str,
 }
 

@@ -27,6 +27,14 @@ impl RequestId {
         bytes.iter().all(|byte| ALPHABET.contains(byte)).then_some(Self(bytes))
     }
 
+    /// When the request began, in milliseconds since 1970.
+    #[must_use]
+    pub fn millis(&self) -> u64 {
+        let digit = |byte: &u8| ALPHABET.iter().position(|known| known == byte).unwrap_or_default() as u64;
+        let time = self.0.iter().take(9).map(digit);
+        time.fold(0, |millis, digit| millis << 5 | digit)
+    }
+
     /// The name of requests that never crossed a socket.
     pub(crate) fn in_process() -> Self {
         Self([b'0'; LENGTH])
@@ -68,7 +76,7 @@ impl RequestIds {
         }
     }
 
-    pub(super) fn generate(&self) -> RequestId {
+    pub(crate) fn generate(&self) -> RequestId {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let millis = u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX);
         self.at(millis)
@@ -125,5 +133,6 @@ mod tests {
         let (early, late) = (ids.at(1_700_000_000_000), ids.at(1_700_000_000_001));
         assert!(early.as_str() < late.as_str());
         assert_eq!(early.as_str().len(), LENGTH);
+        assert_eq!(late.millis(), 1_700_000_000_001);
     }
 }

@@ -16,6 +16,7 @@ use super::rates::Limiter;
 use super::reply::{self, Audience};
 use super::watched::{Route, Watched};
 use crate::config::tls::Networks;
+use crate::openapi::{About, Entry, Listing, Operation, Served};
 use crate::telemetry::metrics::Metrics;
 use crate::v1;
 
@@ -40,6 +41,7 @@ const UNMATCHED: &str = "(unmatched)";
 /// The routes of one port, in the order in which they are named.
 pub struct Routes<'m, S> {
     router: Router<S>,
+    entries: Vec<Entry>,
     metrics: &'m Metrics,
     audience: Audience,
     quiet: &'static [&'static str],
@@ -66,6 +68,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     fn new(metrics: &'m Metrics, audience: Audience, v1_paths: bool) -> Self {
         Self {
             router: Router::new(),
+            entries: Vec::new(),
             metrics,
             audience,
             v1_paths,
@@ -106,37 +109,88 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         }
     }
 
-    /// One line of the table. A GET route also answers HEAD. On the admin port, it asks for a key for everything.
+    /// One line of the table, with what the OpenAPI document says about it. A GET route also answers HEAD. On the admin
+    /// port, it asks for a key for everything.
     #[must_use]
-    pub fn on<H, T>(self, method: &Method, pattern: &'static str, handler: H) -> Self
+    pub fn on<H, T>(
+        self,
+        method: &Method,
+        pattern: &'static str,
+        handler: H,
+        describe: fn(Operation<'_>) -> Operation<'_>,
+    ) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
     {
-        self.line(method, pattern, Some(&[]), handler)
+        self.line(method, pattern, Some(&[]), handler, Listing::Described(describe))
     }
 
     /// A line that asks for a key for one of these areas, the one that is meant for it last.
     #[must_use]
-    pub fn on_for<H, T>(self, areas: &'static [Area], method: &Method, pattern: &'static str, handler: H) -> Self
+    pub fn on_for<H, T>(
+        self,
+        areas: &'static [Area],
+        method: &Method,
+        pattern: &'static str,
+        handler: H,
+        describe: fn(Operation<'_>) -> Operation<'_>,
+    ) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
     {
-        self.line(method, pattern, Some(areas), handler)
+        self.line(method, pattern, Some(areas), handler, Listing::Described(describe))
     }
 
     /// A line that asks for no key on the admin port either: probes.
     #[must_use]
-    pub fn on_for_all<H, T>(self, method: &Method, pattern: &'static str, handler: H) -> Self
+    pub fn on_for_all<H, T>(
+        self,
+        method: &Method,
+        pattern: &'static str,
+        handler: H,
+        describe: fn(Operation<'_>) -> Operation<'_>,
+    ) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
     {
-        self.line(method, pattern, None, handler)
+        self.line(method, pattern, None, handler, Listing::Described(describe))
     }
 
-    fn line<H, T>(mut self, method: &Method, pattern: &'static str, areas: Option<&'static [Area]>, handler: H) -> Self
+    /// Another address of the line of the same method at `other`.
+    #[must_use]
+    pub fn also<H, T>(self, method: &Method, pattern: &'static str, handler: H, other: &'static str) -> Self
+    where
+        H: Handler<T, S>,
+        T: 'static,
+    {
+        self.line(method, pattern, Some(&[]), handler, Listing::AlsoOf(other))
+    }
+
+    /// The same table with the lines of `these`, which the settings of this server close unless `open`: then their
+    /// handlers say so, and the document does not list them.
+    #[must_use]
+    pub fn group(self, open: bool, these: impl FnOnce(Self) -> Self) -> Self {
+        let before = self.entries.len();
+        let mut table = these(self);
+        if !open {
+            for entry in table.entries.iter_mut().skip(before) {
+                entry.listing = Listing::Closed;
+            }
+        }
+        table
+    }
+
+    fn line<H, T>(
+        mut self,
+        method: &Method,
+        pattern: &'static str,
+        areas: Option<&'static [Area]>,
+        handler: H,
+        listing: Listing,
+    ) -> Self
     where
         H: Handler<T, S>,
         T: 'static,
@@ -149,6 +203,13 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             handler,
             route: Arc::new(self.route(name, pattern, areas)),
         };
+        self.entries.push(Entry {
+            method: name,
+            pattern,
+            listing,
+            areas: areas.filter(|_| self.admission.is_some()),
+            is_limited: self.limiter.is_some() && COSTLY.contains(&pattern),
+        });
         if let Some(short) = self.short(pattern) {
             self.router = self.router.route(short, on(filter, watched.clone()));
         }
@@ -158,8 +219,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
 
     /// The other path at which a route of the admin port answers.
     fn short(&self, pattern: &'static str) -> Option<&'static str> {
-        let operational = OPERATIONAL.iter().copied().find(|short| pattern.ends_with(short));
-        let short = operational.or_else(|| v1::path(pattern).filter(|_| self.v1_paths));
+        let short = v1::path(pattern).filter(|short| self.v1_paths || OPERATIONAL.contains(short));
         short.filter(|_| matches!(self.audience, Audience::Programs))
     }
 
@@ -175,6 +235,27 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             events: self.metrics.events(),
             proxies: self.proxies.clone(),
         }
+    }
+
+    /// The lines of the table so far.
+    #[cfg(test)]
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The router: with the document of the table, itself included, and answers for what is not in it.
+    pub fn finish_described(mut self, state: S, about: &About) -> Router {
+        let line = Entry {
+            areas: about.areas.filter(|_| self.admission.is_some()),
+            ..Entry::of_document(about)
+        };
+        // The handler needs the document, and the document needs the line of the handler.
+        self.entries.push(line);
+        let document = Served::new(about.clone(), &self.entries);
+        let show = move |_: Call| async move { document.answer() };
+        let listing = Listing::Described(about.describe);
+        self.line(&Method::GET, about.pattern, about.areas, show, listing)
+            .finish(state)
     }
 
     /// The router: with answers for what is not in the table.
@@ -236,6 +317,7 @@ mod tests {
     use tower_service::Service as _;
 
     use super::*;
+    use crate::testing::plain;
 
     async fn ask(router: &Router, method: Method, uri: &str, accept: &str) -> (StatusCode, Response) {
         let request = Request::builder()
@@ -258,14 +340,25 @@ mod tests {
                 &Method::GET,
                 "/admin/clients/{id}",
                 |Path(id): Path<String>| async move { id },
+                plain,
             )
-            .on(&Method::PUT, "/admin/clients/{id}", |_call: Call| async { "put" })
-            .on(&Method::GET, "/version", || async { "version" })
-            .on(&Method::GET, "/panic", || async {
-                if true {
-                    panic!("on purpose")
-                }
-            })
+            .on(
+                &Method::PUT,
+                "/admin/clients/{id}",
+                |_call: Call| async { "put" },
+                plain,
+            )
+            .on(&Method::GET, "/version", || async { "version" }, plain)
+            .on(
+                &Method::GET,
+                "/panic",
+                || async {
+                    if true {
+                        panic!("on purpose")
+                    }
+                },
+                plain,
+            )
             .finish(())
     }
 
@@ -286,7 +379,7 @@ mod tests {
     async fn d40_a_wrong_method_is_405_with_allow_on_both_ports() {
         let metrics = Metrics::new("-");
         let public = Routes::public(&metrics)
-            .on(&Method::POST, "/oauth2/token", || async {})
+            .on(&Method::POST, "/oauth2/token", || async {}, plain)
             .finish(());
         let (status, response) = ask(&public, Method::GET, "/oauth2/token", "*/*").await;
         assert_eq!(

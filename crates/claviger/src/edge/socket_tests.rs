@@ -21,8 +21,10 @@ use super::listener::{Drained, Limits, Port, serve};
 use super::reply;
 use super::request_id::RequestIds;
 use super::router::Routes;
+use super::served::Served;
 use crate::config::listener::SocketFile;
 use crate::telemetry::metrics::Metrics;
+use crate::testing::plain;
 
 /// Longer than every deadline of the edge under test: waiting for this long is a failure.
 const FAR: Duration = Duration::from_secs(20);
@@ -65,10 +67,10 @@ impl Running {
             "waited"
         };
         let router = Routes::public(&metrics)
-            .on(&Method::GET, "/hello", || async { "hello" })
-            .on(&Method::GET, "/wait", wait)
-            .on(&Method::GET, "/large", || async { vec![b'x'; 64 * 1024 * 1024] })
-            .on(&Method::POST, "/form", echo_form)
+            .on(&Method::GET, "/hello", || async { "hello" }, plain)
+            .on(&Method::GET, "/wait", wait, plain)
+            .on(&Method::GET, "/large", || async { vec![b'x'; 64 * 1024 * 1024] }, plain)
+            .on(&Method::POST, "/form", echo_form, plain)
             .finish(());
         let bound = Bound::listen(address, &SocketFile::default()).await.unwrap();
         let address = bound.address().unwrap();
@@ -77,7 +79,7 @@ impl Running {
         let port = Port {
             bound,
             tls: None,
-            router,
+            router: Arc::new(Served::new(router)),
             limits,
             request_ids,
             metrics: metrics.port("public"),

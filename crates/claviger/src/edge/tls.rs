@@ -127,6 +127,17 @@ impl Material {
     }
 }
 
+/// The certificate that a listener with these settings shows, if it can be used.
+///
+/// # Errors
+/// As the listener itself would fail.
+pub fn shown(tls: &Tls) -> Result<CertificateDer<'static>, TlsError> {
+    let material = Material::read(tls)?;
+    material.config()?;
+    let mut chain = certificates(&material.certificate, Part::Certificate)?.into_iter();
+    chain.next().ok_or(TlsError::NotPem(Part::Certificate))
+}
+
 fn text(pem: &Pem, part: Part) -> Result<Vec<u8>, TlsError> {
     match pem {
         Pem::File(path) => fs::read(path).map_err(|error| TlsError::Unreadable {

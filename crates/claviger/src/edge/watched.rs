@@ -170,6 +170,7 @@ where
             None => request.extensions_mut().get_or_insert_with(Arrival::in_process).clone(),
         };
         let method = request.method().clone();
+        let asked = request.body().size_hint().exact();
         Box::pin(async move {
             let Self { handler, route } = self;
             // At the level of errors, so that the span is there, and its id on every line, whatever level is shown.
@@ -180,9 +181,8 @@ where
 
             let took = arrival.at.elapsed();
             trace::answered(&traced, response.status(), refusal(&response));
-            route
-                .metrics
-                .answered(response.status(), took, response.body().size_hint().exact());
+            let sizes = [asked, response.body().size_hint().exact()];
+            route.metrics.answered(response.status(), took, sizes);
             log_request(&route, &method, &response, arrival.id, took);
             complete_headers(&method, &mut response, arrival.id);
             response

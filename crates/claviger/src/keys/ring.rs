@@ -41,25 +41,36 @@ struct Reading {
     at: u64,
 }
 
+/// Our own sets and those of the operator, each once.
+fn published(broadcast: &[String]) -> Vec<String> {
+    let mut sets = vec![ID_TOKEN_SET.to_owned()];
+    for set in broadcast.iter().map(String::as_str).chain([ACCESS_TOKEN_SET]) {
+        if !sets.iter().any(|known| known == set) {
+            sets.push(set.to_owned());
+        }
+    }
+    sets
+}
+
 impl KeyRing {
     /// A ring over [`ID_TOKEN_SET`] and [`ACCESS_TOKEN_SET`], which sign by `alg`, and the sets that are published
     /// besides (`webfinger.jwks.broadcast_keys`).
     #[must_use]
     pub fn new(store: Arc<dyn Store>, alg: Alg, broadcast: &[String]) -> Self {
-        let mut sets = vec![ID_TOKEN_SET.to_owned()];
-        for set in broadcast.iter().map(String::as_str).chain([ACCESS_TOKEN_SET]) {
-            if !sets.iter().any(|known| known == set) {
-                sets.push(set.to_owned());
-            }
-        }
         Self {
             store,
             rotation: None,
             alg,
-            sets,
+            sets: published(broadcast),
             current: RwLock::new(None),
             loading: Mutex::new(()),
         }
+    }
+
+    /// Whether it is the one that [`Self::new`] makes of these.
+    #[must_use]
+    pub fn is_for(&self, alg: Alg, broadcast: &[String]) -> bool {
+        self.alg == alg && self.sets == published(broadcast)
     }
 
     /// The same ring with keys that are replaced when they have signed for long enough.

@@ -71,8 +71,9 @@ impl From<StoreError> for SetError {
 }
 
 /// What the operator wants of a new key.
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize, schemars::JsonSchema)]
 #[serde(default)]
+#[schemars(rename = "createJsonWebKeySet")]
 pub struct NewKey {
     /// JWS algorithm.
     pub alg: String,

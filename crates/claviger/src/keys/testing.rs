@@ -99,6 +99,7 @@ fn policy() -> Policy {
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
+        advertised: claviger_core::context::Advertised::default(),
     }
 }
 

@@ -20,16 +20,27 @@ use crate::edge::problem::{Problem, Resource};
 use crate::edge::reply;
 use crate::edge::router::Routes;
 use crate::edge::segments::Segments;
+use crate::openapi::public::oidc as about;
 use crate::provider::{Provider, Shared};
 
 /// Adds the endpoints to the public port's table.
 #[must_use]
 pub fn routes(routes: Routes<'_, Shared>) -> Routes<'_, Shared> {
     routes
-        .on(&Method::POST, "/oauth2/register", create)
-        .on(&Method::GET, "/oauth2/register/{id}", read)
-        .on(&Method::PUT, "/oauth2/register/{id}", replace)
-        .on(&Method::DELETE, "/oauth2/register/{id}", delete)
+        .on(&Method::POST, "/oauth2/register", create, about::register)
+        .on(&Method::GET, "/oauth2/register/{id}", read, about::read_registration)
+        .on(
+            &Method::PUT,
+            "/oauth2/register/{id}",
+            replace,
+            about::replace_registration,
+        )
+        .on(
+            &Method::DELETE,
+            "/oauth2/register/{id}",
+            delete,
+            about::delete_registration,
+        )
 }
 
 /// `POST /oauth2/register`

@@ -13,7 +13,7 @@ pub(crate) enum DatabaseError {
     Migration(StoreError),
     /// The address is shown without its password.
     #[error("{error} (dsn {dsn})")]
-    Open { error: OpenError, dsn: Dsn },
+    Open { error: OpenError, dsn: Box<Dsn> },
 }
 
 /// Opens it for commands.
@@ -21,21 +21,22 @@ pub(super) async fn open(dsn: &Dsn) -> Result<Database, DatabaseError> {
     open_traced(dsn, false).await
 }
 
-/// Opens it, with spans of what is asked of it or without. Its tables are left as they are, except that one in memory, which nobody else could migrate, gets them.
+/// Opens it, with spans of what is asked of it or without. Its tables are left as they are, except that one in memory, which
+/// nobody else could migrate, gets them.
 pub(super) async fn open_traced(dsn: &Dsn, traced: bool) -> Result<Database, DatabaseError> {
-    let standard = || Options {
+    let alone = Options {
         traced,
         ..Options::default()
     };
     let opened = match dsn {
-        Dsn::Memory => open_sqlite(None, standard()).await,
-        Dsn::Sqlite { path } => open_sqlite(Some(path), standard()).await,
-        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, standard())).await,
-        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, standard())).await,
+        Dsn::Memory => open_sqlite(None, alone).await,
+        Dsn::Sqlite { path } => open_sqlite(Some(path), alone).await,
+        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, traced)).await,
+        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, traced)).await,
     };
     let database = opened.map_err(|error| DatabaseError::Open {
         error,
-        dsn: dsn.clone(),
+        dsn: Box::new(dsn.clone()),
     })?;
     if *dsn == Dsn::Memory {
         migrate(&database).await?;
@@ -43,11 +44,12 @@ pub(super) async fn open_traced(dsn: &Dsn, traced: bool) -> Result<Database, Dat
     Ok(database)
 }
 
-fn options(pool: &Pool, standard: Options) -> Options {
+fn options(pool: &Pool, traced: bool) -> Options {
     Options {
+        traced,
         max_connections: pool.max_conns,
         connection_lifetime: pool.max_conn_lifetime,
-        ..standard
+        ..Options::default()
     }
 }
 

@@ -1,4 +1,4 @@
-//! `migrate sql [up]` and `migrate sql status`.
+//! `migrate sql [up]`, `migrate sql status`, and why there is no `migrate sql down`.
 //!
 //! Answers and exit statuses are Hydra's: the argument names the database before anything else does, declining is no
 //! failure, and an input that ends before the question is answered is one.
@@ -19,9 +19,18 @@ use crate::cli::server_args::{self, MigrateAction, MigrateJob, MigrateUp};
 /// How often `status --block` looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A table that is dropped takes what servers wrote into it since with it, so nothing here drops one.
+const NO_WAY_DOWN: &str = "Nothing was changed: migrations are not undone, because what was written since would be lost.\n\
+    Each of them only adds, so the release before works on these tables: to go back, start it again, with nothing to migrate.\n\
+    To bring back the data of an earlier day, restore the backup of that day";
+
 /// `migrate sql`, `migrate sql up` and `migrate sql status`.
 pub(crate) fn migrate(job: &MigrateJob, terminal: &mut Terminal) -> Result<(), Failure> {
+    if let MigrateAction::Down(_) = job.action {
+        return Err(Failure::input(NO_WAY_DOWN));
+    }
     let (MigrateAction::Up(MigrateUp { database_url, .. })
+    | MigrateAction::Down(server_args::MigrateDown { database_url, .. })
     | MigrateAction::Status(server_args::MigrateStatus { database_url, .. })) = &job.action;
     let place = Place {
         files: &job.config,
@@ -29,6 +38,7 @@ pub(crate) fn migrate(job: &MigrateJob, terminal: &mut Terminal) -> Result<(), F
         database_url: database_url.as_deref(),
     };
     with_database(place, async |database| match &job.action {
+        MigrateAction::Down(_) => Err(Failure::input(NO_WAY_DOWN)),
         MigrateAction::Up(arguments) => up(database, arguments.yes, terminal).await,
         MigrateAction::Status(arguments) => status(database, arguments, terminal).await,
     })
@@ -195,6 +205,25 @@ mod tests {
         let agreed = run(&file, "y\n", up(false));
         agreed.result.unwrap();
         assert!(run(&file, "", status("table", false)).output.contains(APPLIED));
+    }
+
+    #[test]
+    fn a_way_down_is_refused_with_the_way_back_and_nothing_is_opened() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("db");
+        let down = |database_url| {
+            MigrateAction::Down(server_args::MigrateDown {
+                database_url,
+                steps: 1,
+                yes: true,
+            })
+        };
+        let failure = run(&file, "", down).result.unwrap_err().to_string();
+        assert!(
+            failure.contains("start it again") && failure.contains("backup"),
+            "{failure}"
+        );
+        assert!(!file.exists());
     }
 
     #[test]

@@ -5,13 +5,16 @@
 mod api_keys;
 mod backup;
 mod database;
+mod doctor;
+mod explain;
 mod janitor;
 mod jobs;
 mod migrate;
 mod ports;
 mod purge;
+mod reload;
 mod rotate;
-mod routes;
+pub(crate) mod routes;
 mod serve;
 mod stop;
 mod supervisor;
@@ -21,9 +24,12 @@ mod welcome;
 
 pub(crate) use api_keys::api_keys;
 pub(crate) use backup::backup;
+pub(crate) use doctor::{Examination, doctor};
+pub(crate) use explain::{Question, explain};
 pub(crate) use janitor::janitor;
 pub(crate) use jobs::JobError;
 pub(crate) use migrate::migrate;
+use serve::StartError;
 pub(crate) use serve::serve;
 
 /// The text of an error on one line: a database may say several.

@@ -22,6 +22,7 @@ use crate::edge::inherited::Inherited;
 use crate::edge::listener::{self, Drained, Limits, Port};
 use crate::edge::proxies;
 use crate::edge::request_id::RequestIds;
+use crate::edge::served::Served;
 use crate::edge::tls::{Acceptor, TlsError};
 use crate::provider::{OperatingSystem, Shared};
 
@@ -118,6 +119,7 @@ impl Side {
             tls: tls.filter(|_| matches!(bound, Bound::Tcp(_))).map(Arc::new),
             bound,
             listener,
+            served: Arc::default(),
         })
     }
 
@@ -189,6 +191,31 @@ struct Open {
     tls: Option<Arc<Acceptor>>,
     /// Its settings, with the address in force.
     listener: Listener,
+    /// What it answers with; nothing yet.
+    served: Arc<Served>,
+}
+
+/// The open ports, for whoever replaces what they answer with.
+pub(super) struct Sites(Vec<Site>);
+
+struct Site {
+    side: Side,
+    listener: Listener,
+    served: Arc<Served>,
+}
+
+impl Sites {
+    /// Answers by these settings from the next request on. Where a port listens stays.
+    pub(super) fn replace(&self, settings: &Settings, provider: &Shared) {
+        for Site { side, listener, served } in &self.0 {
+            let listener = Listener {
+                host: listener.host.clone(),
+                port: listener.port,
+                ..side.listener(settings).clone()
+            };
+            served.replace(side.router(provider, settings, &listener));
+        }
+    }
 }
 
 impl Ports {
@@ -208,6 +235,16 @@ impl Ports {
         addresses.map(|address| address.to_string()).collect()
     }
 
+    /// What they answer with.
+    pub(super) fn sites(&self) -> Sites {
+        let site = |open: &Open| Site {
+            side: open.side,
+            listener: open.listener.clone(),
+            served: Arc::clone(&open.served),
+        };
+        Sites(self.0.iter().map(site).collect())
+    }
+
     /// Serves until `stop` is cancelled and the requests in flight are answered, or their time is up.
     pub(super) async fn serve(self, settings: &Settings, provider: &Shared, stop: &CancellationToken) {
         let limits = Limits {
@@ -222,7 +259,9 @@ impl Ports {
                 bound,
                 tls,
                 listener,
+                served,
             } = open;
+            served.replace(side.router(provider, settings, &listener));
             let address = bound.address().map(|address| address.to_string()).unwrap_or_default();
             let encrypted = tls.is_some();
             tracing::info!(
@@ -241,7 +280,7 @@ impl Ports {
             let port = Port {
                 bound,
                 tls,
-                router: side.router(provider, settings, &listener),
+                router: served,
                 limits: limits.clone(),
                 request_ids: Arc::clone(&request_ids),
                 metrics: provider.metrics.port(side.name()),

@@ -9,7 +9,7 @@ use claviger_core::context::Entropy;
 use claviger_core::port::StoreError;
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::{OperatingSystem, Provider};
+use crate::provider::{Current, OperatingSystem, Provider};
 
 /// Between two rounds, on average.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -21,13 +21,14 @@ const MOST_BATCHES: u32 = 200;
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Works until `stop` is cancelled.
-pub(super) async fn run(provider: &Provider, stop: &CancellationToken) {
+pub(super) async fn run(current: &Current, stop: &CancellationToken) {
     let mut is_told = false;
     loop {
         let wait = INTERVAL.mul_f64(0.5 + fraction(&OperatingSystem));
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return;
         }
+        let provider = &*current.now();
         // Here rather than in the request that met the row: one line for all of them.
         if provider.secrets.has_missed() && !is_told {
             is_told = true;
@@ -40,7 +41,9 @@ pub(super) async fn run(provider: &Provider, stop: &CancellationToken) {
             None => return,
             Some(Ok(rows)) => {
                 provider.metrics.purged("done", rows);
-                tracing::debug!(rows, "removed what has expired");
+                if rows > 0 {
+                    tracing::debug!(rows, "removed what has expired");
+                }
             }
             // Readiness tells it already.
             Some(Err(StoreError::NotMigrated)) => {}

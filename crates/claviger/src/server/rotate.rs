@@ -9,14 +9,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::purge::fraction;
 use crate::keys::KeysError;
-use crate::provider::{OperatingSystem, Provider};
+use crate::provider::{Current, OperatingSystem};
 
 /// Between two rounds, on average.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// Works until `stop` is cancelled; not at all if keys are replaced on command only.
-pub(super) async fn run(provider: &Provider, stop: &CancellationToken) {
-    let Some(rotation) = provider.ring.rotation() else {
+pub(super) async fn run(current: &Current, stop: &CancellationToken) {
+    let Some(rotation) = current.now().ring.rotation() else {
         return;
     };
     // So often that a key is published for nearly as long as was said, also where that is very short.
@@ -26,6 +26,7 @@ pub(super) async fn run(provider: &Provider, stop: &CancellationToken) {
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return;
         }
+        let provider = current.now();
         match stop.run_until_cancelled(provider.ring.rotate(&provider.cx())).await {
             None => return,
             // Readiness tells it already.

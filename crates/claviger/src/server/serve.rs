@@ -15,15 +15,16 @@ use tracing::level_filters::LevelFilter;
 
 use super::database::{self, DatabaseError};
 use super::ports::{PortError, Ports, Side};
+use super::reload::Reload;
 use super::{one_line, purge, rotate, stop, supervisor, welcome};
 use crate::admin::version::VERSION;
 use crate::cli::server_args::{Listeners, Serve};
 use crate::config::settings::{LogFormat, LogLevel};
-use crate::config::{self, ConfigError, Flag, Purpose, Settings, Sources};
+use crate::config::{self, ConfigError, Purpose, Settings, Sources};
 use crate::edge::inherited::Inherited;
 use crate::keys::{ACCESS_TOKEN_SET, ID_TOKEN_SET, KeyRing, KeysError};
 use crate::notices;
-use crate::provider::{Provider, Shared};
+use crate::provider::{Current, Provider, Shared};
 use crate::telemetry::log::{self, LogSettings};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::store_metrics::StoreMetrics;
@@ -52,7 +53,12 @@ pub(super) enum StartError {
 /// `serve all|public|admin`.
 pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     let inherited = Inherited::from_env();
-    let settings = match config::load(sources(arguments)) {
+    let purpose = Purpose::Serve {
+        public: arguments.listeners != Listeners::Admin,
+        admin: arguments.listeners != Listeners::Public,
+    };
+    let sources = arguments.configuration.sources(config::process_env(), purpose);
+    let settings = match config::load(sources.clone()) {
         Ok(settings) => settings,
         Err(error) => {
             // How to log is part of what could not be read.
@@ -69,7 +75,7 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
     };
     log::start(log_settings(&settings), traces.as_ref());
     seed_signatures();
-    match run(&settings, arguments.listeners, inherited, traces) {
+    match run(&settings, &sources, arguments.listeners, inherited, traces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
@@ -84,34 +90,6 @@ fn seed_signatures() {
     let seeding = std::thread::Builder::new().name("seeding".to_owned());
     if let Err(error) = seeding.spawn(|| aws_lc_rs::rand::fill(&mut [0; 1])) {
         tracing::debug!(%error, "the first signature will take longer");
-    }
-}
-
-fn sources(arguments: &Serve) -> Sources {
-    let mut flags = Vec::new();
-    if arguments.dev {
-        flags.push(Flag::on("dev", "--dev"));
-    }
-    if arguments.dangerous_force_http {
-        flags.push(Flag::on("dangerous-force-http", "--dangerous-force-http"));
-    }
-    let insecure = &arguments.dangerous_allow_insecure_redirect_urls;
-    if !insecure.is_empty() {
-        flags.push(Flag {
-            path: "dangerous-allow-insecure-redirect-urls",
-            name: "--dangerous-allow-insecure-redirect-urls",
-            value: insecure.clone().into(),
-        });
-    }
-    Sources {
-        files: arguments.config.clone(),
-        flags,
-        env: config::process_env(),
-        purpose: Purpose::Serve {
-            public: arguments.listeners != Listeners::Admin,
-            admin: arguments.listeners != Listeners::Public,
-        },
-        ..Sources::default()
     }
 }
 
@@ -133,6 +111,7 @@ fn log_settings(settings: &Settings) -> LogSettings {
 
 fn run(
     settings: &Settings,
+    sources: &Sources,
     listeners: Listeners,
     inherited: Inherited,
     traces: Option<Traces>,
@@ -145,7 +124,7 @@ fn run(
         if let Some(traces) = &traces {
             traces.send_on(Handle::current());
         }
-        let served = serve_until_stopped(settings, listeners, inherited).await;
+        let served = serve_until_stopped(settings, sources, listeners, inherited).await;
         if let Some(traces) = traces {
             traces.stop().await;
         }
@@ -158,6 +137,7 @@ fn run(
 
 async fn serve_until_stopped(
     settings: &Settings,
+    sources: &Sources,
     listeners: Listeners,
     inherited: Inherited,
 ) -> Result<(), StartError> {
@@ -171,8 +151,7 @@ async fn serve_until_stopped(
         if settings.dev {
             welcome::print(settings, sides);
         }
-        serve_ports(settings, ports, &provider, &stop).await;
-        Ok(())
+        serve_ports(settings, sources, ports, provider, &stop).await
     };
     let served = served.await;
     if tokio::time::timeout(CLOSING, database.close()).await.is_err() {
@@ -239,7 +218,7 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
 }
 
 /// Makes the first signing keys, and finds out whether the secrets are those of this database.
-async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
+pub(super) async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
     let (cx, alg) = (provider.cx(), provider.policy.id_token_alg);
     let mut made = provider.ring.ensure(&cx, ID_TOKEN_SET, alg).await;
     // Otherwise the first client that wants a JWT waits for its key.
@@ -274,21 +253,37 @@ async fn tell_schema(provider: &Provider) {
     }
 }
 
-async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop: &CancellationToken) {
+async fn serve_ports(
+    settings: &Settings,
+    sources: &Sources,
+    ports: Ports,
+    provider: Shared,
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    let hangups = stop::Hangups::listen().map_err(|error| StartError::System { what: "signals", error })?;
+    let current = Arc::new(Current::new(Arc::clone(&provider)));
     let purging = {
-        let (provider, stop) = (Arc::clone(provider), stop.clone());
-        tokio::spawn(async move { purge::run(&provider, &stop).await })
+        let (current, stop) = (Arc::clone(&current), stop.clone());
+        tokio::spawn(async move { purge::run(&current, &stop).await })
     };
     let telling = {
-        let (provider, stop) = (Arc::clone(provider), stop.clone());
-        tokio::spawn(async move { notices::run(&provider, &stop).await })
+        let (current, stop) = (Arc::clone(&current), stop.clone());
+        tokio::spawn(async move { notices::run(&current, &stop).await })
     };
     let rotating = {
-        let (provider, stop) = (Arc::clone(provider), stop.clone());
-        tokio::spawn(async move { rotate::run(&provider, &stop).await })
+        let (current, stop) = (Arc::clone(&current), stop.clone());
+        tokio::spawn(async move { rotate::run(&current, &stop).await })
     };
     let informing = tokio::spawn(supervisor::inform(stop.clone()));
-    ports.serve(settings, provider, stop).await;
+    let reload = Reload {
+        sources,
+        current: &current,
+        sites: ports.sites(),
+    };
+    tokio::join!(
+        ports.serve(settings, &provider, stop),
+        reload.run(settings, hangups, stop)
+    );
     // They end with `stop`, as the ports did.
     if purging.await.is_err() {
         tracing::error!("the job that removes what has expired had ended early");
@@ -303,4 +298,5 @@ async fn serve_ports(settings: &Settings, ports: Ports, provider: &Shared, stop:
         tracing::error!("the job that talks to the supervisor had ended early");
     }
     tracing::info!("stopped");
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The signals that end a server.
+//! The signals that end a server, and the one that makes it read its configuration again.
 
 use std::io;
 
@@ -15,6 +15,30 @@ pub(super) fn on_signal() -> io::Result<CancellationToken> {
         token.cancel();
     });
     Ok(stop)
+}
+
+/// SIGHUP, which asks to read the configuration again. It ends no server, also where there is no file to read.
+pub(super) struct Hangups {
+    #[cfg(unix)]
+    signal: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    pub(super) fn listen() -> io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            signal: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one. Elsewhere than on Unix there is none.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        if self.signal.recv().await.is_some() {
+            return;
+        }
+        std::future::pending().await
+    }
 }
 
 #[cfg(unix)]

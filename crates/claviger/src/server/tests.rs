@@ -223,3 +223,26 @@ async fn a_port_in_use_names_the_setting_that_moves_it() {
         "{error}"
     );
 }
+
+/// The table, the router and the document of a port are one.
+#[tokio::test]
+async fn a_port_takes_exactly_the_methods_that_its_document_lists() {
+    let (_database, provider) = open(&settings("memory")).await;
+    for (router, document) in [
+        (routes::public(&provider, false), "/.well-known/openapi.json"),
+        (routes::admin(&provider, false, true), "/admin/openapi.json"),
+    ] {
+        let (status, text) = get(&router, document).await;
+        assert_eq!(status, 200, "{text}");
+        let document: Value = serde_json::from_str(&text).unwrap();
+        for (path, listed) in document["paths"].as_object().unwrap() {
+            let address = path.replace(['{', '}'], "");
+            for method in [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE] {
+                let (status, body) = ask(&router, method.clone(), &address, "").await;
+                let is_listed = listed[method.as_str().to_ascii_lowercase()].is_object();
+                let is_routed = status != 405 && !body.contains("There is nothing at this address");
+                assert_eq!(is_routed, is_listed, "{method} {path}: {status} {body}");
+            }
+        }
+    }
+}

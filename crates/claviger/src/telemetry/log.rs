@@ -140,6 +140,7 @@ mod tests {
     use crate::edge::reply;
     use crate::edge::router::Routes;
     use crate::telemetry::metrics::Metrics;
+    use crate::testing::plain;
 
     #[derive(Clone, Default)]
     struct Memory(Arc<Mutex<Vec<u8>>>);
@@ -201,9 +202,12 @@ mod tests {
         let _guard = tracing::subscriber::set_default(subscriber);
         let metrics = Metrics::new("-");
         let mut router = Routes::admin(&metrics, true)
-            .on(&Method::GET, "/admin/clients/{id}", |_call: Call| async {
-                reply::admin_error(&Resource::Missing.into())
-            })
+            .on(
+                &Method::GET,
+                "/admin/clients/{id}",
+                |_call: Call| async { reply::admin_error(&Resource::Missing.into()) },
+                plain,
+            )
             .finish(());
         let request = Request::builder()
             .uri("/clients/secret-id?token=secret-token")
@@ -241,7 +245,7 @@ mod tests {
         let _guard = tracing::subscriber::set_default(subscriber);
         let metrics = Metrics::new("-");
         let mut router = Routes::public(&metrics)
-            .on(&Method::GET, "/", || async { tracing::error!("broken") })
+            .on(&Method::GET, "/", || async { tracing::error!("broken") }, plain)
             .finish(());
         let Ok(response) = router.call(Request::new(Body::empty())).await;
         let line: Value = serde_json::from_str(&memory.text()).unwrap();
@@ -256,7 +260,7 @@ mod tests {
         let metrics = Metrics::new("-");
         let mut router = Routes::public(&metrics)
             .quiet(&["/health/alive"])
-            .on(&Method::GET, "/health/alive", || async {})
+            .on(&Method::GET, "/health/alive", || async {}, plain)
             .finish(());
         let request = Request::builder().uri("/health/alive").body(Body::empty()).unwrap();
         let Ok(response) = router.call(request).await;

@@ -356,7 +356,11 @@ mod tests {
     fn a_counter_is_exposed_under_one_name() {
         let metrics = Metrics::new("1.2.3");
         let route = metrics.route("POST", "/oauth2/token");
-        route.answered(http::StatusCode::OK, std::time::Duration::from_millis(3), Some(120));
+        route.answered(
+            http::StatusCode::OK,
+            std::time::Duration::from_millis(3),
+            [Some(40), Some(120)],
+        );
         let text = metrics.exposition();
         assert!(text.contains("# TYPE http_requests_total counter\n"), "{text}");
         assert!(

@@ -70,6 +70,7 @@ pub(super) struct Requests {
     durations: Histograms<RouteLabels>,
     times: Histograms<EndpointLabels>,
     sizes: Histograms<MethodLabels>,
+    request_sizes: Histograms<MethodLabels>,
     refusals: Family<FaultLabels, Counter>,
 }
 
@@ -85,6 +86,7 @@ impl Requests {
             durations: Family::new_with_constructor(in_seconds),
             times: Family::new_with_constructor(in_seconds),
             sizes: Family::new_with_constructor(in_bytes),
+            request_sizes: Family::new_with_constructor(in_bytes),
             refusals: Family::default(),
         };
         registry.register("http_requests", "Requests answered", families.requests.clone());
@@ -109,6 +111,11 @@ impl Requests {
             families.sizes.clone(),
         );
         registry.register(
+            "http_requests_size_bytes",
+            "Size of the bodies of requests",
+            families.request_sizes.clone(),
+        );
+        registry.register(
             "claviger_refusals",
             "Requests refused, by the name of the refusal",
             families.refusals.clone(),
@@ -127,6 +134,7 @@ impl Requests {
             duration: self.durations.get_or_create(&labels).clone(),
             time: self.times.get_or_create(&EndpointLabels { endpoint }).clone(),
             size: self.sizes.get_or_create(&MethodLabels { method }).clone(),
+            request_size: self.request_sizes.get_or_create(&MethodLabels { method }).clone(),
             families: self.clone(),
             labels,
         }))
@@ -143,13 +151,14 @@ struct Handles {
     duration: Histogram,
     time: Histogram,
     size: Histogram,
+    request_size: Histogram,
     families: Requests,
     labels: RouteLabels,
 }
 
 impl RouteMetrics {
-    /// Counts one answer; the size of its body is not known beforehand for all.
-    pub fn answered(&self, status: StatusCode, took: Duration, size: Option<u64>) {
+    /// Counts one answer. `sizes` are those of the bodies of request and answer, which are not known beforehand for all.
+    pub fn answered(&self, status: StatusCode, took: Duration, sizes: [Option<u64>; 2]) {
         let handles = &*self.0;
         let code = status.as_u16();
         let made = || {
@@ -169,9 +178,11 @@ impl RouteMetrics {
         let seconds = took.as_secs_f64();
         handles.duration.observe(seconds);
         handles.time.observe(seconds);
-        if let Some(size) = size {
-            #[expect(clippy::cast_precision_loss, reason = "no body has so many bytes")]
-            handles.size.observe(size as f64);
+        for (histogram, size) in [&handles.request_size, &handles.size].into_iter().zip(sizes) {
+            if let Some(size) = size {
+                #[expect(clippy::cast_precision_loss, reason = "no body has so many bytes")]
+                histogram.observe(size as f64);
+            }
         }
     }
 

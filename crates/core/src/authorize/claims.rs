@@ -99,6 +99,20 @@ mod openid_connect_core_5_5 {
         Claims::parse(&form(&[("claims", &document.to_string())])).expect("well-formed claims")
     }
 
+    proptest::proptest! {
+        /// Whatever is wished, it is read or refused, and what is answered from it is there.
+        #[test]
+        fn wishes_of_any_shape_are_read_or_refused(text in r#"\{("(id_token|userinfo|x)":(\{("(sub|acr|y)":(null|7|\{("(value|values|essential)":("a"|true|\["a","b"\]|null),?){0,2}\}),?){0,2}\}|null|7|\[\]),?){0,2}\}"#, noise in ".{0,40}") {
+            for text in [text, noise] {
+                if let Ok(claims) = Claims::parse(&form(&[("claims", &text)])) {
+                    proptest::prop_assert!(claims.subject().is_none_or(|subject| text.contains(subject)));
+                    proptest::prop_assert!(claims.acr_values().iter().all(|acr| text.contains(acr)));
+                    let _ = claims.is_met_by(Some("a"));
+                }
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_request_for_claims_is_refused() {
         for text in [

@@ -15,7 +15,7 @@ mod end;
 mod front_channel;
 mod issue;
 mod login_answered;
-mod prompt;
+pub(crate) mod prompt;
 mod request;
 mod request_object;
 pub mod response_mode;

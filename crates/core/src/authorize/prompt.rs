@@ -1,6 +1,7 @@
 //! `prompt` (OpenID Connect Core §3.1.2.1) and the hints about who should be there.
 
 use claviger_jose::{Alg, decode_unverified, verify_jws};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -22,6 +23,9 @@ pub(crate) struct Prompt {
     /// The registration page instead of the login page.
     pub(crate) create: bool,
 }
+
+/// What `prompt` may say, for discovery. `registration` is another word for `create`, from Hydra.
+pub(crate) const VALUES: [&str; 5] = ["none", "login", "consent", "select_account", "create"];
 
 impl Prompt {
     pub(crate) fn parse(text: &str) -> Result<Self, Fault> {
@@ -58,7 +62,8 @@ pub(crate) async fn hint(world: &World<'_>, text: &str) -> Result<Map<String, Va
 }
 
 /// What the client said about the person and the pages, for the apps that show them.
-#[derive(Clone, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2ConsentRequestOpenIDConnectContext")]
 pub struct OidcContext {
     /// `acr_values`, split.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -57,6 +57,10 @@ async fn object(world: &World<'_>, client: &Client, params: &Params) -> Result<P
     let mut pairs: Vec<(String, String)> = Vec::new();
     for (name, value) in claims.iter().filter(|(name, _)| !ABOUT.contains(&name.as_str())) {
         let values = values(name, value).ok_or_else(|| malformed(&format!("'{name}' is no text.")))?;
+        // As in a query: no database can store it, and no parameter needs it.
+        if values.iter().any(|value| value.contains('\0')) {
+            return Err(malformed("It contains a NUL character."));
+        }
         pairs.extend(values.into_iter().map(|value| (name.clone(), value)));
     }
     let is_named = |name: &str| claims.contains_key(name);

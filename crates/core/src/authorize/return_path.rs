@@ -157,7 +157,9 @@ fn loopback(uri: &str) -> Option<(&str, &str)> {
     };
     let (host, port) = authority.split_at_checked(host_end)?;
     let address: IpAddr = host.trim_start_matches('[').trim_end_matches(']').parse().ok()?;
-    let port_is_free = port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+    // A sign is no digit, whatever the standard library reads.
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let port_is_free = port.is_empty() || port.strip_prefix(':').is_some_and(is_port);
     (address.is_loopback() && port_is_free && !rest.contains('#')).then_some((host, rest))
 }
 

@@ -56,6 +56,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("tos_uri", |m| from_ref(&m.tos_uri), web_page),
     rule("client_uri", |m| from_ref(&m.client_uri), web_page),
     rule("logo_uri", |m| from_ref(&m.logo_uri), web_page),
+    rule("contacts", |m| &m.contacts, text),
     rule("allowed_cors_origins", |m| &m.allowed_cors_origins, origin),
     rule("subject_type", |m| from_ref(&m.subject_type), subject_type),
     rule("sector_identifier_uri", |m| from_ref(&m.sector_identifier_uri), sector),
@@ -106,14 +107,7 @@ pub(super) fn redirect_uri(value: &str) -> Result<(), &'static str> {
     if value.contains('#') {
         return Err("has a fragment; leave out the # and what follows");
     }
-    // Browsers read backslashes, tabs and the like in ways of their own; RFC 3986 §2 does not have them.
-    let is_reserved_or_unreserved =
-        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?[]@!$&'()*+,;=%".contains(&byte);
-    if !value.bytes().all(is_reserved_or_unreserved) {
-        return Err("has characters that a URI cannot have; percent-encode them");
-    }
-    // "MUST be an absolute URI" (RFC 6749 §3.1.2).
-    let url = Url::parse(value).map_err(|_| "is not an absolute URI, as https://app.example/callback is")?;
+    let url = uri(value)?;
     match url.scheme() {
         "http" | "https" => has_authority(value, &url),
         scheme if DANGEROUS_SCHEMES.contains(&scheme) => Err("has a scheme that leads to no application"),
@@ -121,13 +115,31 @@ pub(super) fn redirect_uri(value: &str) -> Result<(), &'static str> {
     }
 }
 
+/// An absolute URI (RFC 6749 §3.1.2) that everybody reads alike.
+fn uri(value: &str) -> Result<Url, &'static str> {
+    // Browsers read backslashes, tabs and the like in ways of their own; RFC 3986 §2 does not have them.
+    let is_reserved_or_unreserved =
+        |byte: u8| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte);
+    if !value.bytes().all(is_reserved_or_unreserved) {
+        return Err("has characters that a URI cannot have; percent-encode them");
+    }
+    let url = Url::parse(value).map_err(|_| "is not an absolute URI, as https://app.example/callback is")?;
+    // "Applications should not render as clear text any data after the first colon", "a reliable source of confusion"
+    // (RFC 3986 §3.2.1, §7.6): what stands before the @ looks like the host.
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("has a user name; leave out the @ and what stands before it");
+    }
+    Ok(url)
+}
+
 /// `https:host` reads like `https://host` to browsers only.
 fn has_authority(value: &str, url: &Url) -> Result<(), &'static str> {
     let rest = value.get(url.scheme().len()..).unwrap_or_default();
-    let named = rest
-        .strip_prefix("://")
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'));
-    if named && url.host_str().is_some_and(|host| !host.is_empty()) {
+    let authority = rest.strip_prefix("://").unwrap_or_default();
+    let authority = authority.split(['/', '?', '#']).next().unwrap_or_default();
+    // An empty user name is none for the parser.
+    let is_named = !authority.is_empty() && !authority.contains('@');
+    if is_named && url.host_str().is_some_and(|host| !host.is_empty()) {
         Ok(())
     } else {
         Err("names no host; write https:// and the host")
@@ -173,7 +185,7 @@ fn audience(value: &str) -> Result<(), &'static str> {
 
 /// Something that a browser opens.
 fn web_page(value: &str) -> Result<(), &'static str> {
-    let url = Url::parse(value).map_err(|_| "is not an absolute URL")?;
+    let url = uri(value)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err("must be a URL with https or http");
     }

@@ -2,8 +2,14 @@
 //!
 //! Read are sums of numbers with units, fractions included; written is one form, with hours, minutes and seconds.
 
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize as _, Deserializer, Serializer};
+
+/// A duration such as `24h`, `1h30m0s` or `90s`, in whole seconds; `null` for the server's own.
+#[derive(JsonSchema)]
+#[schemars(rename = "NullDuration")]
+pub(super) struct Lifespan(#[expect(dead_code, reason = "it stands for the text in schemas")] Option<String>);
 
 const NANOS_PER_SECOND: u128 = 1_000_000_000;
 /// The longest duration that Go can express, about 292 years.

@@ -8,6 +8,7 @@
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
@@ -59,100 +60,166 @@ impl Serialize for ClientSecret {
 }
 
 /// The metadata of one client. Members are named as on the wire.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(
-    missing_docs,
-    reason = "each field is the member of the client's metadata with that name"
-)]
+#[schemars(rename = "oAuth2Client")]
 pub struct Metadata {
+    /// Made up if not given.
     pub client_id: String,
+    /// What people read on the consent page.
     pub client_name: String,
+    /// Shown once, in the answer that makes it. Made up for a client that authenticates with one, if not given.
     #[serde(skip_serializing_if = "ClientSecret::is_empty")]
+    #[schemars(with = "String")]
     pub client_secret: ClientSecret,
+    /// Where authorization answers may go. Compared to the letter, but for the port of loopback addresses.
     pub redirect_uris: Vec<String>,
+    /// By default `authorization_code`.
     pub grant_types: Vec<String>,
+    /// By default `code`.
     pub response_types: Vec<String>,
+    /// The scopes that the client may ask for, separated by spaces.
     pub scope: String,
+    /// The audiences that the client may ask for.
     pub audience: Vec<String>,
+    /// Free text of the operator, by which lists can be filtered.
     pub owner: String,
+    /// A page for people.
     pub policy_uri: String,
+    /// Origins whose pages may read answers to this client. They count at once.
     pub allowed_cors_origins: Vec<String>,
+    /// A page for people.
     pub tos_uri: String,
+    /// A page for people.
     pub client_uri: String,
+    /// An image.
     pub logo_uri: String,
+    /// Whom to ask about the client, usually by mail.
     pub contacts: Vec<String>,
+    /// Seconds since 1970 after which the secret does not authenticate; 0 for never.
     pub client_secret_expires_at: i64,
+    /// `public` or `pairwise`.
     pub subject_type: String,
+    /// A JSON array with all redirect URIs; its host is the sector of pairwise subjects.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sector_identifier_uri: String,
+    /// Where the public keys of the client are fetched.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub jwks_uri: String,
+    /// The public keys of the client (RFC 7517), instead of `jwks_uri`.
     pub jwks: Map<String, Value>,
+    /// `client_secret_basic`, `client_secret_post`, `client_secret_jwt`, `private_key_jwt` or `none`.
     pub token_endpoint_auth_method: String,
+    /// The one algorithm that the assertions of the client are signed with.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub token_endpoint_auth_signing_alg: String,
+    /// Where request objects may be fetched.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub request_uris: Vec<String>,
+    /// The one algorithm of request objects; `none` for unsigned ones.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub request_object_signing_alg: String,
+    /// `none` for JSON, or the algorithm of a signed answer of userinfo.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub userinfo_signed_response_alg: String,
+    /// RFC 3339. Set by the server.
     #[serde(skip_deserializing)]
     pub created_at: String,
+    /// RFC 3339. Set by the server.
     #[serde(skip_deserializing)]
     pub updated_at: String,
+    /// Loaded in a frame when a session of the person ends.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub frontchannel_logout_uri: String,
+    /// As registered. `iss` and `sid` are always sent.
     #[serde(skip_serializing_if = "is_false")]
     pub frontchannel_logout_session_required: bool,
+    /// Where a person may go after logout, compared to the letter.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub post_logout_redirect_uris: Vec<String>,
+    /// Where logout tokens are posted.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub backchannel_logout_uri: String,
+    /// As registered. `sid` is always sent if there was a session.
     #[serde(skip_serializing_if = "is_false")]
     pub backchannel_logout_session_required: bool,
+    /// An https page of the client that starts a login.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub initiate_login_uri: String,
+    /// The algorithm of its ID tokens, if not the server's own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub id_token_signed_response_alg: String,
+    /// `max_age` of requests that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u32>,
+    /// As registered. ID tokens always have `auth_time`.
     #[serde(skip_serializing_if = "is_false")]
     pub require_auth_time: bool,
+    /// `acr_values` of requests that have none.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub default_acr_values: Vec<String>,
+    /// Free JSON of the operator.
     #[serde(serialize_with = "object_at_least")]
+    #[schemars(with = "Map<String, Value>")]
     pub metadata: Value,
+    /// `opaque` or `jwt`, if not the server's own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub access_token_strategy: String,
+    /// Nobody is asked for consent: what is requested is granted.
     pub skip_consent: bool,
+    /// Nobody is asked whether to log out, if the client sends an ID token; `null` for no.
     pub skip_logout_consent: Option<bool>,
+    /// How long access tokens of the code flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub authorization_code_grant_access_token_lifespan: Option<u64>,
+    /// How long ID tokens of the code flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub authorization_code_grant_id_token_lifespan: Option<u64>,
+    /// How long refresh tokens of the code flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub authorization_code_grant_refresh_token_lifespan: Option<u64>,
+    /// How long access tokens of `client_credentials` live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub client_credentials_grant_access_token_lifespan: Option<u64>,
+    /// How long access tokens of the implicit flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub implicit_grant_access_token_lifespan: Option<u64>,
+    /// How long ID tokens of the implicit flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub implicit_grant_id_token_lifespan: Option<u64>,
+    /// How long access tokens of an assertion live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub jwt_bearer_grant_access_token_lifespan: Option<u64>,
+    /// How long ID tokens of a refresh live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub refresh_token_grant_id_token_lifespan: Option<u64>,
+    /// How long access tokens of a refresh live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub refresh_token_grant_access_token_lifespan: Option<u64>,
+    /// How long refresh tokens of a refresh live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub refresh_token_grant_refresh_token_lifespan: Option<u64>,
+    /// How long ID tokens of the device flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub device_authorization_grant_id_token_lifespan: Option<u64>,
+    /// How long access tokens of the device flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub device_authorization_grant_access_token_lifespan: Option<u64>,
+    /// How long refresh tokens of the device flow live.
     #[serde(with = "lifespan")]
+    #[schemars(with = "lifespan::Lifespan")]
     pub device_authorization_grant_refresh_token_lifespan: Option<u64>,
 }
 
@@ -172,10 +239,11 @@ fn object_at_least<S: Serializer>(value: &Value, serializer: S) -> Result<S::Ok,
 macro_rules! lifespans {
     ($($member:ident,)*) => {
         /// The body of `PUT /admin/clients/{id}/lifespans`.
-        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
         #[serde(default)]
+        #[schemars(rename = "oAuth2ClientTokenLifespans")]
         #[expect(missing_docs, reason = "each field is the member of the client's metadata with that name")]
-        pub struct LifespansRequest { $(#[serde(deserialize_with = "lifespan::deserialize")] pub $member: Option<u64>,)* }
+        pub struct LifespansRequest { $(#[serde(deserialize_with = "lifespan::deserialize")] #[schemars(with = "lifespan::Lifespan")] pub $member: Option<u64>,)* }
 
         impl From<LifespansRequest> for Lifespans {
             fn from(request: LifespansRequest) -> Self {

@@ -9,6 +9,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -26,14 +27,17 @@ use crate::token::opaque::{Fresh, Kind, Presented};
 use crate::world::World;
 
 /// The client information response (RFC 7592 §3).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "registeredOAuth2Client")]
 pub struct Registered {
     /// What is registered; with the secret if it was just made.
     #[serde(flatten)]
     pub client: Metadata,
     /// Where the client manages itself.
     pub registration_client_uri: String,
+    /// What the client manages itself with. Each one ends the one before.
     #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
     registration_access_token: Zeroizing<String>,
 }
 

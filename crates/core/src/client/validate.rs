@@ -226,6 +226,11 @@ fn chosen_secret(metadata: &mut Metadata, auth_method: AuthMethod) -> Result<Cli
             "The member 'client_secret' must have at least {SHORTEST_SECRET} characters."
         )));
     }
+    if secret.expose().contains('\0') {
+        return Err(refused(
+            "The member 'client_secret' has a NUL character, which no request can show.".to_owned(),
+        ));
+    }
     let needed = if auth_method == AuthMethod::ClientSecretJwt {
         key_octets(&metadata.token_endpoint_auth_signing_alg)
     } else {

@@ -40,3 +40,42 @@ fn pair(token: &str) -> Option<(String, Zeroizing<String>)> {
     let secret = secret.strip_prefix(b":")?;
     Some((decode(id).ok()?, Zeroizing::new(decode(secret).ok()?)))
 }
+
+#[cfg(test)]
+mod rfc6749_2_3_1 {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::params::Params;
+
+    fn known(header: &str) -> Option<(String, Option<String>)> {
+        let credentials = Credentials {
+            authorization: Some(header),
+            params: &Params::default(),
+        };
+        let presented = read(&credentials).ok()??;
+        let secret = match presented.shown {
+            Shown::Secret(secret) => Some(secret.as_str().to_owned()),
+            _ => None,
+        };
+        Some((presented.id, secret))
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_and_secret_comes_through(id in "[^\0]{0,20}", secret in "[^\0]{1,20}", scheme in "[Bb][Aa][Ss][Ii][Cc]") {
+            let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+            let pair = STANDARD.encode(format!("{}:{}", encode(&id), encode(&secret)));
+            prop_assert_eq!(known(&format!("{scheme} {pair}")), Some((id, Some(secret))));
+        }
+
+        #[test]
+        fn anything_else_is_refused_or_read_without_a_nul(header in "(Basic |Bearer )?[A-Za-z0-9+/= ]{0,60}", noise in ".{0,60}") {
+            for header in [header, noise] {
+                if let Some((id, secret)) = known(&header) {
+                    prop_assert!(!id.contains('\0') && !secret.unwrap_or_default().contains('\0'));
+                }
+            }
+        }
+    }
+}

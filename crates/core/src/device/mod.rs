@@ -11,6 +11,7 @@ pub mod guesses;
 mod tests;
 pub mod user_code;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -30,16 +31,26 @@ use crate::world::World;
 const TRIES: usize = 4;
 
 /// The device authorization response (RFC 8628 §3.2).
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "deviceAuthorization")]
 pub struct DeviceAuthorization {
+    /// What the device polls the token endpoint with.
     #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
     device_code: Zeroizing<String>,
+    /// What the person types.
     #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
     user_code: Zeroizing<String>,
+    /// Where the person types it.
     verification_uri: String,
+    /// The same with the code in it, for a QR code.
     #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
     verification_uri_complete: Zeroizing<String>,
+    /// Seconds until the codes expire.
     expires_in: u64,
+    /// Seconds to wait between two polls.
     interval: u64,
 }
 

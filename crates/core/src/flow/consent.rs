@@ -5,6 +5,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -50,25 +51,34 @@ pub struct ConsentRequest {
 }
 
 /// The body of an acceptance.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "acceptOAuth2ConsentRequest")]
 pub struct ConsentAcceptance {
+    /// The granted scopes.
     pub grant_scope: Option<Vec<String>>,
+    /// The granted audiences.
     pub grant_access_token_audience: Option<Vec<String>>,
+    /// Whether the same need not be asked again.
     pub remember: Option<bool>,
+    /// For how many seconds; 0 or nothing for ever.
     pub remember_for: Option<i64>,
+    /// Claims for the tokens.
     pub session: Option<SessionClaims>,
+    /// JSON that is shown with the consent in lists.
     pub context: Option<Value>,
 }
 
 /// The claims that an acceptance carries.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "acceptOAuth2ConsentRequestSession")]
 pub struct SessionClaims {
+    /// Claims of access tokens, shown by introspection.
     pub access_token: Option<Map<String, Value>>,
+    /// Claims of ID tokens.
     pub id_token: Option<Map<String, Value>>,
+    /// Claims of userinfo; without it those of ID tokens serve both.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub userinfo: Option<Map<String, Value>>,
 }

@@ -16,7 +16,7 @@ pub(crate) fn seal_challenge(cx: &Cx<'_>, flow: Id) -> String {
     seal_text(cx.secrets, cx.entropy, Purpose::DeviceChallenge, &flow.0)
 }
 
-fn open_challenge(cx: &Cx<'_>, text: &str) -> Option<Id> {
+pub(super) fn open_challenge(cx: &Cx<'_>, text: &str) -> Option<Id> {
     let bytes = open_text(cx.secrets, Purpose::DeviceChallenge, text).ok()?;
     Some(Id(bytes.try_into().ok()?))
 }

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -19,6 +20,9 @@ use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
 use crate::world::World;
+
+/// Most characters of what a person is called.
+const LONGEST_NAME: usize = 255;
 
 /// What the login app is told about an authorization.
 #[derive(Clone, Debug)]
@@ -42,28 +46,40 @@ pub struct LoginRequest {
 }
 
 /// The body of an acceptance.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "acceptOAuth2LoginRequest")]
 pub struct LoginAcceptance {
+    /// Who logged in. Required, and for a request with `skip` the same person.
     pub subject: Option<String>,
+    /// Whether the browser stays logged in.
     pub remember: Option<bool>,
+    /// For how many seconds; 0 or nothing for `ttl.authentication_session`.
     pub remember_for: Option<i64>,
+    /// Whether a remembered session begins anew, for `remember_for` seconds.
     pub extend_session_lifespan: Option<bool>,
+    /// How surely the person was authenticated.
     pub acr: Option<String>,
+    /// How the person was authenticated (RFC 8176).
     pub amr: Option<Vec<String>>,
+    /// JSON for the consent app.
     pub context: Option<Value>,
+    /// The session at the identity provider.
     pub identity_provider_session_id: Option<String>,
+    /// What a client with pairwise subjects calls the person.
     pub force_subject_identifier: Option<String>,
 }
 
 /// The body of a rejection, by the login or the consent app.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
-#[expect(missing_docs, reason = "each field is the member of the body with that name")]
+#[schemars(rename = "rejectOAuth2Request")]
 pub struct Rejection {
+    /// The code that the client gets; by default `login_request_denied` or `consent_request_denied`.
     pub error: Option<String>,
+    /// What happened, for the client.
     pub error_description: Option<String>,
+    /// What helps against it; follows the description.
     pub error_hint: Option<String>,
 }
 
@@ -155,11 +171,11 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
     let opened = LoginChallenge::open(&world.cx, challenge).ok_or(Unanswerable::Unknown)?;
     let subject = body.subject.filter(|subject| !subject.is_empty());
     let subject = subject.ok_or(Fault::SubjectAbsent)?;
-    if subject.contains('\0') {
-        return Err(Fault::AnswerMalformed
-            .because("The subject contains a NUL character.")
-            .into());
-    }
+    require_name("subject", &subject)?;
+    require_name(
+        "force_subject_identifier",
+        body.force_subject_identifier.as_deref().unwrap_or_default(),
+    )?;
     let known = opened.known.as_ref();
     // A device's person would have to enter the code again: the login counts, and the session does not go on.
     let known = known.filter(|known| opened.device.is_none() || known.subject == subject);
@@ -200,6 +216,16 @@ pub async fn accept(world: &World<'_>, challenge: &str, body: LoginAcceptance) -
         authenticated_at: known.map_or(world.cx.now, |known| known.authenticated_at).0,
     };
     answer(world, &opened, LoginAnswer::Accepted(accepted)).await
+}
+
+/// What tokens and lists call a person: "It MUST NOT exceed 255 ASCII characters in length" (OpenID Connect Core §2). Longer
+/// ones fit no index, and no database keeps a NUL.
+fn require_name(member: &str, name: &str) -> Result<(), Failure> {
+    if name.chars().count() <= LONGEST_NAME && !name.contains('\0') {
+        return Ok(());
+    }
+    let detail = format!("The member '{member}' is longer than {LONGEST_NAME} characters or contains a NUL character.");
+    Err(Fault::AnswerMalformed.because(detail))
 }
 
 /// Rejects: nobody logged in. Returns where the browser goes.

@@ -7,6 +7,7 @@
 pub(crate) mod authentication;
 pub mod challenge;
 pub mod consent;
+pub mod describe;
 pub mod device;
 pub(crate) mod handle;
 pub mod login;

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
@@ -16,16 +17,25 @@ use crate::token::id_token::{Beside, IdToken};
 use crate::world::World;
 
 /// A successful answer. Its members are in the order in which Hydra sends them.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "oAuth2TokenExchange")]
 pub struct TokenResponse {
+    /// Opaque, or a JWT (RFC 9068).
     #[serde(serialize_with = "text")]
+    #[schemars(with = "String")]
     access_token: Zeroizing<String>,
+    /// Seconds.
     expires_in: u64,
+    /// If a person granted `openid`.
     #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
+    /// If a person granted `offline` or `offline_access`.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "optional_text")]
+    #[schemars(with = "String")]
     refresh_token: Option<Zeroizing<String>>,
+    /// The granted scopes, separated by spaces.
     scope: String,
+    /// `bearer`.
     token_type: &'static str,
 }
 

@@ -200,6 +200,10 @@ mod rp_initiated_logout_2 {
             let pairs = [("client_id", "app"), ("post_logout_redirect_uri", close)];
             assert_eq!(visit.ask(&pairs, &nobody), Err(Fault::LogoutUriUnregistered), "{close}");
         }
+        let unknown = visit.ask(&[("client_id", "nobody")], &nobody);
+        assert_eq!(unknown, Err(Fault::LogoutClientUnknown));
+        let mismatch = visit.ask(&[("client_id", "nobody"), ("id_token_hint", &visit.hint)], &nobody);
+        assert_eq!(mismatch, Err(Fault::LogoutClientMismatch));
     }
 
     #[test]

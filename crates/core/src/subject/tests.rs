@@ -124,3 +124,12 @@ mod dynamic_registration_5 {
         assert!(refused(&desk, &public).contains("supported_types"));
     }
 }
+
+#[test]
+fn openid_connect_core_8_1_a_sector_without_a_salt_gives_no_identifier() {
+    let desk = Desk::new();
+    let mut client = desk.draft("app");
+    client.choices.sector = Some("a.example".to_owned());
+    let refused = pairwise(&desk.policy, &client, "alice", None).expect_err("there is no salt");
+    assert_eq!(refused.fault(), Fault::SubjectTypeDisabled);
+}

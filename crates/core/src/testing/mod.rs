@@ -160,6 +160,7 @@ fn policy() -> Policy {
         pairwise_salt: None,
         supported_claims: Vec::new(),
         supported_scopes: Vec::new(),
+        advertised: crate::context::Advertised::default(),
     }
 }
 

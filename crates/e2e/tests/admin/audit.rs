@@ -3,7 +3,7 @@
 use claviger_e2e::{Database, Flow, Http, Request, Server, ServerOptions};
 use serde_json::{Value, json};
 
-use crate::{guarded, key, server};
+use crate::{guarded, key, server, settled};
 
 /// The audit lines of a JSON log.
 fn lines(server: &Server) -> Vec<Value> {
@@ -12,7 +12,7 @@ fn lines(server: &Server) -> Vec<Value> {
     lines.filter(|line| line["target"] == "audit").collect()
 }
 
-fn line<'a>(lines: &'a [Value], is_wanted: impl Fn(&Value) -> bool) -> &'a Value {
+fn line(lines: &[Value], is_wanted: impl Fn(&Value) -> bool) -> &Value {
     lines
         .iter()
         .find(|line| is_wanted(line))
@@ -50,11 +50,12 @@ async fn every_change_on_the_admin_port_says_who_and_what_and_no_reading_does() 
     let end = "/admin/oauth2/auth/sessions/consent?subject=ada&all=true";
     send(Request::delete(&server.admin(end)), &ops).await;
     let accept = "/admin/oauth2/auth/requests/login/accept?login_challenge=AVerySecretChallenge";
-    send(
+    let last = send(
         Request::put(&server.admin(accept)).json(&json!({"subject": "ada"})),
         &ops,
     )
     .await;
+    settled(&server, &last).await;
 
     let lines = lines(&server);
     let of = |action: &str| {
@@ -130,7 +131,9 @@ async fn what_looks_like_an_attack_is_told_with_the_client_and_the_address() {
     wrong.client_secret = "wrong-secret-of-somebody".to_owned();
     assert_eq!(wrong.token(&[("grant_type", "client_credentials")]).await.status, 401);
     let token = tokens["access_token"].as_str().unwrap();
-    assert_eq!(flow.post("/oauth2/revoke", &[("token", token)]).await.status, 200);
+    let last = flow.post("/oauth2/revoke", &[("token", token)]).await;
+    assert_eq!(last.status, 200);
+    settled(&server, &last).await;
 
     let lines = lines(&server);
     for event in ["grant.code_reused", "client.authentication_failed"] {
@@ -157,6 +160,7 @@ async fn what_strangers_cause_cannot_fill_the_audit_log_and_is_counted_all_the_s
             .send(Request::post(&server.public("/oauth2/token")).form(&form))
             .await;
         assert_eq!(refused.status, 401);
+        settled(&server, &refused).await;
     }
     let seconds = usize::try_from(began.elapsed().as_secs()).unwrap() + 2;
     let told = lines(&server)

@@ -2,7 +2,7 @@
 
 use claviger_e2e::{Answer, Database, Http, Request, Server, ServerOptions};
 
-use crate::{metric, server};
+use crate::{metric, server, settled};
 
 fn limited(database: &Database) -> ServerOptions {
     ServerOptions::new(database)
@@ -44,6 +44,7 @@ async fn who_asks_too_often_gets_429_and_the_time_to_wait_in_the_format_of_the_e
         metric(&server, "http_requests_limited_total", &["port=\"public\""], None).await,
         2.0
     );
+    settled(&server, &page).await;
     assert!(server.log().contains("address.rate_limited"), "{}", server.log());
 }
 

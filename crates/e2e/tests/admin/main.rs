@@ -6,7 +6,10 @@ mod limits;
 mod monitoring;
 mod traces;
 
-use claviger_e2e::{Database, Server, ServerOptions, binary};
+use std::time::{Duration, Instant};
+
+use claviger_e2e::process::PATIENCE;
+use claviger_e2e::{Answer, Database, Server, ServerOptions, binary};
 use serde_json::Value;
 
 /// Makes a key with the program's own command.
@@ -39,6 +42,16 @@ fn guarded(database: &Database) -> ServerOptions {
 async fn server(database: &Database, options: ServerOptions) -> Server {
     claviger_e2e::server::migrate(database);
     options.start().await
+}
+
+/// Waits until the log has the line of a request, which is the last of those before it.
+async fn settled(server: &Server, answer: &Answer) {
+    let id = answer.header("x-request-id");
+    let deadline = Instant::now() + PATIENCE;
+    while !server.log().contains(id) {
+        assert!(Instant::now() < deadline, "{id} is not in\n{}", server.log());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// The sum of the samples of a metric whose labels hold all of these texts.

@@ -165,6 +165,7 @@ async fn dashboards_and_alert_rules_ask_for_metrics_that_a_server_has() {
         ("http_response_time_seconds_count", &["endpoint"]),
         ("http_requests_statuses_total", &["method", "status_bucket"]),
         ("http_response_size_bytes_sum", &["method"]),
+        ("http_requests_size_bytes_count", &["method"]),
     ] {
         let known = told.get(name).unwrap_or_else(|| panic!("no {name}"));
         assert!(labels.iter().all(|label| known.contains(*label)), "{name}: {known:?}");

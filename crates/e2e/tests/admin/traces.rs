@@ -1,13 +1,10 @@
 //! Traces: what arrives at an OpenTelemetry collector, and what happens without one.
 
-use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use claviger_e2e::process::PATIENCE;
-use claviger_e2e::{Database, Flow, Http, Request, ServerOptions, ports};
+use claviger_e2e::{Collector, Database, Flow, Http, Request, ServerOptions, ports};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
 use opentelemetry_proto::tonic::trace::v1::Span;
@@ -16,52 +13,8 @@ use serde_json::json;
 
 use crate::{guarded, key, server};
 
-type Heard = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
-
-/// Answers every request with 200, and keeps its head and body.
-fn listen() -> (u16, Heard) {
-    let port = ports::free();
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
-    let heard = Heard::default();
-    let own = Arc::clone(&heard);
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                if reader.read_line(&mut line).unwrap_or_default() == 0 || line.trim_end().is_empty() {
-                    break;
-                }
-                if let Some(("content-length", value)) = line.to_ascii_lowercase().split_once(':') {
-                    length = value.trim().parse().unwrap();
-                }
-                head.push_str(&line);
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            own.lock().unwrap().push((head, body));
-            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        }
-    });
-    (port, heard)
-}
-
-fn traced(options: ServerOptions, port: u16) -> ServerOptions {
-    options
-        .with("TRACING_PROVIDER", "otel")
-        .with("TRACING_SERVICE_NAME", "the-server-of-this-test")
-        .with("TRACING_DEPLOYMENT_ENVIRONMENT", "tests")
-        .with("TRACING_PROVIDERS_OTLP_SERVER_URL", &format!("127.0.0.1:{port}"))
-        .with("TRACING_PROVIDERS_OTLP_INSECURE", "true")
-        .with(
-            "TRACING_PROVIDERS_OTLP_AUTHORIZATION_HEADER",
-            "Basic credentials-of-the-collector",
-        )
-}
-
-fn spans(heard: &Heard) -> Vec<Span> {
-    let heard = heard.lock().unwrap();
+fn spans(collector: &Collector) -> Vec<Span> {
+    let heard = collector.heard();
     let batches = heard
         .iter()
         .map(|(_, body)| ExportTraceServiceRequest::decode(&body[..]).unwrap());
@@ -73,10 +26,10 @@ fn spans(heard: &Heard) -> Vec<Span> {
 }
 
 /// The spans that have arrived by the time that there is one of this kind.
-async fn wait_for(heard: &Heard, is_wanted: impl Fn(&Span) -> bool) -> (Span, Vec<Span>) {
+async fn wait_for(collector: &Collector, is_wanted: impl Fn(&Span) -> bool) -> (Span, Vec<Span>) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let spans = spans(heard);
+        let spans = spans(collector);
         if let Some(found) = spans.iter().find(|span| is_wanted(span)) {
             return (found.clone(), spans);
         }
@@ -105,9 +58,9 @@ const CALLER: &str = "b7ad6b7169203331";
 #[tokio::test]
 async fn a_request_is_a_span_of_its_callers_trace_with_the_database_below_it_and_the_hook_is_told() {
     for database in [Database::postgres(), Database::sqlite()] {
-        let ((port, collector), (hook_port, hook)) = (listen(), listen());
-        let options = traced(ServerOptions::new(&database), port);
-        let options = options.with("OAUTH2_TOKEN_HOOK", &format!("http://127.0.0.1:{hook_port}/hook"));
+        let (collector, hook) = (Collector::listen(), Collector::listen());
+        let options = ServerOptions::new(&database).traced(collector.port);
+        let options = options.with("OAUTH2_TOKEN_HOOK", &format!("http://127.0.0.1:{}/hook", hook.port));
         let server = server(&database, options).await;
         let flow = Flow::new(&server).await;
         let request = Request::post(&server.public("/oauth2/token"))
@@ -151,13 +104,13 @@ async fn a_request_is_a_span_of_its_callers_trace_with_the_database_below_it_and
             .iter()
             .find(|span| span.name == "POST 127.0.0.1")
             .expect("the hook was asked");
-        let told = hook.lock().unwrap()[0].0.clone();
+        let told = hook.heard()[0].0.clone();
         assert!(
             told.contains(&format!("traceparent: 00-{TRACE}-{}-01", hex(&asked.span_id))),
             "{told}"
         );
 
-        let (head, body) = collector.lock().unwrap()[0].clone();
+        let (head, body) = collector.heard()[0].clone();
         assert!(
             head.starts_with("POST /v1/traces ") && head.contains("Basic credentials-of-the-collector"),
             "{head}"
@@ -173,9 +126,9 @@ async fn a_request_is_a_span_of_its_callers_trace_with_the_database_below_it_and
 
 #[tokio::test]
 async fn what_is_audited_is_an_event_of_its_span_and_nothing_secret_is_in_any() {
-    let (port, collector) = listen();
+    let collector = Collector::listen();
     let database = Database::sqlite();
-    let server = server(&database, traced(guarded(&database), port)).await;
+    let server = server(&database, guarded(&database).traced(collector.port)).await;
     let ops = key(&database, "ops", "all");
     let metadata =
         json!({"client_id": "shop", "client_secret": "secret-that-no-span-has", "grant_types": ["client_credentials"]});
@@ -205,8 +158,8 @@ async fn what_is_audited_is_an_event_of_its_span_and_nothing_secret_is_in_any() 
     assert!(status.success(), "{log}");
     let (_, spans) = wait_for(&collector, |span| span.name == "POST /admin/oauth2/introspect").await;
     assert!(spans.iter().any(|span| span.name == "sql access"));
-    for (_, body) in &*collector.lock().unwrap() {
-        let text = String::from_utf8_lossy(body);
+    for (_, body) in collector.heard() {
+        let text = String::from_utf8_lossy(&body);
         for secret in [
             &ops,
             "secret-that-no-span-has",
@@ -225,7 +178,7 @@ async fn a_collector_that_is_dead_or_silent_holds_up_neither_requests_nor_the_st
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     for port in [ports::free(), silent.local_addr().unwrap().port()] {
         let database = Database::sqlite();
-        let server = server(&database, traced(ServerOptions::new(&database), port)).await;
+        let server = server(&database, ServerOptions::new(&database).traced(port)).await;
         let flow = Flow::new(&server).await;
         for _ in 0..20 {
             assert_eq!(flow.token(&[("grant_type", "client_credentials")]).await.status, 200);

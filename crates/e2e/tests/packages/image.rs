@@ -27,7 +27,7 @@ struct Image {
 impl Image {
     fn build() -> Self {
         let store = tempfile::Builder::new().prefix("claviger-image-").tempdir().unwrap();
-        let image = Self {
+        let mut image = Self {
             store,
             config: Value::Null,
         };
@@ -48,8 +48,8 @@ impl Image {
                 .args(["--type", "image", "localhost/claviger:0.1.0"]),
         );
         let told: Value = serde_json::from_str(&told).unwrap();
-        let config = told["OCIv1"]["config"].clone();
-        Self { config, ..image }
+        image.config = told["OCIv1"]["config"].clone();
+        image
     }
 
     fn options(&self) -> Vec<String> {
@@ -74,7 +74,7 @@ impl Image {
     /// `docker run --env … --volume … IMAGE ARGUMENTS`.
     fn run(&self, variables: &[(String, String)], volume: Option<&str>, arguments: &[&str]) -> Command {
         let mut run = self.buildah("run");
-        run.args(["--isolation", "chroot"]);
+        run.args(["--isolation", "chroot", "--env", &self.mark()]);
         for (name, value) in variables {
             run.args(["--env", &format!("{name}={value}")]);
         }
@@ -84,6 +84,31 @@ impl Image {
         run.args(["guide", "--"]).args(texts(&self.config["Entrypoint"]));
         run.args(arguments);
         run
+    }
+
+    /// By this variable a program is known to run in a container of this image.
+    fn mark(&self) -> String {
+        format!("TEST_STORE={}", self.store.path().display())
+    }
+
+    /// What runs in its containers. It would outlive buildah, if that were killed.
+    fn programs(&self) -> Vec<u32> {
+        let mark = self.mark();
+        let runs = |id: &u32| {
+            let environment = fs::read(format!("/proc/{id}/environ")).unwrap_or_default();
+            environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == mark.as_bytes())
+        };
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let all = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+        all.filter(runs).collect()
+    }
+
+    fn end_programs(&self) {
+        for program in self.programs() {
+            drop(Command::new("kill").arg(program.to_string()).status());
+        }
     }
 
     /// Where the files of the container are.
@@ -145,15 +170,14 @@ async fn the_guide_works(image: &Image) {
     let arguments: Vec<&str> = options.args.iter().map(String::as_str).collect();
     let mut command = image.run(&options.variables, None, &arguments);
     let process = Process::start("container", &mut command);
-    let _end = EndOfContainer(process.id());
-    let server = Server::wait(process, options).await;
+    let mut server = Server::wait(process, options).await;
 
     let log = server.log();
     assert!(
         log.contains("asks for no credentials") && log.contains("container"),
         "{log}"
     );
-    let inside = leaf(server.process.id());
+    let inside = image.programs().into_iter().max().unwrap();
     let status = fs::read_to_string(format!("/proc/{inside}/status")).unwrap();
     let user = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap();
     assert_eq!(user.split_whitespace().next(), Some("65532"), "{status}");
@@ -181,6 +205,9 @@ async fn the_guide_works(image: &Image) {
     let told = run(&["token", "introspect", "--endpoint", &admin, token.trim()]);
     let told: Value = serde_json::from_str(&told).unwrap();
     assert_eq!(told["active"], true, "{told}");
+    image.end_programs();
+    server.process.wait();
+    assert!(server.log().contains("stopped"), "{}", server.log());
 }
 
 fn sqlite_is_kept_in_the_volume(image: &Image) {
@@ -198,30 +225,11 @@ fn sqlite_is_kept_in_the_volume(image: &Image) {
     assert_eq!((file.uid(), file.mode() & 0o777), (USER, 0o600));
 }
 
-/// Ends the program in the container, whatever becomes of the test. buildah itself ends then.
-struct EndOfContainer(u32);
-
-impl Drop for EndOfContainer {
+impl Drop for Image {
+    /// Whatever becomes of the test, nothing goes on.
     fn drop(&mut self) {
-        let leaf = leaf(self.0);
-        if leaf != self.0 {
-            drop(Command::new("kill").arg(leaf.to_string()).status());
-        }
+        self.end_programs();
     }
-}
-
-/// The youngest descendant of a process.
-fn leaf(process: u32) -> u32 {
-    let parent_of = |id: u32| {
-        let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-        // The name before it may hold anything, but nothing after the last parenthesis does.
-        let (_, rest) = stat.rsplit_once(')')?;
-        rest.split_whitespace().nth(1)?.parse::<u32>().ok()
-    };
-    let running = fs::read_dir("/proc").unwrap().flatten();
-    let running = running.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let child = running.filter(|id| parent_of(*id) == Some(process)).max();
-    child.map_or(process, leaf)
 }
 
 #[test]

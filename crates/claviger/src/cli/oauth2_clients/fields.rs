@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::prune;
+use crate::cli::pgp::Pgp;
 use crate::cli::secret::Secret;
 use crate::cli::terminal::Terminal;
 
@@ -15,6 +16,9 @@ pub(super) struct Fields {
     /// JSON file with the client, instead of the flags below; - is standard input
     #[arg(long, value_name = "FILE")]
     pub(super) file: Option<String>,
+
+    #[command(flatten)]
+    pgp: Pgp,
 
     /// Anything of yours, as a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
@@ -141,6 +145,7 @@ pub(super) struct Fields {
 impl Fields {
     /// The client as the API takes it, from the file or from the flags.
     pub(super) fn client(&self, id: Option<&str>, terminal: &mut Terminal) -> Result<Value, Failure> {
+        self.pgp.refuse()?;
         let Some(path) = &self.file else {
             return self.described(id);
         };
@@ -150,14 +155,16 @@ impl Fields {
             path => files::json(path, expected, Value::is_object)?,
         };
         if let Value::Object(members) = &mut client {
-            // A file is a description and may serve for many clients, so an id in it is not an order.
-            let named = members.remove("client_id").filter(|_| id.is_none());
-            if let Some(named) = named.as_ref().and_then(Value::as_str).filter(|named| !named.is_empty()) {
+            let named = members.remove("client_id").filter(|named| named != "");
+            if let (Some(named), Some(id)) = (&named, id)
+                && named != id
+            {
                 terminal.explain(&format!(
-                    "The client_id {named:?} of the file is not used; --id {named} would set it"
+                    "The client_id {named} of the file is not used, but {id:?}, as you said"
                 ));
             }
-            members.extend(id.map(|id| ("client_id".to_owned(), id.into())));
+            let id = id.map(Value::from).or(named);
+            members.extend(id.map(|id| ("client_id".to_owned(), id)));
         }
         Ok(client)
     }

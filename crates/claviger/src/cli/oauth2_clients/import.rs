@@ -16,6 +16,7 @@ use crate::cli::api::{Answer, Api, Call};
 use crate::cli::failure::Failure;
 use crate::cli::files;
 use crate::cli::output::text;
+use crate::cli::pgp::Pgp;
 use crate::cli::remote::{Remote, admin_path};
 use crate::cli::terminal::Terminal;
 
@@ -38,10 +39,14 @@ read from standard input."
 pub(crate) struct Import {
     #[arg(value_name = "FILE")]
     files: Vec<String>,
+
+    #[command(flatten)]
+    pgp: Pgp,
 }
 
 impl Import {
     pub(in crate::cli) async fn run(&self, remote: &Remote, terminal: &mut Terminal) -> Result<(), Failure> {
+        self.pgp.refuse()?;
         let api = remote.api(terminal)?;
         let clients = self.clients(terminal)?;
         let total = clients.len();

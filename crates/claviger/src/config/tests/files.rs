@@ -80,7 +80,7 @@ fn a_repeated_key_is_a_syntax_error() {
 #[test]
 fn an_unknown_key_at_the_top_is_refused() {
     let error = Start::served().file("k1.yml", "not_a_key: 1\n").error();
-    assert_eq!(error, "not_a_key (file k1.yml) is not a setting");
+    assert_eq!(error, "not_a_key (file k1.yml:1) is not a setting");
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn an_unknown_nested_key_names_the_nearest_one() {
     let error = Start::served().file("k2.yml", "ttl:\n  access_tokenx: 1h\n").error();
     assert_eq!(
         error,
-        "ttl.access_tokenx (file k2.yml) is not a setting; did you mean ttl.access_token?"
+        "ttl.access_tokenx (file k2.yml:2) is not a setting; did you mean ttl.access_token?"
     );
 }
 
@@ -96,7 +96,7 @@ fn an_unknown_nested_key_names_the_nearest_one() {
 fn a_dot_in_a_name_is_not_a_level() {
     let error = Start::served().file("a.yml", "ttl.access_token: 1h\n").error();
     assert!(
-        error.starts_with("ttl.access_token (file a.yml) is not a setting"),
+        error.starts_with("ttl.access_token (file a.yml:1) is not a setting"),
         "{error}"
     );
 }
@@ -104,7 +104,7 @@ fn a_dot_in_a_name_is_not_a_level() {
 #[test]
 fn a_bad_duration_is_refused() {
     let error = Start::served().file("k3.yml", "ttl:\n  access_token: 1day\n").error();
-    let expected = "ttl.access_token (file k3.yml) must be a duration such as 30s, 10m or 1h30m, not \"1day\"";
+    let expected = "ttl.access_token (file k3.yml:2) must be a duration such as 30s, 10m or 1h30m, not \"1day\"";
     assert_eq!(error, expected);
 }
 
@@ -115,7 +115,7 @@ fn a_word_that_is_not_a_choice_is_refused_with_the_choices() {
         .error();
     assert_eq!(
         error,
-        "strategies.access_token (file k4.yml) must be one of opaque, jwt, not \"paseto\""
+        "strategies.access_token (file k4.yml:2) must be one of opaque, jwt, not \"paseto\""
     );
 }
 
@@ -126,12 +126,12 @@ fn a_value_of_the_wrong_type_is_refused() {
         .error();
     assert_eq!(
         error,
-        "serve.public.port (file k9.yml) must be a whole number from 1 to 65535, not \"abc\""
+        "serve.public.port (file k9.yml:3) must be a whole number from 1 to 65535, not \"abc\""
     );
     let error = Start::served().file("a.yml", "serve: 1\n").error();
     assert_eq!(
         error,
-        "serve (file a.yml) must be a group of settings, not a single value"
+        "serve (file a.yml:1) must be a group of settings, not a single value"
     );
     let error = Start::served().file("a.json", "[]").error();
     assert_eq!(

@@ -3,6 +3,8 @@
 mod dev_mode;
 mod environment;
 mod files;
+mod reload;
+mod secret_files;
 mod sources;
 mod start;
 

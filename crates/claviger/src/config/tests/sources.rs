@@ -60,7 +60,7 @@ fn effective_settings_say_where_they_come_from() {
         .file("a.yaml", "log: {level: debug}")
         .env("LOG_FORMAT", "json")
         .load();
-    assert!(effective(&settings, "log.level").1.ends_with("a.yaml"));
+    assert!(effective(&settings, "log.level").1.ends_with("a.yaml:1"));
     assert_eq!(
         effective(&settings, "log.format"),
         (json!("json"), "environment variable LOG_FORMAT".into())

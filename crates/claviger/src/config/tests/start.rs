@@ -224,7 +224,7 @@ fn settings_of_features_to_come_are_named_in_a_warning() {
         .env("STRATEGIES_JWT_STATELESS_ENABLED", "true")
         .env("TTL_DEVICE_USER_CODE", "10m")
         .load();
-    let expected = "strategies.jwt.stateless.enabled (environment variable STRATEGIES_JWT_STATELESS_ENABLED) has no effect in this release";
+    let expected = "strategies.jwt.stateless.enabled (environment variable STRATEGIES_JWT_STATELESS_ENABLED) has no effect: every access token has a record, so that it can be revoked";
     assert_eq!(settings.warnings, [expected]);
 }
 
@@ -241,7 +241,7 @@ fn switches_without_a_counterpart_are_accepted_silently() {
 fn protection_that_is_not_there_yet_is_refused_and_not_ignored() {
     let error = Start::served().env("HSM_ENABLED", "true").error();
     assert!(
-        error.contains("HSM_ENABLED") && error.contains("this release cannot do"),
+        error.contains("HSM_ENABLED") && error.contains("sealed under secrets.system"),
         "{error}"
     );
 }

@@ -181,3 +181,39 @@ mod openid_connect_core_6 {
         assert_eq!(table.refused(&both), Fault::RequestTwice);
     }
 }
+
+mod rfc9101_4 {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    static TABLE: std::sync::LazyLock<Table> = std::sync::LazyLock::new(|| Table::with(&[]));
+
+    proptest! {
+        /// A signature makes nothing out of claims that no query could have.
+        #[test]
+        fn claims_of_any_shape_become_parameters_or_are_refused(
+            name in "[a-z_]{1,12}", text in any::<String>(), number: i64, kind in 0..5_u8, typ in "(JWT|oauth-authz-req\\+jwt)",
+        ) {
+            let value = match kind {
+                0 => json!(text),
+                1 => json!(number),
+                2 => json!([text]),
+                3 => json!({ "id_token": text }),
+                _ => Value::Null,
+            };
+            let table = &*TABLE;
+            let object = table.signed(&typ, &json!({ &name: value, "client_id": "app" }));
+            if let Ok(params) = table.resolve(&[("client_id", "app"), ("request", &object)]) {
+                prop_assert!(params.pairs().iter().all(|(name, value)| !name.contains('\0') && !value.contains('\0')));
+                prop_assert_eq!(params.get("client_id"), Some("app"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_nul_is_refused_as_in_a_query() {
+        let table = Table::with(&[]);
+        assert_eq!(table.judged(&json!({"state": "a\0b"})), Fault::RequestObjectInvalid);
+    }
+}

@@ -4,6 +4,7 @@ mod answers;
 mod flows;
 mod matrix;
 mod proofs;
+mod refusals;
 mod requests;
 mod response_types;
 mod sessions;

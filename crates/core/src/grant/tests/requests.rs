@@ -57,6 +57,17 @@ mod rfc6749_5_2 {
     }
 
     #[test]
+    fn a_grant_that_shows_nothing_is_told_what_is_missing() {
+        let scene = Scene::new();
+        let missing = |grant_type| refused(scene.ask(&[("grant_type", grant_type)]));
+        assert_eq!(missing("authorization_code"), Fault::CodeMissing);
+        assert_eq!(missing("refresh_token"), Fault::RefreshTokenMissing);
+        let code = scene.code("openid");
+        let other = scene.redeem(&code.text, &[("resource", "https://other.example")]);
+        assert_eq!(refused(other), Fault::ResourceNotGranted);
+    }
+
+    #[test]
     fn d16_a_request_without_a_grant_type_is_invalid() {
         let scene = Scene::new();
         assert_eq!(error(scene.ask(&[("code", "x")])), "invalid_request");
