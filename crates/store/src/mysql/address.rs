@@ -109,14 +109,15 @@ impl Address {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = decode(value)?;
             match name {
-                "tls" => self.tls = tls(&value)?,
+                "tls" => self.tls = tls(&value, query)?,
                 "tls-ca" => self.authorities = Some(value),
                 "tls-cert" => certificate = Some(value),
                 "tls-key" => key = Some(value),
                 name if MEANINGLESS.contains(&name) => {}
                 name => {
+                    let shown = shown(name, query);
                     return Err(OpenError::Address(format!(
-                        "the parameter {name:?} is not known; those for TLS are tls, tls-ca, tls-cert and tls-key"
+                        "the parameter {shown} is not known; those for TLS are tls, tls-ca, tls-cert and tls-key"
                     )));
                 }
             }
@@ -134,11 +135,25 @@ impl Address {
         if has_files && self.tls == Tls::Off {
             return Err(refuse("it names files for TLS, but tls is off; add tls=true"));
         }
+        if self.authorities.is_some() && self.tls != Tls::Checked {
+            return Err(refuse(
+                "tls-ca is used with tls=true only: the others check no certificate",
+            ));
+        }
         Ok(())
     }
 }
 
-fn tls(value: &str) -> Result<Tls, OpenError> {
+/// A part of a query, unless it may belong to a password that is not percent-encoded, which the first `@` cut.
+fn shown(part: &str, query: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphabetic() || c == '-' || c == '_';
+    match part.chars().all(is_plain) && !query.contains('@') {
+        true => format!("{part:?}"),
+        false => "(not shown, as it may be of a password, which a URL needs percent-encoded)".to_owned(),
+    }
+}
+
+fn tls(value: &str, query: &str) -> Result<Tls, OpenError> {
     match value {
         "" | "false" => Ok(Tls::Off),
         "preferred" => Ok(Tls::Preferred),
@@ -146,7 +161,8 @@ fn tls(value: &str) -> Result<Tls, OpenError> {
         // In Go a custom configuration is registered by the program; here its files are named in the address.
         "true" | "custom" => Ok(Tls::Checked),
         other => Err(OpenError::Address(format!(
-            "tls {other:?} is not known; use true, skip-verify, preferred, false, or custom with tls-ca, tls-cert and tls-key"
+            "tls {} is not known; use true, skip-verify, preferred, false, or custom with tls-ca, tls-cert and tls-key",
+            shown(other, query)
         ))),
     }
 }
@@ -289,6 +305,13 @@ mod tests {
             ("mysql://u:geheim@h/d?sql_mode=x", "\"sql_mode\" is not known"),
             ("mysql://u:geheim@h/d?tls=true&tls-key=/k", "belong together"),
             ("mysql://u:geheim@h/d?tls-ca=/ca", "add tls=true"),
+            ("mysql://u@h/d?tls=skip-verify&tls-ca=/ca", "with tls=true only"),
+            ("mysql://u@h/d?tls=preferred&tls-ca=/ca", "with tls=true only"),
+            ("mysql://u:x@y?geheim@h/d", "not shown"),
+            ("mysql://u:x@y?geheim&z@h/d", "not shown"),
+            ("mysql://u:x@y?geh=x&geheim=z@h/d", "not shown"),
+            ("mysql://u:x@y?tls=geheim@h/d", "not shown"),
+            ("mysql://u:x@y?geheim1", "not shown"),
             ("mysql://u:%ff@h/d", "UTF-8"),
         ] {
             let refusal = Address::parse(text).err().unwrap().to_string();

@@ -17,17 +17,20 @@ use crate::{OpenError, Options};
 /// - Strict mode: text that does not fit is an error and never cut off.
 /// - READ COMMITTED: a statement that waited for a row sees what the other one wrote, and nothing locks the gaps between
 ///   rows, which would make strangers wait for each other. Every predicate that can race is in the statement that writes.
+/// - Whatever the server is set to, a statement alone commits by itself, and a commit ends its transaction and no more.
 /// - The server may close what rests; `line` asks a connection that rested before it depends on it.
 const SETTINGS: &str = "SET NAMES utf8mb4;
       SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION';
+      SET SESSION autocommit = 1, SESSION completion_type = 0;
       SET SESSION time_zone = '+00:00';
       SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
       SELECT VERSION();
       SHOW VARIABLES LIKE 'wsrep_on';";
 
 /// On a server of a Galera cluster, reads and writes wait until it has applied what the others committed before: a token
-/// of one server is known to the next, and a revoked one is dead everywhere. (1: reads, 2: updates, 4: inserts.)
-const CAUSAL: &str = "SET SESSION wsrep_sync_wait = 7;";
+/// of one server is known to the next, and a revoked one is dead everywhere. (1: reads, 2: updates, 4: inserts.) One that
+/// left the cluster answers nothing.
+const CAUSAL: &str = "SET SESSION wsrep_sync_wait = 7, SESSION wsrep_dirty_reads = 0;";
 
 /// A packet that every server takes; larger ones are the server's to refuse.
 const PACKET: usize = 16 << 20;

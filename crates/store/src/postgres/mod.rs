@@ -501,7 +501,8 @@ impl Engine for Postgres {
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
         let client = self.connector.connect().await?;
-        let asking = client.query_one("SELECT floor(extract(epoch FROM clock_timestamp()))::bigint", &[]);
+        // Behind a pooler no statement has a name.
+        let asking = client.query_typed_one("SELECT floor(extract(epoch FROM clock_timestamp()))::bigint", &[]);
         let row = asking.await.map_err(|error| refused(&error))?;
         let seconds = row.try_get(0).map_err(|error| StoreError::Broken(error.to_string()))?;
         Ok(Some(Timestamp(seconds)))

@@ -368,11 +368,14 @@ statements! {
     // Refresh tokens that would outlive their grant for ever go too; others die with their time.
     revoke_grant = "WITH revoked AS (DELETE FROM claviger_grant WHERE id = $1)
           DELETE FROM claviger_refresh WHERE grant_id = $1 AND expires_at = 9223372036854775807";
-    // What is remembered keeps its row, without tokens.
-    end_grant = "WITH kept AS (
-               UPDATE claviger_grant SET ended = true, expires_at = remembered_until
-               WHERE id = $1 AND remembered_until IS NOT NULL),
-          revoked AS (DELETE FROM claviger_grant WHERE id = $1 AND remembered_until IS NULL)
+    // What is remembered keeps its row, without tokens. It is locked first: who made it forgotten at this moment is waited
+    // for, and both halves decide by what it is then.
+    end_grant = "WITH seen AS MATERIALIZED (SELECT remembered_until FROM claviger_grant WHERE id = $1 FOR UPDATE),
+          kept AS (
+               UPDATE claviger_grant SET ended = true, expires_at = seen.remembered_until FROM seen
+               WHERE id = $1 AND seen.remembered_until IS NOT NULL),
+          revoked AS (
+               DELETE FROM claviger_grant USING seen WHERE id = $1 AND seen.remembered_until IS NULL)
           DELETE FROM claviger_refresh WHERE grant_id = $1 AND expires_at = 9223372036854775807";
     revoke_grants = "WITH revoked AS (
                DELETE FROM claviger_grant WHERE subject = $1

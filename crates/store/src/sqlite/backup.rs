@@ -3,7 +3,9 @@
 //! `VACUUM INTO` reads in one transaction, which in write-ahead mode keeps nobody from writing, and leaves one file without
 //! a log beside it. What was answered before it began is in the copy.
 
+use std::fmt::Display;
 use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -11,27 +13,37 @@ use rusqlite::Connection;
 use super::refused;
 use crate::BackupError;
 
+const OVERWRITES: &str = "it is there already, and nothing is overwritten";
+
 pub(super) fn backup(connection: &Connection, to: &Path) -> Result<(), BackupError> {
-    let failed = |error: std::io::Error| BackupError::File {
-        path: to.display().to_string(),
-        reason: match error.kind() {
-            std::io::ErrorKind::AlreadyExists => "it is there already, and nothing is overwritten".to_owned(),
-            _ => error.to_string(),
-        },
-    };
-    // The name is taken at once, so that two backups do not meet; whole it becomes only at the end.
-    create(to).map_err(failed)?;
-    let partial = beside(to);
-    let copied = create(&partial)
-        .map_err(failed)
-        .and_then(|()| copy(connection, &partial))
-        .and_then(|()| place(&partial, to).map_err(failed));
-    if copied.is_err() {
-        // What cannot be removed is empty or named partial.
-        let _ = std::fs::remove_file(&partial);
-        let _ = std::fs::remove_file(to);
+    if to.symlink_metadata().is_ok() {
+        return Err(unmade(to, OVERWRITES));
     }
-    copied
+    // It has its own name only when it is whole; until then the other name keeps two backups apart.
+    let partial = beside(to);
+    create(&partial).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => unmade(
+            &partial,
+            "it is there already, so another backup runs or one was interrupted; remove it if none runs",
+        ),
+        _ => unmade(&partial, error),
+    })?;
+    let copied = copy(connection, &partial).and_then(|()| {
+        place(&partial, to).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => unmade(to, OVERWRITES),
+            _ => unmade(to, error),
+        })
+    });
+    // Linked or failed, it is not needed any more. What cannot be removed is named partial.
+    let _ = std::fs::remove_file(&partial);
+    copied.and_then(|()| sync_folder(to).map_err(|error| unmade(to, error)))
+}
+
+fn unmade(path: &Path, reason: impl Display) -> BackupError {
+    BackupError::File {
+        path: path.display().to_string(),
+        reason: reason.to_string(),
+    }
 }
 
 fn beside(to: &Path) -> PathBuf {
@@ -63,13 +75,25 @@ fn copy(connection: &Connection, to: &Path) -> Result<(), BackupError> {
         .map_err(|error| BackupError::Database(refused(&error)))
 }
 
+/// Gives the copy its name, unless somebody took that meanwhile.
 fn place(partial: &Path, to: &Path) -> std::io::Result<()> {
     File::open(partial)?.sync_all()?;
-    std::fs::rename(partial, to)?;
-    // The name is safe when its folder is.
+    match std::fs::hard_link(partial, to) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            // Some file systems know no second names.
+            create(to)?;
+            std::fs::rename(partial, to)
+        }
+        linked => linked,
+    }
+}
+
+/// The name is safe when its folder is.
+fn sync_folder(to: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
-    if let Some(folder) = to.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder)?.sync_all()?;
+    if let Some(folder) = to.parent() {
+        let here = Path::new(".");
+        File::open(if folder.as_os_str().is_empty() { here } else { folder })?.sync_all()?;
     }
     Ok(())
 }

@@ -148,6 +148,46 @@ async fn a_silent_network_is_an_error_in_bounded_time_and_heals() {
     assert!(store.client("app", Freshness::Latest).await.unwrap().is_some());
 }
 
+/// Somebody else, in a transaction that is not over, remembers a newer grant: neither half of the end may miss the row.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_grant_that_is_forgotten_at_this_moment_ends_nevertheless() {
+    let scene = Scene::postgres().await;
+    let store = scene.store();
+    let client = scene.client("app").await;
+    let memory = GrantRecord {
+        remembered_until: Some(LATER),
+        ..grant("app")
+    };
+    let (grant, code) = scene.coded(memory).await;
+    let refresh = refresh(grant.id);
+    applied(&*store, crate::scene::redeem(&code, &refresh, &client)).await;
+    let beside = cluster::connect(scene.postgres_url().unwrap()).await;
+    let forget = "BEGIN; UPDATE claviger_grant SET remembered_until = NULL";
+    beside.batch_execute(forget).await.unwrap();
+    let (other, id) = (store.clone(), grant.id);
+    let ending = tokio::spawn(async move { other.apply(Change::EndGrant(id)).await });
+    let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let watch = cluster::connect(scene.postgres_url().unwrap()).await;
+    let until = Instant::now() + Duration::from_secs(20);
+    while watch.query_one(waits, &[]).await.unwrap().get::<_, i64>(0) == 0 {
+        assert!(!ending.is_finished() && Instant::now() < until, "the end did not wait");
+        tokio::task::yield_now().await;
+    }
+    beside.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(ending.await.unwrap().unwrap(), Outcome::Applied);
+    assert_eq!(store.access(refresh.id).await.unwrap(), None);
+    let facts = store.refresh(refresh.id, Freshness::Latest).await.unwrap().unwrap();
+    assert_eq!(facts.grant, None);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_clock_is_read_behind_a_pooler_again_and_again() {
+    let scene = Scene::pgbouncer().await;
+    for _ in 0..6 {
+        assert!(scene.database.clock().await.unwrap().unwrap().0 > 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_purges_at_a_time() {
     let scene = Scene::postgres().await;

@@ -105,6 +105,23 @@ async fn a_backup_overwrites_nothing_and_leaves_nothing_behind_when_it_fails() {
     scene.client("app").await;
 }
 
+/// What an interrupted backup leaves has another name than a whole one, and is somebody else's until a person says so.
+#[tokio::test]
+async fn a_partial_backup_of_somebody_else_is_left_alone_and_named() {
+    let scene = Scene::sqlite_file().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("copy.sqlite");
+    let partial = folder.path().join("copy.sqlite.partial");
+    std::fs::write(&partial, "of another").unwrap();
+    let refusal = scene.database.backup(&file).await.unwrap_err().to_string();
+    assert!(refusal.contains("copy.sqlite.partial cannot be made"), "{refusal}");
+    assert_eq!(std::fs::read_to_string(&partial).unwrap(), "of another");
+    assert!(!file.exists(), "no name without a whole copy");
+    std::fs::remove_file(&partial).unwrap();
+    scene.database.backup(&file).await.unwrap();
+    assert!(file.exists() && !partial.exists());
+}
+
 #[tokio::test]
 async fn other_databases_say_how_they_are_backed_up() {
     let file = std::path::Path::new("/nonexistent/copy");
