@@ -177,6 +177,7 @@ macro_rules! unused {
         )
     };
 }
+// An array, so that the rows are looked up by their ids: with IN the planner may read all that have expired for each batch.
 macro_rules! expired {
     ($name:literal, $table:literal) => {
         concat!(
@@ -184,9 +185,9 @@ macro_rules! expired {
             " AS (DELETE FROM ",
             $table,
             " WHERE (SELECT ok FROM lock) AND expires_at <= $1
-              AND id IN (SELECT id FROM ",
+              AND id = ANY(ARRAY(SELECT id FROM ",
             $table,
-            " WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2) RETURNING 1)"
+            " WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)) RETURNING 1)"
         )
     };
 }

@@ -13,10 +13,12 @@
 
 mod api_keys;
 mod assertions;
+mod backlog;
 mod batches;
 mod clients;
 mod cluster;
 mod devices;
+mod documents;
 mod flows;
 mod galera;
 mod galera_only;

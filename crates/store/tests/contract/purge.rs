@@ -9,7 +9,7 @@ use crate::scene::{Scene, answered, applied, redeem};
 const EXPIRED: Timestamp = Timestamp(LATER.0 + 1);
 
 /// One row of each of the six kinds, and a second flow.
-async fn one_of_each(scene: &Scene) -> (FlowRecord, SessionRecord, CodeRecord, RefreshRecord) {
+pub(crate) async fn one_of_each(scene: &Scene) -> (FlowRecord, SessionRecord, CodeRecord, RefreshRecord) {
     let store = scene.store();
     let client = scene.client("app").await;
     let (grant, code) = scene.coded(grant("app")).await;
