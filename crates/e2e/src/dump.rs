@@ -25,15 +25,29 @@ pub fn text(database: &Database) -> String {
         Database::Mariadb { name, .. } => {
             let mut dump = mariadb::server().program("mariadb-dump");
             let dump = dump
-                .args(["--hex-blob", "--single-transaction"])
+                .args(["--hex-blob", "--single-transaction", "--skip-extended-insert"])
                 .arg(name)
                 .output()
                 .unwrap();
             assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
-            String::from_utf8(dump.stdout).unwrap()
+            as_postgres_writes_bytes(&String::from_utf8(dump.stdout).unwrap())
         }
         Database::Sqlite { .. } => sqlite(&database.file().unwrap()),
     }
+}
+
+/// MariaDB writes bytes as `0xAB`, PostgreSQL as `\xab`.
+fn as_postgres_writes_bytes(dump: &str) -> String {
+    let mut pieces = dump.split("0x");
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let end = piece.find(|letter: char| !letter.is_ascii_hexdigit());
+        let (bytes, rest) = piece.split_at(end.unwrap_or(piece.len()));
+        text.push_str("\\x");
+        text.push_str(&bytes.to_ascii_lowercase());
+        text.push_str(rest);
+    }
+    text
 }
 
 /// Every byte that is on the disk: a SQLite file with its journal, pages that were freed included.
