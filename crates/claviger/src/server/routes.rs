@@ -27,7 +27,6 @@ const ADMIN_PROBES: &[&str] = &["/admin/health/alive", "/admin/health/ready"];
 const METRICS: &[Area] = &[Area::Read, Area::Metrics];
 
 /// The public port. Health probes are left out of the request log if `quiet`.
-#[must_use]
 pub fn public(provider: &Shared, quiet: bool) -> Router {
     let about = about_public(&provider.policy.public_url);
     public_table(provider, quiet).finish_described(provider.clone(), &about)
@@ -97,7 +96,6 @@ pub(crate) fn public_table(provider: &Shared, quiet: bool) -> Routes<'_, Shared>
 }
 
 /// The admin port. Health probes are left out of the request log if `quiet`.
-#[must_use]
 pub fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
     admin_table(provider, quiet, v1_paths).finish_described(provider.clone(), &about_admin())
 }
