@@ -1,6 +1,11 @@
 //! The requests that decide how fast a server is, in process: routers over a database in memory, without sockets.
 
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "equipment of tests")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "equipment of tests"
+)]
 
 use std::sync::Arc;
 
