@@ -63,9 +63,12 @@ impl Line {
     pub(super) async fn run(&self, text: &str) -> Result<Vec<Vec<Row>>, Failed> {
         let mut slot = self.slot.lock().await;
         let mut session = self.session(&mut slot).await.map_err(Failed::Unconnected)?;
+        let mut sets = Vec::new();
         // While it is out of its slot, whoever drops this future drops a connection in an unknown state too.
-        let answer = match tokio::time::timeout(self.deadline, sets(&mut session.conn, text)).await {
-            Ok(answer) => answer.map_err(|error| Failed::from(&error)),
+        let answer = match tokio::time::timeout(self.deadline, fill(&mut sets, &mut session.conn, text)).await {
+            Ok(Ok(())) => Ok(sets),
+            Ok(Err(error)) if sets.is_empty() => Err(Failed::from(&error)),
+            Ok(Err(error)) => Err(Failed::from(&error).midway()),
             Err(_) => Err(Failed::Silent),
         };
         let is_usable = match &answer {
@@ -170,8 +173,14 @@ impl Line {
 
 /// The rows of each statement that has rows.
 pub(super) async fn sets(conn: &mut Conn, text: &str) -> mysql_async::Result<Vec<Vec<Row>>> {
-    let mut result = conn.query_iter(text).await?;
     let mut sets = Vec::new();
+    fill(&mut sets, conn, text).await?;
+    Ok(sets)
+}
+
+/// The same, and after an error those that came before it.
+async fn fill(sets: &mut Vec<Vec<Row>>, conn: &mut Conn, text: &str) -> mysql_async::Result<()> {
+    let mut result = conn.query_iter(text).await?;
     while !result.is_empty() {
         let has_rows = !result.columns_ref().is_empty();
         let mut rows = Vec::new();
@@ -183,6 +192,5 @@ pub(super) async fn sets(conn: &mut Conn, text: &str) -> mysql_async::Result<Vec
         }
     }
     // An error of a later statement is kept for who asks for more.
-    result.drop_result().await?;
-    Ok(sets)
+    result.drop_result().await
 }

@@ -141,7 +141,7 @@ impl Mysql {
         let mut retry = Retry::new();
         let sets = loop {
             match self.slow.line.run(&text).await {
-                Err(failed) if failed.may_pass() && retry.again().await => {}
+                Err(failed) if failed.may_pass_after(retry.spent()) && retry.again().await => {}
                 answer => break answer?,
             }
         };
