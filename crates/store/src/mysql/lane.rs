@@ -205,7 +205,7 @@ impl Lane {
 
     async fn together(&self, kind: Kind, text: &str, changes: usize) -> Result<Vec<Outcome>, Failed> {
         self.statistics.sent_batch(kind, changes);
-        let sets = self.line.run(&Script::transaction(text)).await?;
+        let sets = self.line.change(text).await?;
         let outcomes = outcomes(&sets).map_err(Failed::Unconnected)?;
         if outcomes.len() == changes {
             Ok(outcomes)
