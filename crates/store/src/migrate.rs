@@ -3,7 +3,13 @@
 //! Steps only go forward, and each works with the previous release's servers still running (expand, then contract).
 //! `claviger_migration` holds what was applied, with a digest of its text: a step that was applied is never edited.
 
+use std::time::Duration;
+
 use claviger_core::port::{SchemaStatus, StoreError};
+
+/// How often a step asks for a table that others hold, and how long those behind it have the table between.
+pub(crate) const LOCK_ATTEMPTS: u32 = 200;
+pub(crate) const LOCK_PAUSE: Duration = Duration::from_secs(1);
 
 /// One step.
 pub(crate) struct Migration {

@@ -1,6 +1,6 @@
 //! Whole changes are tried again when the database undid them for the sake of others.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Most times that one operation is tried.
 const ATTEMPTS: u32 = 10;
@@ -12,12 +12,21 @@ const LONGEST_WAIT: Duration = Duration::from_millis(200);
 /// How often one operation was tried.
 pub(crate) struct Retry {
     tried: u32,
+    begun: Instant,
 }
 
 impl Retry {
     /// Before the first attempt.
     pub(crate) fn new() -> Self {
-        Self { tried: 1 }
+        Self {
+            tried: 1,
+            begun: Instant::now(),
+        }
+    }
+
+    /// Since the first attempt began.
+    pub(crate) fn spent(&self) -> Duration {
+        self.begun.elapsed()
     }
 
     /// Waits before the next attempt; false if there is none left.

@@ -35,6 +35,12 @@ const CAUSAL: &str = "SET SESSION wsrep_sync_wait = 7, SESSION wsrep_dirty_reads
 /// A packet that every server takes; larger ones are the server's to refuse.
 const PACKET: usize = 16 << 20;
 
+/// A connection, and whether its server is one of a Galera cluster.
+pub(super) struct Connected {
+    pub(super) conn: Conn,
+    pub(super) has_peers: bool,
+}
+
 /// Makes connections.
 pub(super) struct Connector {
     opts: Opts,
@@ -66,9 +72,9 @@ impl Connector {
         })
     }
 
-    pub(super) async fn connect(&self) -> Result<Conn, StoreError> {
+    pub(super) async fn connect(&self) -> Result<Connected, StoreError> {
         match tokio::time::timeout(self.patience * 2, self.open()).await {
-            Ok(Ok(conn)) => Ok(conn),
+            Ok(Ok(connected)) => Ok(connected),
             Ok(Err(Opened::Failed(error))) => Err(match Failed::from(&error).into() {
                 StoreError::Broken(reason) => StoreError::Unavailable(reason),
                 error => error,
@@ -78,7 +84,7 @@ impl Connector {
         }
     }
 
-    async fn open(&self) -> Result<Conn, Opened> {
+    async fn open(&self) -> Result<Connected, Opened> {
         let mut conn = match (Conn::new(self.opts.clone()).await, &self.plain) {
             (Err(Error::Driver(DriverError::NoClientSslFlagFromServer)), Some(plain)) => {
                 Conn::new(plain.clone()).await?
@@ -94,7 +100,7 @@ impl Connector {
             more.push_str(CAUSAL);
         }
         sets(&mut conn, &more).await?;
-        Ok(conn)
+        Ok(Connected { conn, has_peers })
     }
 }
 

@@ -1,18 +1,22 @@
 //! What errors of the server and of the connection mean.
 
+use std::time::Duration;
+
 use claviger_core::port::StoreError;
 use mysql_async::{Error, ServerError};
 
 /// Undone for the sake of another transaction, here (1213, 1205) or on another server of the cluster (1213).
 const DEADLOCK: u16 = 1213;
-const LOCK_WAIT: u16 = 1205;
+pub(super) const LOCK_WAIT: u16 = 1205;
+/// The group undid a transaction while it was committed.
+const ROLLED_BACK: u16 = 3101;
 /// The savepoint of a transaction that was undone without a word.
 const NO_SAVEPOINT: u16 = 1305;
-/// A Galera server that is not part of the cluster at the moment: nothing was done.
+/// A Galera server that is not part of the cluster at the moment: nothing was done, if it said so at first.
 const NOT_PREPARED: u16 = 1047;
 
 /// Errors that end when somebody frees room, the load sinks, or another server takes over.
-const PASSING: [u16; 31] = [
+const PASSING: [u16; 26] = [
     NO_SAVEPOINT,
     1021,
     1030,
@@ -23,10 +27,7 @@ const PASSING: [u16; 31] = [
     1042,
     1043,
     NOT_PREPARED,
-    1053,
-    1077,
     1078,
-    1079,
     1080,
     1114,
     1129,
@@ -38,19 +39,24 @@ const PASSING: [u16; 31] = [
     LOCK_WAIT,
     DEADLOCK,
     1226,
-    1317,
     1637,
-    1969,
     3024,
+    ROLLED_BACK,
     3168,
-    3169,
 ];
 
 /// Errors of a server that does not take writes, or ends the connection. The next connection may reach another server.
 const ELSEWHERE: [u16; 11] = [NOT_PREPARED, 1053, 1077, 1079, 1290, 1792, 1836, 1927, 3100, 3169, 4031];
 
+/// Errors that may come when the commit was done already (seen with `KILL QUERY`): the statement or the connection was
+/// ended from outside, the server stops, or it failed in the midst of the commit.
+const UNCLEAR: [u16; 9] = [1053, 1077, 1079, 1180, 1317, 1927, 1969, 3169, 4031];
+
 /// Errors whose message repeats values.
-const TALKATIVE: [u16; 6] = [1062, 1064, 1292, 1366, 1586, 1690];
+const TALKATIVE: [u16; 7] = [1062, 1064, 1292, 1300, 1366, 1586, 1690];
+
+/// Whoever waited for a lock for so long does not ask for it again: others wait behind.
+const LOCK_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why there is no answer.
 #[derive(Clone, Debug)]
@@ -59,6 +65,8 @@ pub(super) enum Failed {
     Unconnected(StoreError),
     /// The server said so, and everything that was asked is undone.
     Refused { code: u16, reason: String },
+    /// The server said so. Whether it happened is not known.
+    Unclear { code: u16, reason: String },
     /// The connection ended. Whether it happened is not known.
     Lost(String),
     /// Nobody said anything until the deadline. Whether it happened is not known.
@@ -68,6 +76,10 @@ pub(super) enum Failed {
 impl Failed {
     pub(super) fn from(error: &Error) -> Self {
         match error {
+            Error::Server(error) if UNCLEAR.contains(&error.code) => Self::Unclear {
+                code: error.code,
+                reason: explained(error),
+            },
             Error::Server(error) => Self::Refused {
                 code: error.code,
                 reason: explained(error),
@@ -76,28 +88,52 @@ impl Failed {
         }
     }
 
+    /// The same after the server answered a part already, when it may be the commit that it did not get done.
+    pub(super) fn midway(self) -> Self {
+        match self {
+            Self::Refused {
+                code: NOT_PREPARED,
+                reason,
+            } => Self::Unclear {
+                code: NOT_PREPARED,
+                reason,
+            },
+            failed => failed,
+        }
+    }
+
     /// Whether trying the whole again may help at once.
     pub(super) fn may_pass(&self) -> bool {
         matches!(
             self,
             Self::Refused {
-                code: DEADLOCK | LOCK_WAIT | NOT_PREPARED | NO_SAVEPOINT,
+                code: DEADLOCK | LOCK_WAIT | NOT_PREPARED | NO_SAVEPOINT | ROLLED_BACK,
                 ..
             }
         )
+    }
+
+    /// The same for an operation that took so long already.
+    pub(super) fn may_pass_after(&self, spent: Duration) -> bool {
+        let is_lock = matches!(self, Self::Refused { code: LOCK_WAIT, .. });
+        self.may_pass() && !(is_lock && spent >= LOCK_PATIENCE)
     }
 
     /// Whether the connection is of no use any more.
     pub(super) fn ends_connection(&self) -> bool {
         match self {
             Self::Refused { code, .. } => ELSEWHERE.contains(code),
-            Self::Unconnected(_) | Self::Lost(_) | Self::Silent => true,
+            Self::Unconnected(_) | Self::Unclear { .. } | Self::Lost(_) | Self::Silent => true,
         }
     }
 
     /// Whether a question that changes nothing may be asked again on a new connection.
     pub(super) fn is_lost(&self) -> bool {
-        matches!(self, Self::Lost(_))
+        match self {
+            Self::Lost(_) => true,
+            Self::Unclear { code, .. } => ELSEWHERE.contains(code),
+            Self::Unconnected(_) | Self::Refused { .. } | Self::Silent => false,
+        }
     }
 }
 
@@ -111,7 +147,7 @@ impl From<Failed> for StoreError {
                 Self::Unavailable(reason)
             }
             Failed::Refused { reason, .. } => Self::Broken(reason),
-            Failed::Lost(reason) => Self::Unavailable(reason),
+            Failed::Unclear { reason, .. } | Failed::Lost(reason) => Self::Unavailable(reason),
             Failed::Silent => Self::Unavailable("it did not answer in time".to_owned()),
         }
     }
@@ -156,7 +192,7 @@ mod tests {
 
     #[test]
     fn deadlocks_lock_waits_and_galera_conflicts_are_tried_again() {
-        for code in [1213, 1205, 1047, 1305] {
+        for code in [1213, 1205, 1047, 1305, 3101] {
             assert!(refused(code, "").may_pass(), "{code}");
             assert!(matches!(
                 StoreError::from(refused(code, "")),
@@ -164,6 +200,28 @@ mod tests {
             ));
         }
         assert!(!refused(1062, "").may_pass());
+    }
+
+    #[test]
+    fn what_may_have_been_committed_is_never_done_again() {
+        let midway = refused(NOT_PREPARED, "").midway();
+        for failed in UNCLEAR.map(|code| refused(code, "")).into_iter().chain([midway]) {
+            assert!(matches!(failed, Failed::Unclear { .. }), "{failed:?}");
+            assert!(!failed.may_pass() && failed.ends_connection(), "{failed:?}");
+            assert!(matches!(StoreError::from(failed), StoreError::Unavailable(_)));
+        }
+        // These surely undid it, also when they come late.
+        for code in [DEADLOCK, LOCK_WAIT, NO_SAVEPOINT, ROLLED_BACK] {
+            assert!(refused(code, "").midway().may_pass(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_lock_is_not_waited_for_again_and_again() {
+        let long = Duration::from_secs(5);
+        assert!(!refused(LOCK_WAIT, "").may_pass_after(long));
+        assert!(refused(LOCK_WAIT, "").may_pass_after(Duration::ZERO));
+        assert!(refused(DEADLOCK, "").may_pass_after(long));
     }
 
     #[test]

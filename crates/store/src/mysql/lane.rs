@@ -52,7 +52,9 @@ impl Lane {
                 self.statistics.sent(first.kind);
                 match self.line.ask(&text).await {
                     Ok(sets) if sets.len() == batch.len() => return sets.into_iter().map(Ok).collect(),
-                    Err(failed @ (Failed::Unconnected(_) | Failed::Silent | Failed::Lost(_))) => {
+                    Err(
+                        failed @ (Failed::Unconnected(_) | Failed::Silent | Failed::Unclear { .. } | Failed::Lost(_)),
+                    ) => {
                         return batch.iter().map(|_| Err(failed.clone().into())).collect();
                     }
                     // Nobody shall suffer for another.
@@ -74,7 +76,7 @@ impl Lane {
         loop {
             self.statistics.sent(kind);
             match self.line.ask(text).await {
-                Err(failed) if failed.may_pass() && retry.again().await => {}
+                Err(failed) if failed.may_pass_after(retry.spent()) && retry.again().await => {}
                 answer => return answer.map_err(StoreError::from),
             }
         }
@@ -175,7 +177,7 @@ impl Lane {
         if scripts.len() > 1 {
             match self.together(Kind::Change, &scripts.concat(), scripts.len()).await {
                 Ok(outcomes) => return outcomes.into_iter().map(Ok).collect(),
-                Err(failed @ (Failed::Unconnected(_) | Failed::Lost(_) | Failed::Silent)) => {
+                Err(failed @ (Failed::Unconnected(_) | Failed::Unclear { .. } | Failed::Lost(_) | Failed::Silent)) => {
                     return scripts.iter().map(|_| Err(failed.clone().into())).collect();
                 }
                 // Somebody in the batch failed, and everything was undone: nobody shall suffer for another.
@@ -195,7 +197,7 @@ impl Lane {
         loop {
             match self.together(kind, script, 1).await {
                 Ok(outcomes) => return outcomes.first().copied().ok_or_else(unsaid),
-                Err(failed) if failed.may_pass() && retry.again().await => {}
+                Err(failed) if failed.may_pass_after(retry.spent()) && retry.again().await => {}
                 Err(failed) => return Err(failed.into()),
             }
         }
@@ -203,7 +205,7 @@ impl Lane {
 
     async fn together(&self, kind: Kind, text: &str, changes: usize) -> Result<Vec<Outcome>, Failed> {
         self.statistics.sent_batch(kind, changes);
-        let sets = self.line.run(&Script::transaction(text)).await?;
+        let sets = self.line.change(text).await?;
         let outcomes = outcomes(&sets).map_err(Failed::Unconnected)?;
         if outcomes.len() == changes {
             Ok(outcomes)

@@ -1,5 +1,6 @@
 //! A place for one connection at a time: opened when it is needed, replaced when it is lost or old.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -9,8 +10,9 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Row};
 use tokio::sync::Mutex;
 
-use super::connect::Connector;
+use super::connect::{Connected, Connector};
 use super::fault::Failed;
+use super::script::Script;
 use crate::coalesce::closed;
 
 /// The first wait after a failed attempt to connect, doubled up to [`LONGEST_WAIT`].
@@ -21,6 +23,7 @@ const REST: Duration = Duration::from_secs(2);
 
 struct Session {
     conn: Conn,
+    has_peers: bool,
     opened: Instant,
     used: Instant,
 }
@@ -61,11 +64,39 @@ impl Line {
 
     /// Sends statements and gives the rows of each that has rows. After an error nothing of them is left.
     pub(super) async fn run(&self, text: &str) -> Result<Vec<Vec<Row>>, Failed> {
+        self.send(|_| (Cow::Borrowed(text), None)).await
+    }
+
+    /// As [`Self::run`], for changes as one transaction.
+    pub(super) async fn change(&self, text: &str) -> Result<Vec<Vec<Row>>, Failed> {
+        let texts = |has_peers| {
+            let (text, end) = Script::transaction(text, has_peers);
+            (Cow::Owned(text), end)
+        };
+        self.send(texts).await
+    }
+
+    /// Sends one text, or two, as it has to be for this kind of server.
+    async fn send<'t>(
+        &self,
+        texts: impl FnOnce(bool) -> (Cow<'t, str>, Option<&'static str>),
+    ) -> Result<Vec<Vec<Row>>, Failed> {
         let mut slot = self.slot.lock().await;
         let mut session = self.session(&mut slot).await.map_err(Failed::Unconnected)?;
+        let (text, end) = texts(session.has_peers);
+        let mut sets = Vec::new();
+        let sending = async {
+            fill(&mut sets, &mut session.conn, &text).await?;
+            match end {
+                Some(end) => fill(&mut sets, &mut session.conn, end).await,
+                None => Ok(()),
+            }
+        };
         // While it is out of its slot, whoever drops this future drops a connection in an unknown state too.
-        let answer = match tokio::time::timeout(self.deadline, sets(&mut session.conn, text)).await {
-            Ok(answer) => answer.map_err(|error| Failed::from(&error)),
+        let answer = match tokio::time::timeout(self.deadline, sending).await {
+            Ok(Ok(())) => Ok(sets),
+            Ok(Err(error)) if sets.is_empty() => Err(Failed::from(&error)),
+            Ok(Err(error)) => Err(Failed::from(&error).midway()),
             Err(_) => Err(Failed::Silent),
         };
         let is_usable = match &answer {
@@ -119,10 +150,11 @@ impl Line {
             return Err(failure.error.clone());
         }
         match self.connector.connect().await {
-            Ok(conn) => {
+            Ok(Connected { conn, has_peers }) => {
                 slot.failure = None;
                 Ok(Session {
                     conn,
+                    has_peers,
                     opened: Instant::now(),
                     used: Instant::now(),
                 })
@@ -170,8 +202,14 @@ impl Line {
 
 /// The rows of each statement that has rows.
 pub(super) async fn sets(conn: &mut Conn, text: &str) -> mysql_async::Result<Vec<Vec<Row>>> {
-    let mut result = conn.query_iter(text).await?;
     let mut sets = Vec::new();
+    fill(&mut sets, conn, text).await?;
+    Ok(sets)
+}
+
+/// The same, and after an error those that came before it.
+async fn fill(sets: &mut Vec<Vec<Row>>, conn: &mut Conn, text: &str) -> mysql_async::Result<()> {
+    let mut result = conn.query_iter(text).await?;
     while !result.is_empty() {
         let has_rows = !result.columns_ref().is_empty();
         let mut rows = Vec::new();
@@ -183,6 +221,5 @@ pub(super) async fn sets(conn: &mut Conn, text: &str) -> mysql_async::Result<Vec
         }
     }
     // An error of a later statement is kept for who asks for more.
-    result.drop_result().await?;
-    Ok(sets)
+    result.drop_result().await
 }

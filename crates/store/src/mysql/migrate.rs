@@ -10,16 +10,16 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{Conn, Error, Row};
 
 use super::connect::reason;
-use super::fault::Failed;
+use super::fault::{Failed, LOCK_WAIT};
 use super::line::sets;
 use super::read::column;
 use super::sql::{statement, values};
 use super::statements::APPLIED;
-use crate::migrate::{AppliedMigration, Comparison, MYSQL, Migration, MigrationStatus};
+use crate::migrate::{AppliedMigration, Comparison, LOCK_ATTEMPTS, LOCK_PAUSE, MYSQL, Migration, MigrationStatus};
 use crate::retry::Retry;
 
-/// Migrations may run long.
-const PREPARE: &str = "SET SESSION lock_wait_timeout = 3600, SESSION innodb_lock_wait_timeout = 3600";
+/// Migrations may run long, but not wait long for a table: while one waits behind a backup, everybody waits behind it.
+const PREPARE: &str = "SET SESSION lock_wait_timeout = 3, SESSION innodb_lock_wait_timeout = 3600";
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS claviger_migration (
           version BIGINT NOT NULL PRIMARY KEY, name VARCHAR(255) NOT NULL, sha256 VARBINARY(32) NOT NULL,
           applied_at BIGINT NOT NULL)
@@ -87,12 +87,16 @@ async fn step(conn: &mut Conn, migration: &Migration) -> mysql_async::Result<boo
     Ok(conn.affected_rows() > 0)
 }
 
-/// Runs a statement, again if the cluster undid it for another one.
+/// Runs a statement, again if the cluster undid it for another one, or somebody has a lock on the table.
 async fn repeatable(conn: &mut Conn, text: &str) -> mysql_async::Result<()> {
     let mut retry = Retry::new();
+    let mut waits = 0..LOCK_ATTEMPTS;
     loop {
         match conn.query_drop(text).await {
             Err(Error::Server(error)) if DONE_ALREADY.contains(&error.code) => return Ok(()),
+            Err(Error::Server(error)) if error.code == LOCK_WAIT && waits.next().is_some() => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
             Err(error) if Failed::from(&error).may_pass() && retry.again().await => {}
             ran => return ran,
         }

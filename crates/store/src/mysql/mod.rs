@@ -137,11 +137,10 @@ impl Mysql {
             script.run(statements::CLAIM_NOTICE, &values);
             script.text.push_str("SELECT ROW_COUNT() > 0;");
         }
-        let text = Script::transaction(&script.text);
         let mut retry = Retry::new();
         let sets = loop {
-            match self.slow.line.run(&text).await {
-                Err(failed) if failed.may_pass() && retry.again().await => {}
+            match self.slow.line.change(&script.text).await {
+                Err(failed) if failed.may_pass_after(retry.spent()) && retry.again().await => {}
                 answer => break answer?,
             }
         };
@@ -363,11 +362,11 @@ impl Store for Mysql {
 #[async_trait]
 impl Engine for Mysql {
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError> {
-        migrate::run(self.connector.connect().await?, progress).await
+        migrate::run(self.connector.connect().await?.conn, progress).await
     }
 
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
-        let mut conn = self.connector.connect().await?;
+        let mut conn = self.connector.connect().await?.conn;
         migrate::compare(&mut conn).await.map(Comparison::all)
     }
 

@@ -7,6 +7,8 @@ use super::apply;
 use super::read::column;
 use super::sql::{self, Value};
 
+const END: &str = "COMMIT;SET autocommit = 1;";
+
 /// Statements of changes, of which each ends by saying `@ok`.
 #[derive(Default)]
 pub(super) struct Script {
@@ -35,15 +37,19 @@ impl Script {
         self.text.push_str("SET @ok = ROW_COUNT() > 0;");
     }
 
-    /// As a transaction of its own.
+    /// As a transaction of its own, and what ends it if that has to be a command of its own.
     ///
     /// A server of a Galera cluster may undo a transaction between two statements of one text without an error, and run
     /// the rest (seen with MariaDB 10.11). Without `autocommit` the rest is not committed by itself, and the savepoint is
-    /// gone with what was undone, so that releasing it fails and nothing is committed.
-    pub(super) fn transaction(text: &str) -> String {
-        format!(
-            "SET autocommit = 0;START TRANSACTION;SAVEPOINT whole;{text}RELEASE SAVEPOINT whole;COMMIT;SET autocommit = 1;"
-        )
+    /// gone with what was undone, so that releasing it fails and nothing is committed. Between that and a commit in the same
+    /// text it may be undone too; a command of its own is told so.
+    pub(super) fn transaction(text: &str, has_peers: bool) -> (String, Option<&'static str>) {
+        let mut whole = format!("SET autocommit = 0;START TRANSACTION;SAVEPOINT whole;{text}RELEASE SAVEPOINT whole;");
+        if has_peers {
+            return (whole, Some(END));
+        }
+        whole.push_str(END);
+        (whole, None)
     }
 }
 

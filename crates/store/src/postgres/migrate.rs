@@ -10,13 +10,15 @@ use tokio_postgres::{Client, Row};
 use super::read::column;
 use super::statements::APPLIED;
 use super::{is_passing, refused};
-use crate::migrate::{AppliedMigration, Comparison, Migration, MigrationStatus, POSTGRES};
+use crate::migrate::{AppliedMigration, Comparison, LOCK_ATTEMPTS, LOCK_PAUSE, Migration, MigrationStatus, POSTGRES};
 use crate::retry::Retry;
 
 const TABLE: &str = "CREATE TABLE IF NOT EXISTS claviger_migration (
           version bigint NOT NULL PRIMARY KEY, name text NOT NULL, sha256 bytea NOT NULL, applied_at bigint NOT NULL)";
 /// Migrations may run long, and wait for a server that runs them.
 const PATIENCE: &str = "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+/// Not long for a table: while a step waits behind a backup, everybody waits behind it.
+const LOCKS: &str = "SET LOCAL lock_timeout = '3s'";
 const HAS_TABLE: &str = "SELECT to_regclass('claviger_migration') IS NOT NULL";
 const RECORD: &str = "INSERT INTO claviger_migration (version, name, sha256, applied_at)
       VALUES ($1, $2, $3, extract(epoch FROM now())::bigint) ON CONFLICT (version) DO NOTHING";
@@ -73,9 +75,13 @@ pub(super) async fn run(
 /// Whether it was this program that applied the step.
 async fn again(client: &mut Client, migration: &Migration) -> Result<bool, StoreError> {
     let mut retry = Retry::new();
+    let mut waits = 0..LOCK_ATTEMPTS;
     loop {
         match step(client, migration).await {
             Ok(is_ours) => return Ok(is_ours),
+            Err(error) if error.code() == Some(&SqlState::LOCK_NOT_AVAILABLE) && waits.next().is_some() => {
+                tokio::time::sleep(LOCK_PAUSE).await;
+            }
             Err(error) if is_passing(&error) && retry.again().await => {}
             Err(error) => return Err(migration.failed(&super::explained(&error))),
         }
@@ -90,6 +96,7 @@ async fn step(client: &mut Client, migration: &Migration) -> Result<bool, tokio_
     if transaction.execute(RECORD, &values).await? == 0 {
         return transaction.rollback().await.map(|()| false);
     }
+    transaction.batch_execute(LOCKS).await?;
     transaction.batch_execute(migration.sql).await?;
     transaction.commit().await.map(|()| true)
 }

@@ -178,6 +178,36 @@ async fn an_interrupted_migration_goes_on_and_two_servers_may_migrate_at_once() 
     scene.redeemed("other").await;
 }
 
+/// Whoever reads is behind the migration, which is behind the backup.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_migration_that_waits_for_a_backup_lets_others_pass() {
+    let scene = Scene::mariadb().await;
+    scene.sql("DELETE FROM claviger_migration WHERE version = 3").await;
+    scene
+        .sql("ALTER TABLE claviger_session DROP KEY claviger_session_subject")
+        .await;
+    let url = scene.mariadb_url().unwrap();
+    let mut backup = mariadb::beside(url).await;
+    let begin = "START TRANSACTION; SELECT COUNT(*) FROM claviger_session";
+    backup.query_drop(begin).await.unwrap();
+    let (mut watch, until) = (mariadb::beside(url).await, Instant::now() + Duration::from_secs(30));
+    let store = scene.store();
+    let while_it_waits = async {
+        let waits = "SELECT COUNT(*) FROM information_schema.processlist
+                     WHERE db = DATABASE() AND state LIKE 'Waiting for table metadata lock%'";
+        while watch.query_first::<u64, _>(waits).await.unwrap() == Some(0) {
+            assert!(Instant::now() < until, "the migration does not wait");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let read = store.session(id()).await;
+        backup.query_drop("COMMIT").await.unwrap();
+        read
+    };
+    let (migrated, read) = join(scene.database.migrate(&|_| ()), while_it_waits).await;
+    assert_eq!(read.unwrap(), None);
+    migrated.unwrap();
+}
+
 /// As a replica that has not taken over yet.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_read_only_is_unavailable_for_changes_until_it_takes_them() {
