@@ -4,13 +4,14 @@
 //! removed, and the lifespans say nothing. One statement removes expired rows of every kind, whichever is asked for: a
 //! server removes all of them in the background anyway.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claviger_core::context::Timestamp;
 use claviger_core::port::{Purged, Store};
 use claviger_store::Database;
 
 use super::jobs::{JobError, Place, with_database};
+use super::purge::pause;
 use crate::cli::Terminal;
 use crate::cli::failure::Failure;
 use crate::cli::server_args::Janitor;
@@ -57,6 +58,7 @@ async fn purge(store: &dyn Store, arguments: &Janitor) -> Result<Purged, Failure
     let (mut left, mut tries) = (rows_of(arguments.limit), TRIES);
     while left > 0 {
         let batch = left.min(rows_of(arguments.batch_size));
+        let begun = Instant::now();
         let purged = store.purge(before, batch).await.map_err(JobError::from)?;
         if purged.busy {
             tries -= 1;
@@ -73,6 +75,8 @@ async fn purge(store: &dyn Store, arguments: &Janitor) -> Result<Purged, Failure
         if purged.rows < u64::from(batch) {
             break;
         }
+        // A server that wants to write to the same SQLite file gets its turn.
+        tokio::time::sleep(pause(begun.elapsed(), false)).await;
     }
     Ok(total)
 }

@@ -152,7 +152,7 @@ async fn serve_until_stopped(
         if settings.dev {
             welcome::print(settings, sides);
         }
-        serve_ports(settings, origin, ports, provider, &stop).await
+        serve_ports(settings, origin, ports, (provider, &database), &stop).await
     };
     let served = served.await;
     if tokio::time::timeout(CLOSING, database.close()).await.is_err() {
@@ -258,14 +258,14 @@ async fn serve_ports(
     settings: &Settings,
     origin: Origin,
     ports: Ports,
-    provider: Shared,
+    (provider, database): (Shared, &Arc<Database>),
     stop: &CancellationToken,
 ) -> Result<(), StartError> {
     let hangups = stop::Hangups::listen().map_err(|error| StartError::System { what: "signals", error })?;
     let current = Arc::new(Current::new(Arc::clone(&provider)));
     let purging = {
-        let (current, stop) = (Arc::clone(&current), stop.clone());
-        tokio::spawn(async move { purge::run(&current, &stop).await })
+        let (current, database, stop) = (Arc::clone(&current), Arc::clone(database), stop.clone());
+        tokio::spawn(async move { purge::run(&current, &database, &stop).await })
     };
     let telling = {
         let (current, stop) = (Arc::clone(&current), stop.clone());

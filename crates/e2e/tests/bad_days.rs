@@ -1,0 +1,219 @@
+//! Days on which something around the server is broken: it says what, loses nothing, and goes on when it is mended.
+//!
+//! A database that is away while requests come is in `conform/database.rs`; one that is not there at the start, and ports that
+//! are taken, in `start.rs`.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use claviger_e2e::process::{PATIENCE, Process};
+use claviger_e2e::server::SECRET;
+use claviger_e2e::{Answer, Database, Flow, Http, Server, ServerOptions, binary, dump};
+
+const OTHER_SECRET: &str = "another-secret-0123456789-abcdefgh";
+
+fn execute(database: &Database, sql: &str) {
+    match database {
+        Database::Sqlite { .. } => {
+            let connection = rusqlite::Connection::open(database.file().unwrap()).unwrap();
+            connection.busy_timeout(PATIENCE).unwrap();
+            connection.execute_batch(sql).unwrap();
+        }
+        Database::Postgres { dsn } => {
+            let mut psql = claviger_e2e::postgres::cluster().program("psql");
+            let status = psql.args(["-q", "-v", "ON_ERROR_STOP=1", "-c", sql]).arg(dsn).status();
+            assert!(status.unwrap().success(), "{sql}");
+        }
+        Database::Mariadb { .. } => panic!("no test asks for it"),
+    }
+}
+
+/// The rows of a database, in an order of their own.
+fn rows(database: &Database) -> Vec<String> {
+    let text = dump::text(database);
+    let is_row = |line: &&str| line.starts_with("INSERT INTO") || line.contains(": ");
+    let mut rows: Vec<String> = text.lines().filter(is_row).map(str::to_owned).collect();
+    rows.sort();
+    rows
+}
+
+#[tokio::test]
+async fn a_server_with_the_wrong_secret_overwrites_nothing() {
+    for database in [Database::sqlite(), Database::postgres()] {
+        let server = Server::on(&database).await;
+        let mut flow = Flow::new(&server).await;
+        let tokens = flow.tokens().await;
+        let url = server.public("/.well-known/jwks.json");
+        let published = Http::new().get(&url).await.json();
+        server.stop();
+        let before = rows(&database);
+        assert!(before.len() > 8, "{before:?}");
+        let mut wrong = ServerOptions::new(&database)
+            .with("SECRETS_SYSTEM", OTHER_SECRET)
+            .spawn();
+        assert_eq!(wrong.wait().code(), Some(1), "{}", wrong.output());
+        assert_eq!(rows(&database), before);
+        let right = ServerOptions::new(&database)
+            .with("SECRETS_SYSTEM", SECRET)
+            .start()
+            .await;
+        let url = right.public("/.well-known/jwks.json");
+        assert_eq!(Http::new().get(&url).await.json(), published);
+        assert!(right.is_active(tokens["refresh_token"].as_str().unwrap()).await);
+    }
+}
+
+#[tokio::test]
+async fn a_signing_key_that_is_damaged_is_named_and_nothing_takes_its_place() {
+    let database = Database::sqlite();
+    Server::on(&database).await.stop();
+    execute(&database, "UPDATE claviger_key SET sealed = zeroblob(64)");
+    let before = rows(&database);
+    let mut process = ServerOptions::new(&database).spawn();
+    assert_eq!(process.wait().code(), Some(1), "{}", process.output());
+    let told = process.output();
+    assert!(told.contains("key") && told.contains("hydra.openid.id-token"), "{told}");
+    assert_eq!(rows(&database), before);
+}
+
+/// As many programs as there are servers in a rollout run it at the same moment.
+#[test]
+fn migrations_that_run_at_once_all_succeed() {
+    for database in [Database::sqlite(), Database::postgres()] {
+        let dsn = database.dsn();
+        let start = || {
+            let mut command = binary::command();
+            command.args(["migrate", "sql", "--yes", &dsn]);
+            Process::start("claviger migrate", &mut command)
+        };
+        for mut process in [start(), start(), start(), start()] {
+            assert_eq!(process.wait().code(), Some(0), "{}", process.output());
+        }
+        let status = binary::run(&["migrate", "sql", "status", &dsn]).success();
+        assert!(!status.contains("Pending"), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_migration_that_was_killed_is_repeated_and_finishes() {
+    for database in [Database::sqlite(), Database::postgres()] {
+        let dsn = database.dsn();
+        // Wherever each of them was.
+        for milliseconds in [1, 5, 10, 20, 40, 80] {
+            let mut command = binary::command();
+            command.args(["migrate", "sql", "--yes", &dsn]);
+            let process = Process::start("claviger migrate", &mut command);
+            std::thread::sleep(Duration::from_millis(milliseconds));
+            // Killed as it is let go of.
+            drop(process);
+        }
+        let server = Server::on(&database).await;
+        Flow::new(&server).await.tokens().await;
+    }
+}
+
+/// A newer release migrated the database: the older one works on, and says what it sees.
+#[tokio::test]
+async fn an_old_server_works_beside_a_newer_schema_and_says_so() {
+    for database in [Database::sqlite(), Database::postgres()] {
+        claviger_e2e::server::migrate(&database);
+        newer(&database);
+        let server = ServerOptions::new(&database).start().await;
+        Flow::new(&server).await.tokens().await;
+        let log = server.log();
+        assert!(log.contains("newer release") && log.contains("9999"), "{log}");
+        let before = rows(&database).len();
+        binary::run(&["migrate", "sql", "--yes", &database.dsn()]).success();
+        assert_eq!(rows(&database).len(), before);
+        let status = binary::run(&["migrate", "sql", "status", &database.dsn()]).success();
+        assert!(status.contains("9999"), "{status}");
+    }
+}
+
+/// What a release from the future leaves.
+fn newer(database: &Database) {
+    let columns = "version, name, sha256, applied_at";
+    execute(
+        database,
+        &format!(
+            "INSERT INTO claviger_migration ({columns}) \
+             SELECT 9999, 'from_the_future', sha256, applied_at FROM claviger_migration WHERE version = 1"
+        ),
+    );
+}
+
+/// A small disk of its own, for as long as it is held.
+struct SmallDisk(Database);
+
+impl SmallDisk {
+    /// None where this user may not mount one.
+    fn mounted() -> Option<Self> {
+        let disk = Self(Database::sqlite());
+        let folder = disk.0.file().unwrap().parent().unwrap().to_owned();
+        let mut mount = Command::new("mount");
+        let mounted = mount
+            .args(["-t", "tmpfs", "-o", "size=8m", "claviger-test"])
+            .arg(folder);
+        mounted.output().is_ok_and(|ran| ran.status.success()).then_some(disk)
+    }
+
+    fn filler(&self) -> std::path::PathBuf {
+        self.0.file().unwrap().with_file_name("filler")
+    }
+
+    fn fill(&self) {
+        let mut filler = File::create(self.filler()).unwrap();
+        while filler.write_all(&[0; 4096]).is_ok() {}
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let file = self.0.file().unwrap();
+        let unmounted = Command::new("umount").arg("-l").arg(file.parent().unwrap()).status();
+        drop(unmounted);
+    }
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_is_503_until_there_is_room_and_nothing_is_lost() {
+    let Some(disk) = SmallDisk::mounted() else {
+        eprintln!("not tried: only root may mount a small disk");
+        return;
+    };
+    let server = Server::on(&disk.0).await;
+    let mut flow = Flow::new(&server).await;
+    let tokens = flow.tokens().await;
+    disk.fill();
+    let ask = async || flow.token(&[("grant_type", "client_credentials")]).await;
+    let mut given = Vec::new();
+    let until = async |status: u16, given: &mut Vec<String>| -> Answer {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let answer = ask().await;
+            assert!(matches!(answer.status, 200 | 503), "{}", answer.text());
+            if answer.status == 200 {
+                given.push(claviger_e2e::flow::text(&answer.json(), "access_token"));
+            }
+            if answer.status == status {
+                return answer;
+            }
+            assert!(Instant::now() < deadline, "never {status}: {}", server.log());
+        }
+    };
+    let refused = until(503, &mut given).await;
+    assert_eq!(refused.error(), "temporarily_unavailable");
+    assert!(!refused.header("retry-after").is_empty(), "{:?}", refused.headers);
+    assert!(server.log().contains("full"), "the log says why: {}", server.log());
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    assert!(server.is_active(refresh).await, "reading goes on");
+    std::fs::remove_file(disk.filler()).unwrap();
+    until(200, &mut given).await;
+    for token in &given {
+        assert!(server.is_active(token).await);
+    }
+    assert_eq!(flow.refresh(refresh).await.status, 200);
+    server.stop();
+}
