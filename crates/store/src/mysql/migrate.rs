@@ -87,7 +87,7 @@ async fn step(conn: &mut Conn, migration: &Migration) -> mysql_async::Result<boo
     Ok(conn.affected_rows() > 0)
 }
 
-/// Runs a statement, again if the cluster undid it for another one, or somebody has a lock on the table.
+/// Runs a statement, again if the cluster undid or interrupted it for another one, or somebody has a lock on the table.
 async fn repeatable(conn: &mut Conn, text: &str) -> mysql_async::Result<()> {
     let mut retry = Retry::new();
     let mut waits = 0..LOCK_ATTEMPTS;
@@ -97,10 +97,16 @@ async fn repeatable(conn: &mut Conn, text: &str) -> mysql_async::Result<()> {
             Err(Error::Server(error)) if error.code == LOCK_WAIT && waits.next().is_some() => {
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
-            Err(error) if Failed::from(&error).may_pass() && retry.again().await => {}
+            Err(error) if may_be_repeated(&Failed::from(&error)) && retry.again().await => {}
             ran => return ran,
         }
     }
+}
+
+/// Whether it was done or not does not matter to a statement that may be repeated: a cluster interrupts those that change the
+/// schema when another server changes it.
+fn may_be_repeated(failed: &Failed) -> bool {
+    failed.may_pass() || matches!(failed, Failed::Unclear { .. })
 }
 
 fn allowed(error: Error, code: u16) -> Result<(), Error> {
