@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
 
+use crate::Options;
 use crate::traced::TARGET;
 
 /// What one caller gets.
@@ -28,11 +29,24 @@ pub(crate) struct Limits {
     pub(crate) batch: usize,
     /// Most questions that wait.
     pub(crate) queue: usize,
+    /// Whether somebody listens to spans.
+    pub(crate) traced: bool,
+}
+
+impl Limits {
+    pub(crate) fn of(options: &Options) -> Self {
+        Self {
+            batch: options.batch,
+            queue: options.queue,
+            traced: options.traced,
+        }
+    }
 }
 
 /// The door to one lane.
 pub(crate) struct Coalescer<Q, A> {
     queue: mpsc::Sender<Job<Q, A>>,
+    traced: bool,
     lane: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -47,13 +61,14 @@ impl<Q: Send + 'static, A: Send + 'static> Coalescer<Q, A> {
         let lane = tokio::spawn(serve(jobs, limits.batch, run));
         Self {
             queue,
+            traced: limits.traced,
             lane: Mutex::new(Some(lane)),
         }
     }
 
     /// Asks, and waits for the answer. A caller that goes away does not undo what it asked.
     pub(crate) async fn ask(&self, question: Q) -> Answer<A> {
-        let asker = tracing::enabled!(target: TARGET, tracing::Level::INFO).then(Span::current);
+        let asker = self.traced.then(Span::current);
         let (answer, receive) = oneshot::channel();
         self.queue
             .send(Job::Ask(question, answer, asker))
@@ -148,7 +163,11 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits { batch: 8, queue: 64 };
+    const LIMITS: Limits = Limits {
+        batch: 8,
+        queue: 64,
+        traced: false,
+    };
 
     #[tokio::test]
     async fn what_waits_while_a_batch_is_under_way_is_the_next_batch() {

@@ -117,10 +117,7 @@ pub struct Database {
 
 impl Database {
     fn new(engine: Arc<dyn Engine>, options: &Options) -> Self {
-        let limits = Limits {
-            batch: options.batch,
-            queue: options.queue,
-        };
+        let limits = Limits::of(options);
         let mut inner: Arc<dyn Store> = engine.clone();
         if options.traced {
             inner = Arc::new(Traced::new(inner, engine.system()));

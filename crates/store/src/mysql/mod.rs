@@ -74,10 +74,7 @@ impl Mysql {
                 .or_else(|error| unopened(error).map_or(Ok(()), Err))?;
         }
         let statistics = Arc::new(Statistics::default());
-        let limits = Limits {
-            batch: options.batch,
-            queue: options.queue,
-        };
+        let limits = Limits::of(options);
         let lane = |turn: usize| -> Result<Lane, OpenError> {
             let line = turn.checked_rem(lines.len()).and_then(|turn| lines.get(turn));
             let line = line.ok_or_else(|| OpenError::Server("there is no connection".to_owned()))?;

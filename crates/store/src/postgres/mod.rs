@@ -101,10 +101,7 @@ impl Postgres {
             Err(StoreError::Unavailable(reason) | StoreError::Broken(reason)) => return Err(OpenError::Server(reason)),
         }
         let statistics = Arc::new(Statistics::default());
-        let limits = Limits {
-            batch: options.batch,
-            queue: options.queue,
-        };
+        let limits = Limits::of(options);
         let lane = |line: &Arc<Line>| Lane {
             line: line.clone(),
             statistics: statistics.clone(),

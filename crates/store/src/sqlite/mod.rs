@@ -51,10 +51,7 @@ impl Sqlite {
             reason,
         };
         let statistics = Arc::new(Statistics::default());
-        let limits = Limits {
-            batch: options.batch,
-            queue: options.queue,
-        };
+        let limits = Limits::of(options);
         let start = |name: &str, connection| {
             Worker::start(name, connection, limits, statistics.clone()).map_err(|error| failed(error.to_string()))
         };
