@@ -19,7 +19,7 @@ use super::admission::{Actor, Admission};
 use super::call::Arrival;
 use super::proxies::client_address;
 use super::rates::Limiter;
-use super::reply::{self, Party, Refused};
+use super::reply::{self, Refused};
 use super::request_id::RequestId;
 use super::router::filter_of;
 use crate::config::tls::Networks;
@@ -120,7 +120,7 @@ impl Route {
 
     /// Writes what is worth a line in the audit log.
     fn report(&self, actor: &Actor, method: &Method, response: &Response, id: RequestId) {
-        let client = response.extensions().get::<Party>().map(|party| &*party.0);
+        let client = reply::party(response);
         if let Some(fault) = refusal(response) {
             self.metrics.refused(fault);
             if let Some(event) = audit::event_of(fault) {

@@ -13,8 +13,10 @@ use tracing_subscriber::registry::LookupSpan;
 use super::audit;
 use crate::admin::version::VERSION;
 
-/// Writes one object a line.
-pub(super) struct JsonLines;
+/// Writes one object a line, or indented.
+pub(super) struct JsonLines {
+    pub(super) is_pretty: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
@@ -45,7 +47,12 @@ where
         line.insert("service_name".to_owned(), "Claviger".into());
         line.insert("service_version".to_owned(), VERSION.into());
         line.insert("target".to_owned(), target.into());
-        writeln!(writer, "{}", Value::Object(line))
+        let line = Value::Object(line);
+        if self.is_pretty {
+            writeln!(writer, "{line:#}")
+        } else {
+            writeln!(writer, "{line}")
+        }
     }
 }
 
