@@ -1,5 +1,6 @@
 //! What happens to every request around its handler: admission, limits, counting, the lines of log and audit, the span.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -178,6 +179,7 @@ where
         };
         let method = request.method().clone();
         let asked = request.body().size_hint().exact();
+        let address = client_address(arrival.peer, request.headers(), &self.route.proxies);
         let is_audited = self.route.admission.is_some() && self.route.is_change(&method);
         let work = async move {
             let Self { handler, route } = self;
@@ -191,7 +193,7 @@ where
             trace::answered(&traced, response.status(), refusal(&response));
             let sizes = [asked, response.body().size_hint().exact()];
             route.metrics.answered(response.status(), took, sizes);
-            log_request(&route, &method, &response, arrival.id, took);
+            log_request(&route, (&method, address), &response, arrival.id, took);
             complete_headers(&method, &mut response, arrival.id);
             response
         };
@@ -203,8 +205,14 @@ where
     }
 }
 
-/// The one line of a request. The pattern stands for the path, which may hold ids, and the query is not there at all.
-fn log_request(route: &Route, method: &Method, response: &Response, id: RequestId, took: Duration) {
+/// The one line of a request. The pattern stands for the path, which may hold ids; query and headers are not there at all.
+fn log_request(
+    route: &Route,
+    (method, address): (&Method, Option<IpAddr>),
+    response: &Response,
+    id: RequestId,
+    took: Duration,
+) {
     let status = response.status();
     let (code, text) = (status.as_u16(), status.canonical_reason());
     let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
@@ -213,7 +221,9 @@ fn log_request(route: &Route, method: &Method, response: &Response, id: RequestI
             tracing::$level!(
                 http_request.method = known_name(method),
                 http_request.path = route.pattern,
+                http_request.remote = address.map(tracing::field::display),
                 http_response.status = code,
+                http_response.size = response.body().size_hint().exact(),
                 http_response.text_status = text,
                 http_response.took = took,
                 error.message = refusal(response),
