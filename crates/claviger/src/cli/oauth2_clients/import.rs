@@ -33,8 +33,9 @@ const EXPECTED: &str = "a JSON array of clients, as in [{\"client_id\": \"a\"}, 
 /// `import oauth2-client`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Each file is a JSON array of clients, one client, one client on each line, or what `list clients --format json`
-prints, here and in Hydra. Without a file they are read from standard input."
+    after_help = "Each file is a JSON array of clients, one client, one client on each line, or what
+`list clients --format json` prints, here and in Hydra. Without a file they are read from
+standard input."
 )]
 pub(crate) struct Import {
     #[arg(value_name = "FILE")]
