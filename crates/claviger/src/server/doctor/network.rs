@@ -61,8 +61,7 @@ impl Eyes {
         let answer = match self.get(&address).await {
             Ok(answer) => answer,
             Err(reason) => {
-                let advice =
-                    "start the server, or correct urls.self.public, the name or the proxy; --offline leaves this out";
+                let advice = "start the server, or correct urls.self.public, the name or the proxy; --tls-ca names an authority of your own";
                 return findings.fail(CHECK, format!("{address}: {reason}"), advice);
             }
         };
