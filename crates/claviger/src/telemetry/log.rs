@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 
@@ -128,27 +128,33 @@ where
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .log_internal_errors(false);
-    let listener: Listener = match settings.format {
+    let listener = match settings.format {
         Format::Text => {
-            let lines = lines
-                .with_ansi(false)
-                .event_format(TextLines::default())
-                .with_filter(filter);
-            Box::new(Registry::default().with(lines).with(traces.map(Traces::layer)))
+            let lines = lines.with_ansi(false).event_format(TextLines::default());
+            listener(lines.with_filter(filter), traces)
         }
         Format::Json | Format::JsonPretty => {
             let is_pretty = settings.format == Format::JsonPretty;
             let lines = lines
                 .fmt_fields(JsonFields::new())
                 .event_format(JsonLines { is_pretty });
-            Box::new(
-                Registry::default()
-                    .with(lines.with_filter(filter))
-                    .with(traces.map(Traces::layer)),
-            )
+            listener(lines.with_filter(filter), traces)
         }
     };
     (listener, handle)
+}
+
+/// Without traces there is no layer for them: one that is there and does nothing counts as one that wants everything,
+/// and then each span is made, for nobody.
+fn listener<L>(lines: L, traces: Option<&Traces>) -> Listener
+where
+    L: Layer<Registry> + Send + Sync + 'static,
+{
+    let registry = Registry::default().with(lines);
+    match traces {
+        Some(traces) => Box::new(registry.with(traces.layer())),
+        None => Box::new(registry),
+    }
 }
 
 fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
@@ -246,6 +252,17 @@ mod tests {
             .collect();
         assert_eq!((lines.len(), &lines[1]["msg"]), (2, &Value::from("two")), "{text}");
         assert_eq!(lines[0]["http_request"]["method"], "GET");
+    }
+
+    #[test]
+    fn what_is_for_traces_alone_is_not_made_without_them() {
+        for format in ["text", "json"] {
+            let (_, listener) = logging("trace", format);
+            tracing::subscriber::with_default(listener, || {
+                assert!(tracing::info_span!(target: trace::TARGET, "request").is_disabled());
+                assert!(!tracing::info_span!("ours").is_disabled());
+            });
+        }
     }
 
     #[test]
