@@ -13,6 +13,7 @@ mod fault;
 mod lane;
 mod line;
 mod migrate;
+mod purge;
 mod read;
 mod script;
 mod sql;
@@ -44,6 +45,8 @@ use crate::{BackupError, OpenError, Options};
 
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
+/// The statements that remove what has expired, for the same.
+pub const PURGE: &[&str] = purge::ALL;
 
 /// A MySQL or MariaDB database.
 pub(crate) struct Mysql {
@@ -327,11 +330,7 @@ impl Store for Mysql {
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
         self.statistics.asked(Kind::Purge);
         self.statistics.sent(Kind::Purge);
-        let mut text = String::new();
-        for statement in statements::PURGE {
-            sql::write(&mut text, statement, &values![now.0, limit]);
-            text.push_str("SELECT ROW_COUNT();");
-        }
+        let text = purge::text(now, limit);
         match self.slow.line.run(&text).await {
             Ok(sets) => {
                 let rows = sets.iter().flatten().map(|row| read::column::<i64>(row, 0));

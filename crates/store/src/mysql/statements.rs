@@ -68,15 +68,6 @@ macro_rules! unused {
         )
     };
 }
-macro_rules! purge {
-    ($table:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2"
-        )
-    };
-}
 macro_rules! listed {
     ($columns:expr, $more:expr) => {
         concat!(
@@ -304,6 +295,10 @@ statements! {
     UPDATE_CLIENT = "UPDATE claviger_client SET version = ?2, name = ?3, owner = ?4, document = ?5, updated_at = ?6
           WHERE id = ?1 AND version = ?2 - 1";
 
+    /// For the purge, which removes what the client leaves.
+    NOTE_REMOVAL = "INSERT INTO claviger_removed_client (serial) SELECT serial FROM claviger_client WHERE id = ?1
+          ON DUPLICATE KEY UPDATE claviger_removed_client.serial = claviger_removed_client.serial";
+
     DELETE_CLIENT = "DELETE FROM claviger_client WHERE id = ?1";
 
     LAST_KEY = "SET @last = (SELECT COALESCE(MAX(position), 0) FROM claviger_key WHERE key_set = ?1)";
@@ -340,30 +335,7 @@ statements! {
 
     USE_API_KEY = "UPDATE claviger_api_key SET last_used_at = ?2
           WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
-
-    PURGE_FLOW = purge!("claviger_flow");
-    PURGE_SESSION = purge!("claviger_session");
-    PURGE_CODE = purge!("claviger_code");
-    PURGE_ACCESS = purge!("claviger_access");
-    PURGE_REFRESH = purge!("claviger_refresh");
-    PURGE_GRANT = purge!("claviger_grant");
-    PURGE_NOTICE = purge!("claviger_logout_notice");
-    PURGE_ASSERTION = purge!("claviger_assertion");
-    PURGE_DEVICE = purge!("claviger_device");
 }
-
-/// One for each table whose rows expire.
-pub(super) const PURGE: [&str; 9] = [
-    PURGE_FLOW,
-    PURGE_SESSION,
-    PURGE_CODE,
-    PURGE_ACCESS,
-    PURGE_REFRESH,
-    PURGE_GRANT,
-    PURGE_NOTICE,
-    PURGE_ASSERTION,
-    PURGE_DEVICE,
-];
 
 // Lists for people, and counts, may read everything.
 

@@ -10,6 +10,7 @@ mod devices;
 mod lane;
 mod line;
 mod migrate;
+mod purge;
 mod read;
 mod statements;
 
@@ -45,6 +46,8 @@ use crate::{BackupError, OpenError, Options};
 
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
+/// The statement that removes what has expired, for the same.
+pub const PURGE: &str = purge::PURGE;
 
 /// How long a schema that is behind is remembered, so that questions about it do not become connections.
 const SCHEMA_MEMORY: Duration = Duration::from_secs(1);
@@ -448,7 +451,7 @@ impl Store for Postgres {
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
         let rows = self
-            .rare(Kind::Purge, statements::PURGE, &[&now.0, &i64::from(limit)])
+            .rare(Kind::Purge, purge::PURGE, &[&now.0, &i64::from(limit)])
             .await?;
         let row = rows
             .first()

@@ -9,6 +9,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 
 use super::apply::Value;
+use super::purge::PURGE;
 
 /// One statement on one connection.
 pub(super) struct Prepared {
@@ -177,21 +178,6 @@ macro_rules! unused {
         )
     };
 }
-// An array, so that the rows are looked up by their ids: with IN the planner may read all that have expired for each batch.
-macro_rules! expired {
-    ($name:literal, $table:literal) => {
-        concat!(
-            $name,
-            " AS (DELETE FROM ",
-            $table,
-            " WHERE (SELECT ok FROM lock) AND expires_at <= $1
-              AND id = ANY(ARRAY(SELECT id FROM ",
-            $table,
-            " WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)) RETURNING 1)"
-        )
-    };
-}
-
 statements! {
     client = concat!("SELECT ", client_columns!(), " FROM claviger_client WHERE id = $1");
     flow = "SELECT id, step, version, sealed, expires_at FROM claviger_flow WHERE id = $1";
@@ -411,7 +397,9 @@ statements! {
           VALUES ($7, $1, $8, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
     update_client = "UPDATE claviger_client SET version = $2::bigint, name = $3, owner = $4, document = $5, updated_at = $6
           WHERE id = $1 AND version = $2::bigint - 1";
-    delete_client = "DELETE FROM claviger_client WHERE id = $1";
+    // For the purge, which removes what the client leaves.
+    delete_client = "WITH removed AS (DELETE FROM claviger_client WHERE id = $1 RETURNING serial)
+          INSERT INTO claviger_removed_client (serial) SELECT serial FROM removed";
     add_key = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
           VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     put_key = "INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
@@ -495,30 +483,3 @@ pub(super) const CLAIM_NOTICES: &str =
                 WHERE d.due_at <= $1 AND d.expires_at > $1
                 ORDER BY d.due_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED))
           RETURNING n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at";
-
-/// One server at a time, to save work: the lock lasts as long as the statement. Without it two servers would remove the
-/// same rows, which does no harm.
-pub(super) const PURGE: &str = concat!(
-    "WITH lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7812733648501139827) AS ok), ",
-    expired!("flows", "claviger_flow"),
-    ", ",
-    expired!("sessions", "claviger_session"),
-    ", ",
-    expired!("codes", "claviger_code"),
-    ", ",
-    expired!("accesses", "claviger_access"),
-    ", ",
-    expired!("refreshes", "claviger_refresh"),
-    ", ",
-    expired!("grants", "claviger_grant"),
-    ", ",
-    expired!("notices", "claviger_logout_notice"),
-    ", ",
-    expired!("assertions", "claviger_assertion"),
-    ", ",
-    expired!("devices", "claviger_device"),
-    " SELECT (SELECT ok FROM lock),
-             (SELECT count(*) FROM flows) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes)
-             + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) + (SELECT count(*) FROM grants)
-             + (SELECT count(*) FROM notices) + (SELECT count(*) FROM assertions) + (SELECT count(*) FROM devices)"
-);

@@ -27,6 +27,7 @@ mod keys;
 mod lifecycle;
 mod mariadb;
 mod mariadb_only;
+mod mariadb_plans;
 mod memory;
 mod pgbouncer;
 mod postgres_days;
@@ -215,5 +216,7 @@ contract! {
     purge:
         expired_rows_of_every_kind_are_removed,
         live_rows_are_kept,
-        a_round_removes_no_more_than_its_limit;
+        a_round_removes_no_more_than_its_limit,
+        issuers_that_expired_are_removed_and_may_be_trusted_again,
+        what_a_removed_client_left_without_end_is_removed;
 }
