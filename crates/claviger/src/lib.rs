@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod cli;
+pub(crate) mod clock;
 pub mod config;
 pub mod edge;
 pub mod health;

@@ -159,7 +159,9 @@ mod tests {
                 let begin = begin.unwrap_or_default();
                 // A second time these say that it is done already.
                 assert!(
-                    ["CREATE TABLE ", "INSERT IGNORE INTO "].iter().any(|first| begin.starts_with(first))
+                    ["CREATE TABLE ", "INSERT IGNORE INTO "]
+                        .iter()
+                        .any(|first| begin.starts_with(first))
                         || begin.contains(" ADD COLUMN ")
                         || begin.contains(" ADD KEY "),
                     "{}: {begin}",

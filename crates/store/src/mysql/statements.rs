@@ -109,9 +109,11 @@ statements! {
           JOIN claviger_client c ON c.serial = g.client_serial
           ORDER BY c.id";
 
+    /// One that is due later than any is put off waits since before a clock was set back.
     DUE_NOTICES = "SELECT n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at
           FROM claviger_logout_notice n JOIN claviger_client c ON c.serial = n.client_serial
-          WHERE n.due_at <= ?1 AND n.expires_at > ?1 ORDER BY n.due_at, n.id LIMIT ?2";
+          WHERE n.due_at < 9223372036854775807 AND (n.due_at <= ?1 OR n.due_at > ?1 + 2000) AND n.expires_at > ?1
+          ORDER BY n.due_at, n.id LIMIT ?2";
 
     CLAIM_NOTICE = "UPDATE claviger_logout_notice SET attempts = attempts + 1, due_at = ?3 WHERE id = ?1 AND attempts = ?2";
 

@@ -6,8 +6,7 @@
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
-    KeyRecord, NoticeRecord, Outcome, Owner, RefreshRecord, SessionChange, SessionRecord, TrustRecord,
-    UsedAssertion,
+    KeyRecord, NoticeRecord, Outcome, Owner, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 

@@ -92,9 +92,12 @@ statements! {
                 (SELECT subject FROM claviger_grant WHERE id = ?1))
           ORDER BY c.id";
 
+    /// One that is due later than any is put off waits since before a clock was set back.
     CLAIM_NOTICES = "UPDATE claviger_logout_notice SET attempts = attempts + 1, due_at = ?2
           WHERE id IN (SELECT n.id FROM claviger_logout_notice n JOIN claviger_client c ON c.serial = n.client_serial
-                       WHERE n.due_at <= ?1 AND n.expires_at > ?1 ORDER BY n.due_at LIMIT ?3)
+                       WHERE n.due_at < 9223372036854775807 AND (n.due_at <= ?1 OR n.due_at > ?1 + 2000)
+                         AND n.expires_at > ?1
+                       ORDER BY n.due_at LIMIT ?3)
           RETURNING id, (SELECT c.id FROM claviger_client c WHERE c.serial = client_serial), session_id, subject, attempts,
                     due_at, expires_at";
 

@@ -21,6 +21,7 @@ mod devices;
 mod documents;
 mod flows;
 mod galera;
+mod galera_loss;
 mod galera_only;
 mod keeper;
 mod keys;
@@ -141,6 +142,7 @@ contract! {
         of_64_logouts_on_two_servers_one_uses_the_challenge,
         a_client_is_told_once_of_a_session,
         a_notice_that_was_not_sent_is_due_again_and_at_last_expires,
+        a_notice_is_not_leased_for_longer_because_a_clock_was_set_back,
         of_64_claims_on_two_servers_each_notice_goes_to_one;
     devices:
         a_device_is_found_by_both_its_codes,
