@@ -53,7 +53,7 @@ impl Reload<'_> {
             let is_asked = tokio::select! {
                 () = stop.cancelled() => return,
                 () = hangups.next() => true,
-                () = tokio::time::sleep(EVERY) => false,
+                () = self.origin.files.time_to_look() => false,
             };
             if !self.origin.files.have_settled_anew() && !is_asked {
                 continue;
@@ -131,6 +131,14 @@ struct Files {
 }
 
 impl Files {
+    /// Never comes where there is no file, so that an idle server sleeps.
+    async fn time_to_look(&self) {
+        if self.paths.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+
     fn new(paths: Vec<PathBuf>) -> Self {
         let mut files = Self {
             paths,

@@ -16,6 +16,7 @@ use tracing_subscriber::registry::Registry;
 
 use super::audit;
 use super::json::JsonLines;
+use super::text::TextLines;
 use super::trace::{self, Traces};
 
 /// The crates of this program; a target is the path of a module.
@@ -102,7 +103,10 @@ where
         .log_internal_errors(false);
     match settings.format {
         Format::Text => {
-            let lines = lines.with_ansi(false).with_filter(filter);
+            let lines = lines
+                .with_ansi(false)
+                .event_format(TextLines::default())
+                .with_filter(filter);
             Box::new(Registry::default().with(lines).with(traces.map(Traces::layer)))
         }
         Format::Json => {
@@ -251,6 +255,28 @@ mod tests {
         let line: Value = serde_json::from_str(&memory.text()).unwrap();
         assert_eq!((&line["msg"], &line["level"]), (&"broken".into(), &"error".into()));
         assert_eq!(line["request_id"], response.headers()["x-request-id"].to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_line_of_text_names_its_request_once_at_the_end() {
+        let (memory, subscriber) = logging("info", "text");
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let metrics = Metrics::new("-");
+        let mut router = Routes::public(&metrics)
+            .on(&Method::GET, "/", || async { tracing::error!("broken") }, plain)
+            .finish(());
+        let Ok(response) = router.call(Request::new(Body::empty())).await;
+        let id = response.headers()["x-request-id"].to_str().unwrap();
+        let text = memory.text();
+        for (line, says) in text.lines().zip(["broken", "completed handling request"]) {
+            assert!(line.contains(says), "{line}");
+            assert_eq!(
+                line.split(&format!(" request_id={id}")).collect::<Vec<_>>()[1..],
+                [""],
+                "{line}"
+            );
+        }
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[tokio::test]

@@ -8,4 +8,5 @@ pub mod log;
 pub mod metrics;
 mod route_metrics;
 pub(crate) mod store_metrics;
+mod text;
 pub mod trace;
