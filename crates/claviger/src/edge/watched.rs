@@ -1,5 +1,6 @@
 //! What happens to every request around its handler: admission, limits, counting, the lines of log and audit, the span.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::admission::{Actor, Admission};
 use super::call::Arrival;
 use super::proxies::client_address;
 use super::rates::Limiter;
-use super::reply::{self, Party, Refused};
+use super::reply::{self, Refused};
 use super::request_id::RequestId;
 use super::router::filter_of;
 use crate::config::tls::Networks;
@@ -116,7 +117,7 @@ impl Route {
 
     /// Writes what is worth a line in the audit log.
     fn report(&self, actor: &Actor, method: &Method, response: &Response, id: RequestId) {
-        let client = response.extensions().get::<Party>().map(|party| &*party.0);
+        let client = reply::party(response);
         if let Some(fault) = refusal(response) {
             self.metrics.refused(fault);
             if let Some(event) = audit::event_of(fault) {
@@ -194,6 +195,7 @@ where
         };
         let method = request.method().clone();
         let asked = request.body().size_hint().exact();
+        let address = client_address(arrival.peer, request.headers(), &self.route.proxies);
         let is_audited = self.route.admission.is_some() && self.route.is_change(&method);
         let work = async move {
             let Self { action, route } = self;
@@ -205,7 +207,7 @@ where
             trace::answered(&traced, response.status(), refusal(&response));
             let sizes = [asked, response.body().size_hint().exact()];
             route.metrics.answered(response.status(), took, sizes);
-            log_request(&route, &method, &response, arrival.id, took);
+            log_request(&route, (&method, address), &response, arrival.id, took);
             complete_headers(&method, &mut response, arrival.id);
             response
         };
@@ -217,8 +219,14 @@ where
     }
 }
 
-/// The one line of a request. The pattern stands for the path, which may hold ids, and the query is not there at all.
-fn log_request(route: &Route, method: &Method, response: &Response, id: RequestId, took: Duration) {
+/// The one line of a request. The pattern stands for the path, which may hold ids; query and headers are not there at all.
+fn log_request(
+    route: &Route,
+    (method, address): (&Method, Option<IpAddr>),
+    response: &Response,
+    id: RequestId,
+    took: Duration,
+) {
     let status = response.status();
     let (code, text) = (status.as_u16(), status.canonical_reason());
     let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
@@ -227,7 +235,9 @@ fn log_request(route: &Route, method: &Method, response: &Response, id: RequestI
             tracing::$level!(
                 http_request.method = known_name(method),
                 http_request.path = route.pattern,
+                http_request.remote = address.map(tracing::field::display),
                 http_response.status = code,
+                http_response.size = response.body().size_hint().exact(),
                 http_response.text_status = text,
                 http_response.took = took,
                 error.message = refusal(response),

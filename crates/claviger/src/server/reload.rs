@@ -15,11 +15,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use tokio_util::sync::CancellationToken;
 
 use super::ports::Sites;
-use super::serve::ensure_keys;
+use super::serve::{ensure_keys, log_level};
 use super::stop::Hangups;
 use super::{StartError, one_line};
 use crate::config::{self, Reloaded, Settings, Sources};
 use crate::provider::Current;
+use crate::telemetry::log;
 
 /// How often the files are looked at. A look costs a few system calls for each.
 const EVERY: Duration = Duration::from_secs(1);
@@ -101,6 +102,7 @@ impl Reload<'_> {
         ensure_keys(&provider).await?;
         self.sites.replace(&read.settings, &provider);
         self.current.replace(provider);
+        log::show_from(log_level(&read.settings));
         Ok(())
     }
 }

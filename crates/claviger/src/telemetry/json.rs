@@ -14,8 +14,10 @@ use super::audit;
 use crate::admin::version::VERSION;
 use crate::edge::request_id::RequestId;
 
-/// Writes one object a line.
-pub(super) struct JsonLines;
+/// Writes one object a line, or indented.
+pub(super) struct JsonLines {
+    pub(super) is_pretty: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
@@ -42,7 +44,12 @@ where
         line.insert("service_name".to_owned(), "Claviger".into());
         line.insert("service_version".to_owned(), VERSION.into());
         line.insert("target".to_owned(), target.into());
-        writeln!(writer, "{}", Value::Object(line))
+        let line = Value::Object(line);
+        if self.is_pretty {
+            writeln!(writer, "{line:#}")
+        } else {
+            writeln!(writer, "{line}")
+        }
     }
 }
 

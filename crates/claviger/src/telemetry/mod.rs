@@ -2,6 +2,7 @@
 //! spans, to the operator's own collector.
 
 pub mod audit;
+pub(crate) mod events;
 mod export;
 mod json;
 pub mod log;
