@@ -1,7 +1,8 @@
 //! `/health/alive` and `/health/ready`, on both ports.
 //!
 //! Alive means that the process answers. Ready means that it can serve: the database answers, its tables are there, and
-//! there are keys to sign with. A database that is migrated while the server runs makes it ready, without a restart.
+//! there are keys to sign with. A database that is migrated while the server runs makes it ready, without a restart. One that
+//! refuses changes only leaves it ready, with a warning.
 
 use axum::extract::State;
 use axum::response::Response;
@@ -22,9 +23,32 @@ use crate::provider::Shared;
 pub(crate) struct Healthy {
     /// `ok`.
     status: &'static str,
+    /// What does not work although requests can be served.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warnings: Option<Warnings>,
 }
 
-const HEALTHY: Healthy = Healthy { status: "ok" };
+/// By the name of the check.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "healthWarnings")]
+struct Warnings {
+    /// The database answers who reads, and takes no changes.
+    database: &'static str,
+}
+
+const HEALTHY: Healthy = Healthy {
+    status: "ok",
+    warnings: None,
+};
+
+/// Ready all the same: every server on this database would be taken out of service at once, and with them what still works.
+const READ_ONLY: Healthy = Healthy {
+    status: "ok",
+    warnings: Some(Warnings {
+        database: "the database refused the last changes: reading works, and whatever writes is answered with 503; the log of \
+                   the server says why",
+    }),
+};
 
 /// Hydra's shape: what is wrong, by the name of the check.
 #[derive(Serialize, JsonSchema)]
@@ -57,6 +81,7 @@ pub async fn ready(State(provider): State<Shared>, _: Call) -> Response {
         unready => unready,
     };
     match checked {
+        Ok(()) if provider.refused.is_lasting() => reply::admin(StatusCode::OK, &READ_ONLY),
         Ok(()) => reply::admin(StatusCode::OK, &HEALTHY),
         Err(errors) => reply::admin(StatusCode::SERVICE_UNAVAILABLE, &Unready { errors }),
     }
@@ -137,6 +162,10 @@ mod tests {
             server.desk.millis += 1_999;
             assert_eq!(told(&server).await, None);
             assert_eq!(server.store.reads.load(Ordering::SeqCst), reads);
+            // What was read before the clock was set back may be old.
+            server.desk.millis -= 3_600_000;
+            assert_eq!(told(&server).await, None);
+            assert!(server.store.reads.load(Ordering::SeqCst) > reads);
         }
 
         #[tokio::test]

@@ -3,6 +3,7 @@
 pub mod admin;
 mod authorities;
 pub mod cli;
+pub(crate) mod clock;
 pub mod config;
 pub mod edge;
 pub mod health;

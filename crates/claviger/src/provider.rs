@@ -14,9 +14,11 @@ use claviger_core::remote_keys::RemoteKeys;
 use claviger_core::secrets::{Secrets, SecretsError};
 use claviger_core::world::{IdTokenKeys, Slow, World};
 use claviger_jose::{Alg, SigningKey, VerifyingKey};
+use claviger_store::Refused;
 use tokio::sync::Semaphore;
 
 use crate::admin::version::VERSION;
+use crate::clock::millis_of_ids;
 use crate::config::settings::Cookies;
 use crate::config::tls::Networks;
 use crate::config::{self, Settings};
@@ -77,6 +79,8 @@ pub struct Provider {
     pub v1_paths: bool,
     /// News of logouts that wait to be sent.
     pub notices: Arc<Notices>,
+    /// Whether the database takes changes.
+    pub(crate) refused: Arc<Refused>,
     /// The guard of the admin port.
     pub(crate) admission: Arc<Admission>,
     /// How often one address may ask for what costs most, if there is a limit.
@@ -108,6 +112,7 @@ impl Provider {
             discovery: Prepared::default(),
             v1_paths: settings.admin.v1_paths,
             notices: Arc::default(),
+            refused: Arc::default(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Arc::default(),
             slow: SlowThreads::new(),
@@ -123,6 +128,12 @@ impl Provider {
             metrics: Arc::new(metrics),
             ..self
         }
+    }
+
+    /// The same with what is known of the database's refusals.
+    #[must_use]
+    pub(crate) fn with_refused(self, refused: Arc<Refused>) -> Self {
+        Self { refused, ..self }
     }
 
     /// The same provider under other settings: what it counts, remembers of strangers and runs stays.
@@ -149,6 +160,7 @@ impl Provider {
             discovery: Prepared::default(),
             v1_paths: settings.admin.v1_paths,
             notices: Arc::clone(&self.notices),
+            refused: Arc::clone(&self.refused),
             admission: Arc::clone(&self.admission),
             limiter: self.limiter.clone(),
             public_proxies: self.public_proxies.clone(),
@@ -166,7 +178,7 @@ impl Provider {
         let elapsed = since_epoch();
         Cx {
             now: timestamp(elapsed),
-            millis: u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX),
+            millis: millis_of_ids(elapsed),
             entropy: &OperatingSystem,
             policy: &self.policy,
             secrets: &self.secrets,

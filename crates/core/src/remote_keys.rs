@@ -53,7 +53,11 @@ impl RemoteKeys {
     /// The set at `url`, from memory if it is fresh, or cannot be fetched and is not too old.
     pub(crate) async fn known(&self, world: &World<'_>, url: &str) -> Fetched {
         let known = self.sets.get(url);
-        let age = |known: &Arc<KeySet>| world.cx.now.seconds_since(known.fetched_at);
+        // A set from the future was fetched before the clock was set back: nobody knows how old it is.
+        let age = |known: &Arc<KeySet>| match known.fetched_at.seconds_since(world.cx.now) {
+            0..FRESH => world.cx.now.seconds_since(known.fetched_at),
+            _ => FRESH,
+        };
         if let Some(known) = known.clone().filter(|known| age(known) < FRESH) {
             return Ok(known);
         }

@@ -177,6 +177,14 @@ impl Drop for SmallDisk {
     }
 }
 
+async fn refused_changes(server: &Server) -> u64 {
+    let metrics = Http::new().get(&server.admin("/metrics/prometheus")).await.text();
+    let line = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("store_changes_refused "));
+    line.unwrap().parse().unwrap()
+}
+
 #[tokio::test]
 async fn a_disk_that_is_full_is_503_until_there_is_room_and_nothing_is_lost() {
     let Some(disk) = SmallDisk::mounted() else {
@@ -209,8 +217,19 @@ async fn a_disk_that_is_full_is_503_until_there_is_room_and_nothing_is_lost() {
     assert!(server.log().contains("full"), "the log says why: {}", server.log());
     let refresh = tokens["refresh_token"].as_str().unwrap();
     assert!(server.is_active(refresh).await, "reading goes on");
+    // The server stays in service for those who read, and tells the operator.
+    let ready = async || Http::new().get(&server.public("/health/ready")).await;
+    let deadline = Instant::now() + PATIENCE;
+    while ready().await.json()["warnings"]["database"].is_null() {
+        assert!(matches!(ask().await.status, 200 | 503));
+        assert!(Instant::now() < deadline, "readiness says nothing: {}", server.log());
+    }
+    assert_eq!(ready().await.status, 200);
+    assert!(refused_changes(&server).await >= 5);
     std::fs::remove_file(disk.filler()).unwrap();
     until(200, &mut given).await;
+    assert_eq!(ready().await.json(), serde_json::json!({ "status": "ok" }));
+    assert_eq!(refused_changes(&server).await, 0);
     for token in &given {
         assert!(server.is_active(token).await);
     }

@@ -11,6 +11,7 @@ mod migrate;
 mod mysql;
 mod order;
 mod postgres;
+mod refused;
 mod remember;
 mod retry;
 mod sqlite;
@@ -27,8 +28,9 @@ use claviger_core::port::{Store, StoreError};
 use crate::coalesce::Limits;
 use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
-pub use crate::mysql::STATEMENTS as MYSQL_STATEMENTS;
-pub use crate::postgres::STATEMENTS as POSTGRES_STATEMENTS;
+pub use crate::mysql::{PURGE as MYSQL_PURGE, STATEMENTS as MYSQL_STATEMENTS};
+pub use crate::postgres::{PURGE as POSTGRES_PURGE, STATEMENTS as POSTGRES_STATEMENTS};
+pub use crate::refused::Refused;
 use crate::remember::Remembering;
 pub use crate::statistics::{BATCH_BOUNDS, Batches, Count};
 use crate::traced::Traced;
@@ -113,6 +115,7 @@ pub enum BackupError {
 pub struct Database {
     engine: Arc<dyn Engine>,
     store: Arc<dyn Store>,
+    refused: Arc<Refused>,
 }
 
 impl Database {
@@ -122,14 +125,21 @@ impl Database {
         if options.traced {
             inner = Arc::new(Traced::new(inner, engine.system()));
         }
-        let store = Arc::new(Remembering::new(inner, options.remember, limits));
-        Self { engine, store }
+        let refused = Arc::new(Refused::default());
+        let store = Arc::new(Remembering::new(inner, options.remember, limits, refused.clone()));
+        Self { engine, store, refused }
     }
 
     /// The store. All handles share one memory and the same connections.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
         self.store.clone()
+    }
+
+    /// How many changes in a row the database refused.
+    #[must_use]
+    pub fn refused(&self) -> Arc<Refused> {
+        self.refused.clone()
     }
 
     /// Applies what is pending, one server at a time, and tells `progress` of each migration after it is applied.

@@ -69,6 +69,7 @@ migrations! {
     7 "0007_hook",
     8 "0008_key_lives",
     9 "0009_api_key",
+    10 "0010_leftovers",
 }
 
 /// How one step stands.

@@ -19,11 +19,13 @@ use quick_cache::sync::Cache;
 
 use crate::coalesce::{Answer, Coalescer, Limits};
 use crate::columns::answered_version;
+use crate::refused::Refused;
 
 /// A store with bounded memory in front of another one.
 pub(crate) struct Remembering<S: ?Sized> {
     memory: Memory,
     api_keys: Coalescer<Id, Option<ApiKeyRecord>>,
+    refused: Arc<Refused>,
     inner: Arc<S>,
 }
 
@@ -36,7 +38,7 @@ struct Memory {
 
 impl<S: Store + ?Sized> Remembering<S> {
     /// `capacity` is per kind.
-    pub(crate) fn new(inner: Arc<S>, capacity: usize, limits: Limits) -> Self {
+    pub(crate) fn new(inner: Arc<S>, capacity: usize, limits: Limits, refused: Arc<Refused>) -> Self {
         let memory = Memory {
             clients: Cache::new(capacity),
             flows: Cache::new(capacity),
@@ -48,6 +50,7 @@ impl<S: Store + ?Sized> Remembering<S> {
         Self {
             memory,
             api_keys,
+            refused,
             inner,
         }
     }
@@ -309,6 +312,7 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError> {
         let (mut touched, lesson) = (Touched::by(&change), self.memory.lesson(&change));
         let outcome = self.inner.apply(change).await;
+        self.refused.note(&outcome);
         let applied = matches!(outcome, Ok(Outcome::Applied));
         if applied && touched.client_is_proof {
             touched.client = None;

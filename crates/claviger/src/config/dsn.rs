@@ -365,6 +365,11 @@ mod tests {
                 "mysql://hydra:******@db/hydra",
             ),
             (
+                "mysql://hydra:a,b@tcp(one:3306,two:3306)/hydra?max_conns=20",
+                "mysql://hydra:a,b@tcp(one:3306,two:3306)/hydra",
+                "mysql://hydra:******@tcp(one:3306,two:3306)/hydra",
+            ),
+            (
                 "mysql://root@unix(/run/s.sock)/hydra?max_conns=20",
                 "mysql://root@unix(/run/s.sock)/hydra",
                 "mysql://root@unix(/run/s.sock)/hydra",

@@ -288,7 +288,8 @@ fn seed_name(alg: Alg, seed: u32) -> String {
 }
 
 impl Reading {
+    /// A reading from the future was made before the clock was set back.
     fn is_fresh(&self, now: u64) -> bool {
-        now.saturating_sub(self.at) < STALE_MS
+        now.abs_diff(self.at) < STALE_MS
     }
 }

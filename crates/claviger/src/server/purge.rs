@@ -11,7 +11,8 @@ use claviger_core::port::StoreError;
 use claviger_store::Database;
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::{Current, OperatingSystem, Provider};
+use crate::clock::Careful;
+use crate::provider::{Current, OperatingSystem, Provider, now};
 
 /// Between two rounds, on average.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -40,6 +41,7 @@ struct Round {
 pub(super) async fn run(current: &Current, database: &Database, stop: &CancellationToken) {
     let mut is_told = false;
     let mut is_behind = false;
+    let mut careful = Careful::new(now(), Instant::now());
     loop {
         let interval = if is_behind { BEHIND } else { INTERVAL };
         let wait = interval.mul_f64(0.5 + fraction(&OperatingSystem));
@@ -55,7 +57,9 @@ pub(super) async fn run(current: &Current, database: &Database, stop: &Cancellat
                  If that was not meant, put the secret that was dropped back behind the others"
             );
         }
-        let done = stop.run_until_cancelled(round(provider, database, is_behind)).await;
+        let done = stop
+            .run_until_cancelled(round(provider, database, &mut careful, is_behind))
+            .await;
         is_behind = matches!(done, Some(Ok(Round { is_behind: true, .. })));
         match done {
             None => return,
@@ -76,11 +80,17 @@ pub(super) async fn run(current: &Current, database: &Database, stop: &Cancellat
 }
 
 /// Removes batches until one is not full, another server is at it, or it was long enough.
-async fn round(provider: &Provider, database: &Database, is_behind: bool) -> Result<Round, StoreError> {
+async fn round(
+    provider: &Provider,
+    database: &Database,
+    careful: &mut Careful,
+    is_behind: bool,
+) -> Result<Round, StoreError> {
     let mut rows = 0;
     for _ in 0..MOST_BATCHES {
         let begun = Instant::now();
-        let purged = provider.store.purge(provider.cx().now, BATCH).await?;
+        let time = careful.time(now(), begun);
+        let purged = provider.store.purge(time, BATCH).await?;
         rows += purged.rows;
         if purged.busy || purged.rows < u64::from(BATCH) {
             return Ok(Round { rows, is_behind: false });

@@ -190,7 +190,13 @@ pub(super) fn provider(settings: &Settings, database: &Arc<Database>) -> Result<
     let ring = KeyRing::new(Arc::clone(&store), policy.id_token_alg, &settings.keys.broadcast);
     let ring = ring.rotated(settings.keys.rotation);
     let secrets = Secrets::derive(&settings.system_secrets)?;
-    let provider = Provider::new(store, ring, policy, secrets, settings);
+    let provider = Provider::new(store, ring, policy, secrets, settings).with_refused(database.refused());
+    let refused = database.refused();
+    metrics.measure(
+        "store_changes_refused",
+        "Changes that the database refused since it took one",
+        move || refused.in_a_row(),
+    );
     let notices = Arc::clone(&provider.notices);
     let telling = Arc::clone(&provider.notices);
     metrics.measure(

@@ -40,7 +40,8 @@ impl Guesses {
     /// If there were too many.
     pub(crate) fn take(&self, visit: Id, now: Timestamp) -> Result<(), Fault> {
         let mut lately = self.lately.lock().unwrap_or_else(PoisonError::into_inner);
-        if now.seconds_since(lately.0) >= 60 {
+        // A minute that begins in the future began before the clock was set back.
+        if now.seconds_since(lately.0) >= 60 || lately.0.seconds_since(now) >= 60 {
             *lately = (now, 0);
         }
         if lately.1 >= MOST_OF_ALL {
@@ -96,5 +97,19 @@ mod rfc8628_5_1 {
         let other = Id([9; 16]);
         assert_eq!(guesses.take(other, NOW), Err(Fault::UserCodesGuessed));
         assert_eq!(guesses.take(other, Timestamp(NOW.0 + 60)), Ok(()));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_keeps_nobody_waiting() {
+        let guesses = Guesses::default();
+        for visit in 0..MOST_OF_ALL {
+            let visit = Id(u128::from(visit).to_be_bytes());
+            guesses.take(visit, NOW).expect("there are tries left");
+        }
+        let other = Id([9; 16]);
+        // Requests of one moment may see it a second apart.
+        let before = guesses.take(other, Timestamp(NOW.0 - 1));
+        assert_eq!(before, Err(Fault::UserCodesGuessed));
+        assert_eq!(guesses.take(other, Timestamp(NOW.0 - 3600)), Ok(()));
     }
 }

@@ -22,7 +22,7 @@ pub const LEASE: Duration = Duration::from_secs(60);
 const TOKEN_LIFE: Duration = Duration::from_secs(120);
 /// Before the second try; each further one waits four times as long.
 const FIRST_PAUSE: u64 = 5;
-/// The longest pause.
+/// The longest pause. The store takes what is due more than 2000 seconds later for put off by a clock that was set back since.
 const LONGEST_PAUSE: u64 = 1800;
 /// `typ` of the header (§2.4).
 const TYP: &str = "logout+jwt";

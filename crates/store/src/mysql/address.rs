@@ -32,7 +32,8 @@ pub(super) enum Tls {
 /// Everything that the address says.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Address {
-    pub(super) place: Place,
+    /// Servers of which any will do, in the order in which they are tried.
+    pub(super) places: Vec<Place>,
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) database: Option<String>,
@@ -68,7 +69,7 @@ const MEANINGLESS: [&str; 18] = [
 impl Address {
     pub(super) fn parse(text: &str) -> Result<Self, OpenError> {
         let rest = text.strip_prefix("mysql://").unwrap_or(text);
-        let (credentials, place, rest) = match go_form(rest) {
+        let (credentials, places, rest) = match go_form(rest) {
             Some((credentials, protocol, place, rest)) => {
                 (credentials.map(as_is).transpose()?, in_go_form(protocol, place)?, rest)
             }
@@ -79,14 +80,14 @@ impl Address {
                     .map_or((None, rest), |(credentials, server)| (Some(credentials), server));
                 let end = server.find(['/', '?']).unwrap_or(server.len());
                 let (server, rest) = server.split_at(end);
-                (credentials.map(decoded).transpose()?, tcp(server)?, rest)
+                (credentials.map(decoded).transpose()?, several(server)?, rest)
             }
         };
         let (database, query) = rest.split_once('?').unwrap_or((rest, ""));
         let database = decode(database.trim_start_matches('/'))?;
         let (user, password) = credentials.unwrap_or_default();
         let mut address = Self {
-            place,
+            places,
             user,
             password,
             database: Some(database).filter(|name| !name.is_empty()),
@@ -182,12 +183,16 @@ fn go_form(text: &str) -> Option<(Option<&str>, &str, &str, &str)> {
     })
 }
 
-fn in_go_form(protocol: &str, place: &str) -> Result<Place, OpenError> {
+fn in_go_form(protocol: &str, place: &str) -> Result<Vec<Place>, OpenError> {
     match protocol {
         "unix" if place.is_empty() => Err(refuse("unix() names no socket")),
-        "unix" => Ok(Place::Socket(place.to_owned())),
-        _ => tcp(place),
+        "unix" => Ok(vec![Place::Socket(place.to_owned())]),
+        _ => several(place),
     }
+}
+
+fn several(servers: &str) -> Result<Vec<Place>, OpenError> {
+    servers.split(',').map(tcp).collect()
 }
 
 fn tcp(server: &str) -> Result<Place, OpenError> {
@@ -257,7 +262,7 @@ mod tests {
     #[test]
     fn the_form_of_gos_driver_takes_the_password_as_it_is() {
         let found = address("mysql://hy:dra%41@?/x:y@tcp(db.example:3307)/data?parseTime=true&tls=skip-verify");
-        assert_eq!(found.place, host("db.example", 3307));
+        assert_eq!(found.places, [host("db.example", 3307)]);
         assert_eq!(found.user.as_deref(), Some("hy"));
         assert_eq!(found.password.as_deref(), Some("dra%41@?/x:y"));
         assert_eq!(found.database.as_deref(), Some("data"));
@@ -267,20 +272,32 @@ mod tests {
     #[test]
     fn a_url_has_a_percent_encoded_password_and_may_leave_the_port_out() {
         let found = address("mysql://hydra:p%40ss%2Fword@db.example/data?multiStatements=true");
-        assert_eq!((found.place, found.tls), (host("db.example", 3306), Tls::Off));
+        assert_eq!((found.places, found.tls), (vec![host("db.example", 3306)], Tls::Off));
         assert_eq!(found.password.as_deref(), Some("p@ss/word"));
-        assert_eq!(address("mysql://[::1]:3308/data").place, host("::1", 3308));
+        assert_eq!(address("mysql://[::1]:3308/data").places, [host("::1", 3308)]);
         assert_eq!(
-            address("mysql://u@tcp([fe80::1]:3308)/data").place,
-            host("fe80::1", 3308)
+            address("mysql://u@tcp([fe80::1]:3308)/data").places,
+            [host("fe80::1", 3308)]
         );
     }
 
     #[test]
     fn a_socket_may_stand_in_for_the_host() {
         let found = address("mysql://root@unix(/run/mysqld/mysqld.sock)/data");
-        assert_eq!(found.place, Place::Socket("/run/mysqld/mysqld.sock".to_owned()));
+        assert_eq!(found.places, [Place::Socket("/run/mysqld/mysqld.sock".to_owned())]);
         assert_eq!((found.user.as_deref(), found.password), (Some("root"), None));
+    }
+
+    #[test]
+    fn several_servers_may_be_named_in_both_forms() {
+        let all = [host("one", 3307), host("::2", 3308), host("three", 3306)];
+        for text in [
+            "mysql://u:a,b@tcp(one:3307,[::2]:3308,three)/data",
+            "mysql://u:a,b@one:3307,[::2]:3308,three/data",
+        ] {
+            let found = address(text);
+            assert_eq!((&*found.places, found.password.as_deref()), (&all[..], Some("a,b")));
+        }
     }
 
     #[test]
@@ -299,6 +316,7 @@ mod tests {
             ("mysql://u:geheim@tcp(h:1)/", "names no database"),
             ("mysql://u:geheim@tcp(:1)/d", "names no server"),
             ("mysql://u:geheim@/d", "names no server"),
+            ("mysql://u:geheim@tcp(one,)/d", "names no server"),
             ("mysql://u:geheim@h:port/d", "port is not a number"),
             ("mysql://u:geheim@unix()/d", "names no socket"),
             ("mysql://u:geheim@h/d?tls=maybe", "skip-verify"),

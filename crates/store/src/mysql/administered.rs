@@ -22,7 +22,10 @@ pub(super) fn apply(script: &mut Script, change: &Change) {
                 client.updated_at.0,
             ],
         ),
-        Change::DeleteClient(id) => script.predicate(statements::DELETE_CLIENT, &values![id]),
+        Change::DeleteClient(id) => {
+            script.run(statements::NOTE_REMOVAL, &values![id]);
+            script.predicate(statements::DELETE_CLIENT, &values![id]);
+        }
         Change::SeedKey { key, alg } => add_key(script, key, Some(alg)),
         Change::AddKey(key) => add_key(script, key, None),
         Change::PutKey(key) => {

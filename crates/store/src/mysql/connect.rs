@@ -1,6 +1,7 @@
 //! One connection to MySQL or MariaDB: TLS, session settings, and what kind of server it is.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use claviger_core::port::StoreError;
@@ -39,13 +40,22 @@ const PACKET: usize = 16 << 20;
 pub(super) struct Connected {
     pub(super) conn: Conn,
     pub(super) has_peers: bool,
+    /// Which of the servers of the address it is.
+    pub(super) server: usize,
+}
+
+/// How one server is reached.
+struct Server {
+    opts: Opts,
+    /// For `tls=preferred`, where the server offers none.
+    plain: Option<Opts>,
 }
 
 /// Makes connections.
 pub(super) struct Connector {
-    opts: Opts,
-    /// For `tls=preferred`, where the server offers none.
-    plain: Option<Opts>,
+    servers: Vec<Server>,
+    /// The one that is tried first: it answered last.
+    first: AtomicUsize,
     patience: Duration,
     statement_timeout: Duration,
 }
@@ -62,19 +72,66 @@ impl Connector {
             std::fs::File::open(path)
                 .map_err(|error| OpenError::Address(format!("the TLS file {path:?} cannot be read: {error}")))?;
         }
-        let plain = builder(&address);
-        let opts = plain.clone().ssl_opts(tls(&address));
+        let server = |place| {
+            let plain = builder(&address, place);
+            Server {
+                opts: plain.clone().ssl_opts(tls(&address)).into(),
+                plain: (address.tls == Tls::Preferred).then(|| plain.into()),
+            }
+        };
         Ok(Self {
-            opts: opts.into(),
-            plain: (address.tls == Tls::Preferred).then(|| plain.into()),
+            servers: address.places.iter().map(server).collect(),
+            first: AtomicUsize::new(0),
             patience: options.patience,
             statement_timeout: options.statement_timeout,
         })
     }
 
+    /// A connection to the server that answered last, or to the next one that answers.
     pub(super) async fn connect(&self) -> Result<Connected, StoreError> {
-        match tokio::time::timeout(self.patience * 2, self.open()).await {
-            Ok(Ok(connected)) => Ok(connected),
+        let first = self.first.load(Ordering::Relaxed);
+        let count = self.servers.len();
+        let mut refusal = StoreError::Unavailable("the address names no server".to_owned());
+        for step in 0..count {
+            let number = first.wrapping_add(step).checked_rem(count).unwrap_or_default();
+            match self.connect_to(number).await {
+                Ok(connected) => {
+                    self.first.store(number, Ordering::Relaxed);
+                    return Ok(connected);
+                }
+                Err(error) => refusal = error,
+            }
+        }
+        Err(refusal)
+    }
+
+    /// The server takes no writes or leaves: the next connection goes to another one, if there is one.
+    pub(super) fn leave(&self, server: usize) {
+        let next = server
+            .wrapping_add(1)
+            .checked_rem(self.servers.len())
+            .unwrap_or_default();
+        // Several connections leave it at the same time, and one of them says so.
+        let order = Ordering::Relaxed;
+        let _ = self.first.compare_exchange(server, next, order, order);
+    }
+
+    async fn connect_to(&self, number: usize) -> Result<Connected, StoreError> {
+        let Some(server) = self.servers.get(number) else {
+            return Err(StoreError::Unavailable("the address names no such server".to_owned()));
+        };
+        // Who has others to ask asks them soon.
+        let patience = if self.servers.len() > 1 {
+            self.patience
+        } else {
+            self.patience * 2
+        };
+        match tokio::time::timeout(patience, self.open(server)).await {
+            Ok(Ok((conn, has_peers))) => Ok(Connected {
+                conn,
+                has_peers,
+                server: number,
+            }),
             Ok(Err(Opened::Failed(error))) => Err(match Failed::from(&error).into() {
                 StoreError::Broken(reason) => StoreError::Unavailable(reason),
                 error => error,
@@ -84,8 +141,8 @@ impl Connector {
         }
     }
 
-    async fn open(&self) -> Result<Connected, Opened> {
-        let mut conn = match (Conn::new(self.opts.clone()).await, &self.plain) {
+    async fn open(&self, server: &Server) -> Result<(Conn, bool), Opened> {
+        let mut conn = match (Conn::new(server.opts.clone()).await, &server.plain) {
             (Err(Error::Driver(DriverError::NoClientSslFlagFromServer)), Some(plain)) => {
                 Conn::new(plain.clone()).await?
             }
@@ -100,7 +157,7 @@ impl Connector {
             more.push_str(CAUSAL);
         }
         sets(&mut conn, &more).await?;
-        Ok(Connected { conn, has_peers })
+        Ok((conn, has_peers))
     }
 }
 
@@ -142,7 +199,7 @@ fn limits(version: &str, timeout: Duration) -> Result<String, Opened> {
     Ok(format!("{statement}SET SESSION innodb_lock_wait_timeout = {seconds};"))
 }
 
-fn builder(address: &Address) -> OptsBuilder {
+fn builder(address: &Address, place: &Place) -> OptsBuilder {
     let builder = OptsBuilder::default()
         .user(address.user.clone())
         .pass(address.password.clone())
@@ -152,7 +209,7 @@ fn builder(address: &Address) -> OptsBuilder {
         // Given, so that the driver does not ask for them.
         .max_allowed_packet(Some(PACKET))
         .wait_timeout(Some(28_800));
-    match &address.place {
+    match place {
         Place::Tcp { host, port } => builder.ip_or_hostname(host.clone()).tcp_port(*port),
         Place::Socket(path) => builder.socket(Some(path.clone())),
     }

@@ -24,6 +24,7 @@ const REST: Duration = Duration::from_secs(2);
 struct Session {
     conn: Conn,
     has_peers: bool,
+    server: usize,
     opened: Instant,
     used: Instant,
 }
@@ -103,6 +104,9 @@ impl Line {
             Ok(_) => true,
             Err(failed) => !failed.ends_connection() && self.undo(&mut session.conn).await,
         };
+        if answer.as_ref().is_err_and(Failed::ends_connection) {
+            self.connector.leave(session.server);
+        }
         if is_usable {
             session.used = Instant::now();
             slot.session = Some(session);
@@ -150,11 +154,16 @@ impl Line {
             return Err(failure.error.clone());
         }
         match self.connector.connect().await {
-            Ok(Connected { conn, has_peers }) => {
+            Ok(Connected {
+                conn,
+                has_peers,
+                server,
+            }) => {
                 slot.failure = None;
                 Ok(Session {
                     conn,
                     has_peers,
+                    server,
                     opened: Instant::now(),
                     used: Instant::now(),
                 })

@@ -68,15 +68,6 @@ macro_rules! unused {
         )
     };
 }
-macro_rules! purge {
-    ($table:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2"
-        )
-    };
-}
 macro_rules! listed {
     ($columns:expr, $more:expr) => {
         concat!(
@@ -118,9 +109,11 @@ statements! {
           JOIN claviger_client c ON c.serial = g.client_serial
           ORDER BY c.id";
 
+    /// One that is due later than any is put off waits since before a clock was set back.
     DUE_NOTICES = "SELECT n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at
           FROM claviger_logout_notice n JOIN claviger_client c ON c.serial = n.client_serial
-          WHERE n.due_at <= ?1 AND n.expires_at > ?1 ORDER BY n.due_at, n.id LIMIT ?2";
+          WHERE n.due_at < 9223372036854775807 AND (n.due_at <= ?1 OR n.due_at > ?1 + 2000) AND n.expires_at > ?1
+          ORDER BY n.due_at, n.id LIMIT ?2";
 
     CLAIM_NOTICE = "UPDATE claviger_logout_notice SET attempts = attempts + 1, due_at = ?3 WHERE id = ?1 AND attempts = ?2";
 
@@ -304,6 +297,10 @@ statements! {
     UPDATE_CLIENT = "UPDATE claviger_client SET version = ?2, name = ?3, owner = ?4, document = ?5, updated_at = ?6
           WHERE id = ?1 AND version = ?2 - 1";
 
+    /// For the purge, which removes what the client leaves.
+    NOTE_REMOVAL = "INSERT INTO claviger_removed_client (serial) SELECT serial FROM claviger_client WHERE id = ?1
+          ON DUPLICATE KEY UPDATE claviger_removed_client.serial = claviger_removed_client.serial";
+
     DELETE_CLIENT = "DELETE FROM claviger_client WHERE id = ?1";
 
     LAST_KEY = "SET @last = (SELECT COALESCE(MAX(position), 0) FROM claviger_key WHERE key_set = ?1)";
@@ -340,30 +337,7 @@ statements! {
 
     USE_API_KEY = "UPDATE claviger_api_key SET last_used_at = ?2
           WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
-
-    PURGE_FLOW = purge!("claviger_flow");
-    PURGE_SESSION = purge!("claviger_session");
-    PURGE_CODE = purge!("claviger_code");
-    PURGE_ACCESS = purge!("claviger_access");
-    PURGE_REFRESH = purge!("claviger_refresh");
-    PURGE_GRANT = purge!("claviger_grant");
-    PURGE_NOTICE = purge!("claviger_logout_notice");
-    PURGE_ASSERTION = purge!("claviger_assertion");
-    PURGE_DEVICE = purge!("claviger_device");
 }
-
-/// One for each table whose rows expire.
-pub(super) const PURGE: [&str; 9] = [
-    PURGE_FLOW,
-    PURGE_SESSION,
-    PURGE_CODE,
-    PURGE_ACCESS,
-    PURGE_REFRESH,
-    PURGE_GRANT,
-    PURGE_NOTICE,
-    PURGE_ASSERTION,
-    PURGE_DEVICE,
-];
 
 // Lists for people, and counts, may read everything.
 

@@ -9,7 +9,8 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use super::devices;
-use super::statements::{Prepared, Statements};
+use super::prepared::Prepared;
+use super::statements::Statements;
 use crate::columns::{answered_version, drawn, join_audience, join_scope, narrowing};
 
 /// One parameter.

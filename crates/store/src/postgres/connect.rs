@@ -15,7 +15,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{explained, refused};
+use super::fault::{explained, refused};
 use crate::{OpenError, Options};
 
 /// What `sslmode` asks of the server's certificate, as libpq understands it.

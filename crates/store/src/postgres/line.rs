@@ -8,8 +8,8 @@ use tokio::sync::Mutex;
 use tokio_postgres::{Client, Error};
 
 use super::connect::Connector;
+use super::fault::{is_lost, is_outdated, is_passing, is_read_only, refused};
 use super::statements::Statements;
-use super::{is_lost, is_outdated, is_passing, is_read_only, refused};
 use crate::coalesce::closed;
 
 /// The first wait after a failed attempt to connect, doubled up to [`LONGEST_WAIT`].

@@ -7,9 +7,9 @@ use claviger_core::port::StoreError;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Row};
 
+use super::fault::{explained, is_passing, refused};
+use super::lists::APPLIED;
 use super::read::column;
-use super::statements::APPLIED;
-use super::{is_passing, refused};
 use crate::migrate::{AppliedMigration, Comparison, LOCK_ATTEMPTS, LOCK_PAUSE, Migration, MigrationStatus, POSTGRES};
 use crate::retry::Retry;
 
@@ -83,7 +83,7 @@ async fn again(client: &mut Client, migration: &Migration) -> Result<bool, Store
                 tokio::time::sleep(LOCK_PAUSE).await;
             }
             Err(error) if is_passing(&error) && retry.again().await => {}
-            Err(error) => return Err(migration.failed(&super::explained(&error))),
+            Err(error) => return Err(migration.failed(&explained(&error))),
         }
     }
 }

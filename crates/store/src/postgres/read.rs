@@ -12,7 +12,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
-use super::refused;
+use super::fault::refused;
 use crate::columns::{split_audience, split_scope};
 
 /// A fact, unless the row is damaged.

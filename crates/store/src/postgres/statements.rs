@@ -5,50 +5,10 @@
 
 use claviger_core::port::StoreError;
 use futures_util::future::try_join_all;
-use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Error, Row, Statement};
+use tokio_postgres::{Client, Error};
 
-use super::apply::Value;
-
-/// One statement on one connection.
-pub(super) struct Prepared {
-    sql: &'static str,
-    types: Vec<Type>,
-    /// None behind a pooler that gives each transaction another connection: then the text is sent each time.
-    named: Option<Statement>,
-}
-
-impl Prepared {
-    async fn new(client: &Client, sql: &'static str, is_pooled: bool) -> Result<Self, Error> {
-        let statement = client.prepare(sql).await?;
-        Ok(Self {
-            sql,
-            types: statement.params().to_vec(),
-            named: (!is_pooled).then_some(statement),
-        })
-    }
-
-    pub(super) async fn query(&self, client: &Client, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<Row>, Error> {
-        match &self.named {
-            Some(named) => client.query(named, values).await,
-            None => {
-                let typed: Vec<_> = values.iter().copied().zip(self.types.iter().cloned()).collect();
-                client.query_typed(self.sql, &typed).await
-            }
-        }
-    }
-
-    pub(super) async fn execute(&self, client: &Client, values: Vec<Value<'_>>) -> Result<u64, Error> {
-        match &self.named {
-            Some(named) => client.execute_raw(named, values).await,
-            None => {
-                let values = values.iter().map(|value| &**value as &(dyn ToSql + Sync));
-                let typed: Vec<_> = values.zip(self.types.iter().cloned()).collect();
-                client.execute_typed(self.sql, &typed).await
-            }
-        }
-    }
-}
+use super::lists::{APPLIED, CLAIM_NOTICES, RARE};
+use super::prepared::Prepared;
 
 macro_rules! statements {
     ($($name:ident = $sql:expr;)*) => {
@@ -100,6 +60,7 @@ macro_rules! grant_columns {
          g.skipped"
     };
 }
+pub(super) use grant_columns;
 macro_rules! device {
     ($condition:literal) => {
         concat!(
@@ -148,16 +109,19 @@ macro_rules! client_columns {
         "id, version, name, owner, document, created_at, updated_at"
     };
 }
+pub(super) use client_columns;
 macro_rules! api_key_columns {
     () => {
         "id, name, digest, scope, created_at, expires_at, last_used_at"
     };
 }
+pub(super) use api_key_columns;
 macro_rules! trust_columns {
     () => {
         "id, issuer, subject, kid, scope, key, created_at, expires_at"
     };
 }
+pub(super) use trust_columns;
 /// The row of `$table` that names a grant, if it is unused and everything it relies on is as it was seen.
 macro_rules! unused {
     ($table:literal) => {
@@ -177,21 +141,6 @@ macro_rules! unused {
         )
     };
 }
-// An array, so that the rows are looked up by their ids: with IN the planner may read all that have expired for each batch.
-macro_rules! expired {
-    ($name:literal, $table:literal) => {
-        concat!(
-            $name,
-            " AS (DELETE FROM ",
-            $table,
-            " WHERE (SELECT ok FROM lock) AND expires_at <= $1
-              AND id = ANY(ARRAY(SELECT id FROM ",
-            $table,
-            " WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)) RETURNING 1)"
-        )
-    };
-}
-
 statements! {
     client = concat!("SELECT ", client_columns!(), " FROM claviger_client WHERE id = $1");
     flow = "SELECT id, step, version, sealed, expires_at FROM claviger_flow WHERE id = $1";
@@ -411,7 +360,9 @@ statements! {
           VALUES ($7, $1, $8, $2, $3, $4, $5, $6) ON CONFLICT (id) DO NOTHING";
     update_client = "UPDATE claviger_client SET version = $2::bigint, name = $3, owner = $4, document = $5, updated_at = $6
           WHERE id = $1 AND version = $2::bigint - 1";
-    delete_client = "DELETE FROM claviger_client WHERE id = $1";
+    // For the purge, which removes what the client leaves.
+    delete_client = "WITH removed AS (DELETE FROM claviger_client WHERE id = $1 RETURNING serial)
+          INSERT INTO claviger_removed_client (serial) SELECT serial FROM removed";
     add_key = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
           VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING";
     put_key = "INSERT INTO claviger_key (key_set, kid, sealed, created_at, signs_from, needed_until)
@@ -441,84 +392,3 @@ statements! {
     use_api_key = "UPDATE claviger_api_key SET last_used_at = $2
           WHERE id = $1 AND (last_used_at IS NULL OR last_used_at < $2)";
 }
-
-/// What was applied to the schema.
-pub(super) const APPLIED: &str = "SELECT version, name, sha256 FROM claviger_migration ORDER BY version";
-
-// Lists for people, counts, and the purge.
-
-pub(super) const RARE: &[&str] = &[CLIENTS, GRANTS, COUNT_GRANTS, TRUSTS, API_KEYS, COUNT_CLIENTS, PURGE];
-
-pub(super) const CLIENTS: &str = concat!(
-    "SELECT ",
-    client_columns!(),
-    " FROM claviger_client
-      WHERE ($1::text IS NULL OR name = $1) AND ($2::text IS NULL OR owner = $2) AND id > $3
-      ORDER BY id LIMIT $4 OFFSET $5"
-);
-
-macro_rules! listed {
-    ($columns:expr, $more:expr) => {
-        concat!(
-            "SELECT ",
-            $columns,
-            " FROM claviger_grant g JOIN claviger_client c ON c.serial = g.client_serial
-              WHERE g.subject = $1 AND ($2::uuid IS NULL OR g.session_id = $2) AND NOT g.skipped
-                AND g.expires_at > $3 AND (g.remembered_until IS NULL OR g.remembered_until > $3) ",
-            $more
-        )
-    };
-}
-
-pub(super) const GRANTS: &str = listed!(grant_columns!(), "AND g.id > $4 ORDER BY g.id LIMIT $5 OFFSET $6");
-
-pub(super) const COUNT_GRANTS: &str = listed!("count(*)", "");
-
-pub(super) const TRUSTS: &str = concat!(
-    "SELECT ",
-    trust_columns!(),
-    " FROM claviger_trust WHERE ($1::text IS NULL OR issuer = $1) AND id > $2 ORDER BY id LIMIT $3 OFFSET $4"
-);
-
-pub(super) const API_KEYS: &str = concat!(
-    "SELECT ",
-    api_key_columns!(),
-    " FROM claviger_api_key WHERE id > $1 ORDER BY id LIMIT $2"
-);
-
-pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";
-
-pub(super) const CLAIM_NOTICES: &str =
-    "UPDATE claviger_logout_notice n SET attempts = attempts + 1, due_at = $2 FROM claviger_client c
-          WHERE c.serial = n.client_serial AND n.id = ANY(ARRAY(
-                SELECT d.id FROM claviger_logout_notice d JOIN claviger_client o ON o.serial = d.client_serial
-                WHERE d.due_at <= $1 AND d.expires_at > $1
-                ORDER BY d.due_at LIMIT $3 FOR UPDATE OF d SKIP LOCKED))
-          RETURNING n.id, c.id, n.session_id, n.subject, n.attempts, n.due_at, n.expires_at";
-
-/// One server at a time, to save work: the lock lasts as long as the statement. Without it two servers would remove the
-/// same rows, which does no harm.
-pub(super) const PURGE: &str = concat!(
-    "WITH lock AS MATERIALIZED (SELECT pg_try_advisory_xact_lock(7812733648501139827) AS ok), ",
-    expired!("flows", "claviger_flow"),
-    ", ",
-    expired!("sessions", "claviger_session"),
-    ", ",
-    expired!("codes", "claviger_code"),
-    ", ",
-    expired!("accesses", "claviger_access"),
-    ", ",
-    expired!("refreshes", "claviger_refresh"),
-    ", ",
-    expired!("grants", "claviger_grant"),
-    ", ",
-    expired!("notices", "claviger_logout_notice"),
-    ", ",
-    expired!("assertions", "claviger_assertion"),
-    ", ",
-    expired!("devices", "claviger_device"),
-    " SELECT (SELECT ok FROM lock),
-             (SELECT count(*) FROM flows) + (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes)
-             + (SELECT count(*) FROM accesses) + (SELECT count(*) FROM refreshes) + (SELECT count(*) FROM grants)
-             + (SELECT count(*) FROM notices) + (SELECT count(*) FROM assertions) + (SELECT count(*) FROM devices)"
-);

@@ -6,8 +6,7 @@
 use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{
     AccessRecord, ApiKeyRecord, Change, ClientProof, ClientRecord, CodeRecord, FlowRecord, GrantRecord, Issue,
-    KeyRecord, NoticeRecord, Outcome, Owner, Purged, RefreshRecord, SessionChange, SessionRecord, TrustRecord,
-    UsedAssertion,
+    KeyRecord, NoticeRecord, Outcome, Owner, RefreshRecord, SessionChange, SessionRecord, TrustRecord, UsedAssertion,
 };
 use rusqlite::{Connection, Error, OptionalExtension, Params, Result, params};
 
@@ -105,7 +104,10 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
         }
         Change::CreateClient(client) => create_client(connection, client),
         Change::UpdateClient(client) => update_client(connection, client),
-        Change::DeleteClient(id) => predicate(connection, statements::DELETE_CLIENT, [id]),
+        Change::DeleteClient(id) => {
+            run(connection, statements::NOTE_REMOVAL, [id])?;
+            predicate(connection, statements::DELETE_CLIENT, [id])
+        }
         Change::SeedKey { key, alg } => add_key(connection, key, Some(alg)),
         Change::AddKey(key) => add_key(connection, key, None),
         Change::PutKey(key) => put_key(connection, key),
@@ -122,16 +124,6 @@ pub(super) fn apply(connection: &Connection, change: &Change) -> Result<Outcome>
         Change::UseApiKey { id, at } => always(connection, statements::USE_API_KEY, params![id.0, at.0]),
         Change::DeleteTrust(id) => predicate(connection, statements::DELETE_TRUST, [id.0]),
     }
-}
-
-/// Removes up to `limit` expired rows of each kind.
-pub(super) fn purge(connection: &Connection, now: Timestamp, limit: u32) -> Result<Purged> {
-    let mut purged = Purged::default();
-    for sql in statements::PURGE {
-        let rows = run(connection, sql, params![now.0, limit])?;
-        purged.rows += u64::try_from(rows).unwrap_or(u64::MAX);
-    }
-    Ok(purged)
 }
 
 pub(super) fn run(connection: &Connection, sql: &str, params: impl Params) -> Result<usize> {

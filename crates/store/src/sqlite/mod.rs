@@ -7,6 +7,7 @@ mod apply;
 mod backup;
 mod devices;
 mod migrate;
+mod purge;
 mod read;
 mod statements;
 mod writer;
@@ -22,7 +23,7 @@ use claviger_core::port::{
     Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts,
     SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode};
 
 use self::writer::Worker;
 use crate::coalesce::Limits;
@@ -94,13 +95,6 @@ impl Sqlite {
             .run(move |connection| query(connection).map_err(|error| refused(&error)))
             .await
     }
-}
-
-fn purge(connection: &mut Connection, now: Timestamp, limit: u32) -> rusqlite::Result<Purged> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let purged = apply::purge(&transaction, now, limit)?;
-    transaction.commit()?;
-    Ok(purged)
 }
 
 /// SQLite would make the file readable for everybody; its log files take the mode of the database.
@@ -286,7 +280,7 @@ impl Store for Sqlite {
         self.statistics.asked(Kind::Purge);
         self.statistics.sent(Kind::Purge);
         self.writer
-            .run(move |connection| match purge(connection, now, limit) {
+            .run(move |connection| match purge::purge(connection, now, limit) {
                 // Another process writes: the next round will do.
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                     Ok(Purged { rows: 0, busy: true })

@@ -45,18 +45,6 @@ macro_rules! trust_columns {
         "id, issuer, subject, kid, scope, key, created_at, expires_at"
     };
 }
-macro_rules! purge {
-    ($table:literal) => {
-        concat!(
-            "DELETE FROM ",
-            $table,
-            " WHERE id IN (SELECT id FROM ",
-            $table,
-            " WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)"
-        )
-    };
-}
-
 statements! {
     CLIENT = concat!("SELECT ", client_columns!(), " FROM claviger_client WHERE id = ?1");
 
@@ -104,9 +92,12 @@ statements! {
                 (SELECT subject FROM claviger_grant WHERE id = ?1))
           ORDER BY c.id";
 
+    /// One that is due later than any is put off waits since before a clock was set back.
     CLAIM_NOTICES = "UPDATE claviger_logout_notice SET attempts = attempts + 1, due_at = ?2
           WHERE id IN (SELECT n.id FROM claviger_logout_notice n JOIN claviger_client c ON c.serial = n.client_serial
-                       WHERE n.due_at <= ?1 AND n.expires_at > ?1 ORDER BY n.due_at LIMIT ?3)
+                       WHERE n.due_at < 9223372036854775807 AND (n.due_at <= ?1 OR n.due_at > ?1 + 2000)
+                         AND n.expires_at > ?1
+                       ORDER BY n.due_at LIMIT ?3)
           RETURNING id, (SELECT c.id FROM claviger_client c WHERE c.serial = client_serial), session_id, subject, attempts,
                     due_at, expires_at";
 
@@ -292,6 +283,9 @@ statements! {
     UPDATE_CLIENT = "UPDATE claviger_client SET version = ?2, name = ?3, owner = ?4, document = ?5, updated_at = ?6
           WHERE id = ?1 AND version = ?2 - 1";
 
+    /// For the purge, which removes what the client leaves.
+    NOTE_REMOVAL = "INSERT INTO claviger_removed_client (serial) SELECT serial FROM claviger_client WHERE id = ?1";
+
     DELETE_CLIENT = "DELETE FROM claviger_client WHERE id = ?1";
 
     ADD_KEY = "INSERT INTO claviger_key (key_set, kid, seed, sealed, created_at, signs_from, needed_until)
@@ -324,25 +318,13 @@ statements! {
           WHERE id = ?1 AND (last_used_at IS NULL OR last_used_at < ?2)";
 }
 
-/// One for each table whose rows expire.
-pub(super) const PURGE: [&str; 9] = [
-    purge!("claviger_flow"),
-    purge!("claviger_session"),
-    purge!("claviger_code"),
-    purge!("claviger_access"),
-    purge!("claviger_refresh"),
-    purge!("claviger_grant"),
-    purge!("claviger_logout_notice"),
-    purge!("claviger_assertion"),
-    purge!("claviger_device"),
-];
-
 #[cfg(test)]
 mod tests {
     use rusqlite::Connection;
 
     use super::*;
     use crate::migrate::SQLITE;
+    use crate::sqlite::purge::ALL as ALL_OF_PURGE;
 
     /// Lists for people, and counts, may read everything.
     const RARE: [&str; 2] = ["CLIENTS", "COUNT_CLIENTS"];
@@ -353,7 +335,7 @@ mod tests {
         for migration in SQLITE {
             connection.execute_batch(migration.sql).unwrap();
         }
-        let purge = PURGE.iter().map(|sql| ("PURGE", *sql));
+        let purge = ALL_OF_PURGE.iter().map(|sql| ("PURGE", *sql));
         for (name, sql) in ALL
             .iter()
             .copied()
@@ -366,8 +348,10 @@ mod tests {
                 .query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3))
                 .unwrap();
             for step in steps.map(Result::unwrap) {
+                // Clients that were removed a moment ago are few, and of what they left a batch is looked at.
+                let is_short = step.starts_with("SCAN claviger_removed_client") || step == "SCAN o";
                 assert!(
-                    !step.starts_with("SCAN") && !step.contains("AUTOMATIC"),
+                    is_short || !step.starts_with("SCAN") && !step.contains("AUTOMATIC"),
                     "{name}: {step}"
                 );
             }

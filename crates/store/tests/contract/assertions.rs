@@ -38,7 +38,7 @@ fn parts(change: &Change) -> (GrantRecord, AccessRecord) {
     }
 }
 
-fn trust(issuer: &str, subject: Option<&str>, kid: &str) -> TrustRecord {
+pub(crate) fn trust(issuer: &str, subject: Option<&str>, kid: &str) -> TrustRecord {
     TrustRecord {
         id: id(),
         issuer: issuer.to_owned(),

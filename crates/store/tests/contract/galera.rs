@@ -24,7 +24,7 @@ const SCRIPT: &str = r#"
             --wsrep-cluster-address="gcomm://127.0.0.1:$GROUP1,127.0.0.1:$GROUP2,127.0.0.1:$GROUP3" \
             --wsrep-node-address="127.0.0.1:$group" --wsrep-node-name="node$number" --wsrep-sst-method=rsync \
             --wsrep-sst-receive-address="127.0.0.1:$sst" \
-            --wsrep-provider-options="base_port=$group;gmcast.listen_addr=tcp://127.0.0.1:$group;ist.recv_addr=127.0.0.1:$ist;gcache.size=16M;pc.recovery=no;evs.suspect_timeout=PT60S;evs.inactive_timeout=PT90S;evs.install_timeout=PT60S" \
+            --wsrep-provider-options="base_port=$group;gmcast.listen_addr=tcp://127.0.0.1:$group;ist.recv_addr=127.0.0.1:$ist;gcache.size=16M;pc.recovery=no;$TIMEOUTS" \
             "$@" >"log$number" 2>&1 </dev/null &
         server=$!
         tries=0
@@ -52,37 +52,75 @@ const SCRIPT: &str = r#"
     node 2 "$PORT2" "$GROUP2" "$SST2" "$IST2"
     node 3 "$PORT3" "$GROUP3" "$SST3" "$IST3"
     echo ready
-    cat >/dev/null
+    # "kill NUMBER" and "start NUMBER", until the tests end.
+    while read -r what number; do
+        case "$what" in
+            kill) kill -9 "$(cat "pid$number")" ;;
+            start) eval "node $number \"\$PORT$number\" \"\$GROUP$number\" \"\$SST$number\" \"\$IST$number\"" ;;
+        esac
+    done
     stop
 "#;
 
-struct Cluster {
+/// Busy machines are slow, and nobody dies here.
+const PATIENT: &str = "evs.suspect_timeout=PT60S;evs.inactive_timeout=PT90S;evs.install_timeout=PT60S";
+/// So that the others go on soon after one of them died.
+const QUICK: &str =
+    "evs.keepalive_period=PT0.5S;evs.suspect_timeout=PT3S;evs.inactive_timeout=PT6S;evs.install_timeout=PT6S";
+
+/// Three servers.
+pub(crate) struct Cluster {
     ports: [u16; 3],
-    _keeper: Keeper,
+    keeper: Keeper,
 }
 
-/// The addresses of an empty database on all three servers.
+impl Cluster {
+    /// A cluster whose servers may be killed.
+    pub(crate) fn mortal() -> Self {
+        // The name of a cluster has at most 32 characters, and is that of its folder.
+        Self::start("mortal", QUICK)
+    }
+
+    /// The addresses of an empty database on all three servers.
+    pub(crate) async fn new_database(&self) -> Vec<String> {
+        mariadb::new_databases(&self.ports).await
+    }
+
+    /// Ends a server, counted from 1, as a power cut does.
+    pub(crate) fn kill(&mut self, number: usize) {
+        self.keeper.tell(&format!("kill {number}"));
+    }
+
+    /// Starts a server that was killed. It joins the others some time later.
+    pub(crate) fn restart(&mut self, number: usize) {
+        self.keeper.tell(&format!("start {number}"));
+    }
+
+    fn start(name: &str, timeouts: &str) -> Self {
+        let ports: [u16; 12] = keeper::free_ports();
+        let mut environment = vec![
+            ("FOLDER", keeper::folder(name).display().to_string()),
+            ("PROVIDER", provider()),
+            ("TIMEOUTS", timeouts.to_owned()),
+        ];
+        let names = [
+            "PORT1", "PORT2", "PORT3", "GROUP1", "GROUP2", "GROUP3", "SST1", "SST2", "SST3", "IST1", "IST2", "IST3",
+        ];
+        environment.extend(names.into_iter().zip(ports.map(|port| port.to_string())));
+        Self {
+            ports: [ports[0], ports[1], ports[2]],
+            keeper: keeper::start("mysql", SCRIPT, &environment),
+        }
+    }
+}
+
+/// The addresses of an empty database on all three servers of the cluster that the tests share.
 pub(crate) async fn new_database() -> Vec<String> {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    let ports = CLUSTER.get_or_init(start).ports;
-    mariadb::new_databases(&ports).await
-}
-
-fn start() -> Cluster {
-    let ports: [u16; 12] = keeper::free_ports();
-    let mut environment = vec![
-        ("FOLDER", keeper::folder("galera").display().to_string()),
-        ("PROVIDER", provider()),
-    ];
-    let names = [
-        "PORT1", "PORT2", "PORT3", "GROUP1", "GROUP2", "GROUP3", "SST1", "SST2", "SST3", "IST1", "IST2", "IST3",
-    ];
-    environment.extend(names.into_iter().zip(ports.map(|port| port.to_string())));
-    let keeper = keeper::start("mysql", SCRIPT, &environment);
-    Cluster {
-        ports: [ports[0], ports[1], ports[2]],
-        _keeper: keeper,
-    }
+    CLUSTER
+        .get_or_init(|| Cluster::start("galera", PATIENT))
+        .new_database()
+        .await
 }
 
 fn provider() -> String {

@@ -1,14 +1,22 @@
 //! A shell script that runs database servers and takes them down when its standard input closes: that is when this
 //! process ends, however it ends.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 /// Keeps the servers alive.
 pub(crate) struct Keeper {
-    _script: Child,
+    script: Child,
+}
+
+impl Keeper {
+    /// Gives the script a line to read.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let script = self.script.stdin.as_mut().unwrap();
+        writeln!(script, "{line}").unwrap();
+    }
 }
 
 /// Runs `script` as `user`, because database servers refuse root, and waits until it says `ready`.
@@ -34,7 +42,7 @@ pub(crate) fn start(user: &str, script: &str, environment: &[(&str, String)]) ->
     }
     // A full pipe would stop the servers.
     std::thread::spawn(move || said.for_each(drop));
-    Keeper { _script: script }
+    Keeper { script }
 }
 
 fn shell(user: &str, script: &str) -> Command {

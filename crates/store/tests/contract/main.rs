@@ -21,12 +21,14 @@ mod devices;
 mod documents;
 mod flows;
 mod galera;
+mod galera_loss;
 mod galera_only;
 mod keeper;
 mod keys;
 mod lifecycle;
 mod mariadb;
 mod mariadb_only;
+mod mariadb_plans;
 mod memory;
 mod pgbouncer;
 mod postgres_days;
@@ -140,6 +142,7 @@ contract! {
         of_64_logouts_on_two_servers_one_uses_the_challenge,
         a_client_is_told_once_of_a_session,
         a_notice_that_was_not_sent_is_due_again_and_at_last_expires,
+        a_notice_is_not_leased_for_longer_because_a_clock_was_set_back,
         of_64_claims_on_two_servers_each_notice_goes_to_one;
     devices:
         a_device_is_found_by_both_its_codes,
@@ -215,5 +218,7 @@ contract! {
     purge:
         expired_rows_of_every_kind_are_removed,
         live_rows_are_kept,
-        a_round_removes_no_more_than_its_limit;
+        a_round_removes_no_more_than_its_limit,
+        issuers_that_expired_are_removed_and_may_be_trusted_again,
+        what_a_removed_client_left_without_end_is_removed;
 }

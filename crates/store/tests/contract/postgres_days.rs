@@ -179,3 +179,39 @@ async fn a_pooler_in_transaction_mode_keeps_nothing_of_ours() {
             .is_ok()
     );
 }
+
+/// `lock_timeout` of a role or database: who waits too long for a lock is told so, and does not join the queue again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_too_long_for_a_lock_is_told_so_and_nothing_happened() {
+    let scene = Scene::postgres().await;
+    scene
+        .sql("DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lock_timeout = 200', current_database()); END $$")
+        .await;
+    let database = open_postgres(scene.postgres_url().unwrap(), Options::default())
+        .await
+        .unwrap();
+    let store = database.store();
+    applied(&*store, Change::PutKey(key("set", "before"))).await;
+    let beside = cluster::connect(scene.postgres_url().unwrap()).await;
+    beside.batch_execute("BEGIN; LOCK TABLE claviger_key").await.unwrap();
+    // They wait together; then each is tried alone, and fails alone.
+    let change = |kid: &str| store.apply(Change::PutKey(key("set", kid)));
+    let (first, one, other, elsewhere) = futures_util::future::join4(
+        change("first"),
+        change("one"),
+        change("other"),
+        store.apply(Change::CreateClient(client("app"))),
+    )
+    .await;
+    assert_eq!(elsewhere.unwrap(), Outcome::Applied, "what needs no such lock goes on");
+    for waited in [first, one, other] {
+        let Err(StoreError::Unavailable(reason)) = &waited else {
+            panic!("{waited:?}");
+        };
+        assert!(reason.contains("55P03"), "{reason}");
+    }
+    beside.batch_execute("ROLLBACK").await.unwrap();
+    let keys = store.keys("set").await.unwrap();
+    assert_eq!(keys.into_iter().map(|key| key.kid).collect::<Vec<_>>(), ["before"]);
+    applied(&*store, Change::PutKey(key("set", "after"))).await;
+}

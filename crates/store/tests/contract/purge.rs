@@ -3,6 +3,7 @@
 use claviger_core::context::Timestamp;
 use claviger_core::port::*;
 
+use crate::assertions::trust;
 use crate::records::*;
 use crate::scene::{Scene, answered, applied, redeem};
 
@@ -75,4 +76,80 @@ pub(crate) async fn a_round_removes_no_more_than_its_limit(scene: &Scene) {
     for left in [2, 2, 1, 0] {
         assert_eq!(store.purge(EXPIRED, 2).await.unwrap().rows, left);
     }
+}
+
+pub(crate) async fn issuers_that_expired_are_removed_and_may_be_trusted_again(scene: &Scene) {
+    let store = scene.store();
+    let (expired, live) = (trust("a", Some("ada"), "k"), trust("a", None, "k"));
+    let live = TrustRecord {
+        expires_at: Timestamp(EXPIRED.0 + 1),
+        ..live
+    };
+    for trust in [&expired, &live] {
+        applied(&*store, Change::CreateTrust(trust.clone())).await;
+    }
+    assert_eq!(store.purge(Timestamp(LATER.0 - 1), 100).await.unwrap().rows, 0);
+    assert_eq!(store.purge(EXPIRED, 100).await.unwrap().rows, 1);
+    assert_eq!(store.trust(expired.id).await.unwrap(), None);
+    assert_eq!(store.trusts_in("a", "ada").await.unwrap(), [live]);
+    applied(&*store, Change::CreateTrust(TrustRecord { id: id(), ..expired })).await;
+}
+
+/// A grant without end, with a refresh token without end.
+async fn endless(scene: &Scene, client: &ClientRecord) -> RefreshRecord {
+    let grant = GrantRecord {
+        remembered_until: Some(Timestamp::NEVER),
+        expires_at: Timestamp::NEVER,
+        ..grant(&client.id)
+    };
+    let (grant, code) = scene.coded(grant).await;
+    let refresh = RefreshRecord {
+        expires_at: Timestamp::NEVER,
+        ..refresh(grant.id)
+    };
+    applied(&*scene.store(), redeem(&code, &refresh, client)).await;
+    refresh
+}
+
+/// Before that, nobody finds it any more.
+pub(crate) async fn what_a_removed_client_left_without_end_is_removed(scene: &Scene) {
+    let store = scene.store();
+    let (gone, stays) = (scene.client("gone").await, scene.client("stays").await);
+    let mut left = Vec::new();
+    for _ in 0..3 {
+        left.push(endless(scene, &gone).await);
+        endless(scene, &stays).await;
+    }
+    let kept = endless(scene, &stays).await;
+    let clean = async |now: Timestamp| {
+        let mut rows = 0;
+        loop {
+            let purged = store.purge(now, 2).await.unwrap();
+            rows += purged.rows;
+            if purged.rows == 0 && !purged.busy {
+                return rows;
+            }
+        }
+    };
+    // Flows, codes and access tokens have an end.
+    clean(EXPIRED).await;
+    applied(&*store, Change::DeleteClient("gone".to_owned())).await;
+    // Someone made another client of that name.
+    let again = scene.client("gone").await;
+    let newer = endless(scene, &again).await;
+    // Three grants and their refresh tokens, and what of the newer one has an end.
+    assert_eq!(clean(EXPIRED).await, 6 + 3);
+    for refresh in &left {
+        assert_eq!(store.refresh(refresh.id, Freshness::Latest).await.unwrap(), None);
+    }
+    for refresh in [&kept, &newer] {
+        let facts = store.refresh(refresh.id, Freshness::Latest).await.unwrap().unwrap();
+        assert!(facts.grant.is_some());
+    }
+    // The client is forgotten when nobody can be making a grant for it any more.
+    assert_eq!(clean(Timestamp(EXPIRED.0 + 599)).await, 0);
+    assert_eq!(clean(Timestamp(EXPIRED.0 + 600)).await, 1);
+    assert_eq!(clean(Timestamp(Timestamp::NEVER.0 - 1)).await, 0);
+    let facts = store.refresh(kept.id, Freshness::Latest).await.unwrap().unwrap();
+    assert!(facts.grant.is_some());
 }

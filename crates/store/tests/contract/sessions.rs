@@ -348,19 +348,44 @@ pub(crate) async fn a_notice_that_was_not_sent_is_due_again_and_at_last_expires(
     assert_eq!(store.purge(LATER, 100).await.unwrap().rows, 1);
 }
 
+/// By less than half an hour, a notice waits as much longer.
+pub(crate) async fn a_notice_is_not_leased_for_longer_because_a_clock_was_set_back(scene: &Scene) {
+    let store = scene.store();
+    scene.client("app").await;
+    applied(&*store, logout(vec![notice("app", id()), notice("app", id())])).await;
+    let claim = async |at: i64, limit: u32| {
+        let lease = Timestamp(at + 60);
+        store.claim_notices(Timestamp(at), lease, limit).await.unwrap()
+    };
+    let told = claim(NOW.0, 1).await.remove(0);
+    let sent = Change::RescheduleNotice {
+        id: told.id,
+        attempts: 1,
+        due_at: Timestamp::NEVER,
+    };
+    applied(&*store, sent).await;
+    let other = claim(NOW.0, 10).await.remove(0);
+    assert!(claim(NOW.0 - 1940, 10).await.is_empty());
+    let again = claim(NOW.0 - 1941, 10).await;
+    assert_eq!(again.len(), 1, "what was sent is never due");
+    assert_eq!((again[0].id, again[0].attempts), (other.id, 2));
+    assert!(claim(NOW.0 - 1941 + 59, 10).await.is_empty());
+}
+
 pub(crate) async fn of_64_claims_on_two_servers_each_notice_goes_to_one(scene: &Scene) {
     let (stores, second) = scene.stores().await;
     scene.client("app").await;
     let notices = (0..40).map(|_| notice("app", id())).collect();
     applied(&*stores[0], logout(notices)).await;
-    let tasks = (0..64).map(|task| stores[task % stores.len()].claim_notices(NOW, LATER, 3));
+    let lease = Timestamp(NOW.0 + 60);
+    let tasks = (0..64).map(|task| stores[task % stores.len()].claim_notices(NOW, lease, 3));
     let mut claimed: Vec<Id> = Vec::new();
     for batch in join_all(tasks).await {
         claimed.extend(batch.unwrap().iter().map(|notice| notice.id));
     }
     claimed.extend(
         stores[0]
-            .claim_notices(NOW, LATER, 100)
+            .claim_notices(NOW, lease, 100)
             .await
             .unwrap()
             .iter()

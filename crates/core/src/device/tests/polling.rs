@@ -36,6 +36,16 @@ mod rfc8628_3_5 {
     }
 
     #[test]
+    fn a_device_waits_no_longer_because_the_clock_was_set_back() {
+        let scene = Scene::new();
+        let codes = scene.codes();
+        assert_eq!(scene.poll(&codes.device), Err(Fault::DevicePending));
+        scene.desk.rewind(Duration::from_secs(3600));
+        assert_eq!(scene.poll(&codes.device), Err(Fault::DevicePending));
+        assert_eq!(scene.poll(&codes.device), Err(Fault::DeviceTooFast));
+    }
+
+    #[test]
     fn a_device_that_asked_too_often_still_gets_its_tokens_at_once() {
         let mut scene = Scene::new();
         let codes = scene.codes();

@@ -1,6 +1,7 @@
 //! The token endpoint as its clients see it: a request, then tokens or a refusal, and what is left behind.
 
 mod client_credentials;
+mod clocks;
 mod codes;
 mod facts;
 mod hooks;
