@@ -76,6 +76,7 @@ enum Attempt {
 }
 
 /// Whose tokens an answer has, and why.
+#[derive(Clone, Copy)]
 struct Whose<'a> {
     client: &'a Client,
     subject: &'a str,
