@@ -1,6 +1,7 @@
 //! The program: listeners, endpoints, pages, configuration, keys, telemetry and command line of Claviger.
 
 pub mod admin;
+mod authorities;
 pub mod cli;
 pub mod config;
 pub mod edge;

@@ -26,6 +26,7 @@ use crate::keys::KeyRing;
 use crate::notices::Notices;
 use crate::outgoing::GuardedClient;
 use crate::public::discovery::Prepared;
+use crate::telemetry::events::SpanEvents;
 use crate::telemetry::metrics::Metrics;
 
 /// How many parsed clients are kept.
@@ -184,6 +185,7 @@ impl Provider {
             slow: &self.slow,
             fetch: &self.fetch,
             remote_keys: &self.remote_keys,
+            witness: &SpanEvents,
         }
     }
 }

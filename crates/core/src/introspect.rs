@@ -19,6 +19,7 @@ use crate::params::words;
 use crate::port::GrantRecord;
 use crate::scope;
 use crate::token::lookup::{KnownAccess, KnownRefresh};
+use crate::witness::{Parties, Seen};
 use crate::world::World;
 
 /// Who asks.
@@ -126,13 +127,20 @@ pub async fn introspect(world: &World<'_>, text: &str, caller: Caller<'_>) -> Re
     {
         return Err(Fault::ClientUnknown.because("A public client cannot introspect tokens."));
     }
-    if let Some(token) = KnownAccess::find(world, text).await? {
-        return access(&world.cx, &token, caller);
+    let told = if let Some(token) = KnownAccess::find(world, text).await? {
+        access(&world.cx, &token, caller)?
+    } else if let Some(token) = KnownRefresh::find(world, text).await? {
+        refresh(&world.cx, &token, caller)?
+    } else {
+        Introspection::Inactive
+    };
+    if let Introspection::Active(active) = &told {
+        world.witness.see(Seen::Inspected(Parties {
+            client: &active.client_id,
+            subject: &active.sub,
+        }));
     }
-    match KnownRefresh::find(world, text).await? {
-        Some(token) => refresh(&world.cx, &token, caller),
-        None => Ok(Introspection::Inactive),
-    }
+    Ok(told)
 }
 
 fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Introspection, Failure> {

@@ -37,4 +37,5 @@ pub(crate) mod testing;
 pub mod token;
 pub mod trust;
 pub mod userinfo;
+pub mod witness;
 pub mod world;

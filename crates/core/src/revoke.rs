@@ -10,6 +10,7 @@ use crate::client_auth::Authenticated;
 use crate::fault::Failure;
 use crate::port::{Change, Outcome};
 use crate::token::lookup::{KnownAccess, KnownRefresh};
+use crate::witness::Seen;
 use crate::world::World;
 
 /// What came of a revocation. The client sees a success in every case.
@@ -47,7 +48,12 @@ pub async fn revoke(world: &World<'_>, caller: &Authenticated, text: &str) -> Re
         return Ok(Revocation::OfAnother { owner });
     }
     Ok(match world.store.apply(change).await? {
-        Outcome::Applied => Revocation::Revoked,
+        Outcome::Applied => {
+            world.witness.see(Seen::Revoked {
+                client: &caller.client.id,
+            });
+            Revocation::Revoked
+        }
         Outcome::LostRace => Revocation::Unknown,
     })
 }

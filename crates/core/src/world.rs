@@ -12,6 +12,7 @@ use crate::fault::{Failure, Fault};
 use crate::outgoing::Fetch;
 use crate::port::{Freshness, Store};
 use crate::remote_keys::RemoteKeys;
+use crate::witness::Witness;
 
 /// The keys that sign ID tokens and access tokens, and those that verify one that comes back.
 #[async_trait]
@@ -57,6 +58,8 @@ pub struct World<'a> {
     pub fetch: &'a dyn Fetch,
     /// Key sets that were fetched before.
     pub remote_keys: &'a RemoteKeys,
+    /// Who is told what came to pass.
+    pub witness: &'a dyn Witness,
 }
 
 impl World<'_> {

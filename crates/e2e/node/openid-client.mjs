@@ -3,6 +3,7 @@
 // Usage: node openid-client.mjs PUBLIC_URL ADMIN_URL; exits with 0 if everything was as expected.
 
 import assert from "node:assert/strict"
+import "./web-crypto.mjs"
 import * as client from "openid-client"
 import { Person, createClient } from "./person.mjs"
 

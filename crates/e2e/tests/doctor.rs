@@ -20,7 +20,7 @@ fn verdict<'f>(findings: &'f [Value], check: &str) -> &'f str {
 
 #[tokio::test]
 async fn the_doctor_finds_a_running_server_well_and_names_what_is_wrong_with_another() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let server = Server::on(&database).await;
         let (issuer, dsn) = (server.public("/"), database.dsn());
         let variables = [
@@ -43,6 +43,13 @@ async fn the_doctor_finds_a_running_server_well_and_names_what_is_wrong_with_ano
             assert_eq!(verdict(&findings, check), "ok", "{check}: {findings:?}");
         }
         assert!(!ran.stdout.contains(SECRET));
+        let clocks = findings.iter().filter(|finding| finding["check"] == "clock").count();
+        let expected = if matches!(database, Database::Sqlite { .. }) {
+            1
+        } else {
+            2
+        };
+        assert_eq!(clocks, expected, "that of the database too: {findings:?}");
 
         // The admin port in place of the public one, as behind a proxy that passes everything on.
         let admin = server.admin("/");

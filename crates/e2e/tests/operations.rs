@@ -42,6 +42,11 @@ async fn every_request_has_one_line_in_the_log_with_the_id_that_its_answer_has()
             lines[0]
         );
         if format == "json" {
+            let line: Value = serde_json::from_str(lines[0]).unwrap();
+            assert_eq!(line["http_request"]["remote"], "127.0.0.1", "{line}");
+            let size = answer.body.len();
+            assert_eq!(line["http_response"]["size"], size, "{line}");
+            assert!(line["http_request"]["headers"].is_null(), "{line}");
             for line in log.lines() {
                 assert!(
                     serde_json::from_str::<Value>(line).is_ok_and(|line| line.is_object()),

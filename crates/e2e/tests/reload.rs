@@ -101,6 +101,44 @@ async fn one_mistake_refuses_the_whole_file_and_the_server_goes_on() {
     assert_eq!(life(&flow).await, 10_800);
 }
 
+/// Whether a request is logged now.
+async fn is_logged(configured: &Configured) -> bool {
+    let answer = Http::new().get(&configured.server.public("/health/alive")).await;
+    let id = answer.header("x-request-id").to_owned();
+    configured.server.log().contains(&id)
+}
+
+async fn wait_until_logged(configured: &Configured, wanted: bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while is_logged(configured).await != wanted {
+        assert!(Instant::now() < deadline, "{}", configured.server.log());
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test]
+async fn the_log_becomes_quiet_and_talkative_while_the_server_runs() {
+    let configured = Configured::start("log: {level: error, format: json_pretty}\n").await;
+    assert!(!is_logged(&configured).await, "{}", configured.server.log());
+    configured.write("log: {level: info, format: json_pretty}\n");
+    wait_until_logged(&configured, true).await;
+    // A level that nobody knows changes nothing, nor does what stands beside it.
+    configured.write("log: {level: loud, format: json_pretty}\nttl: {access_token: 2h}\n");
+    configured.wait_for("refused").await;
+    assert_eq!(life(&Flow::new(&configured.server).await).await, 3600);
+    wait_until_logged(&configured, true).await;
+    configured.write("log: {level: warn, format: json_pretty}\n");
+    wait_until_logged(&configured, false).await;
+    let log = configured.server.log();
+    let lines: Vec<serde_json::Value> = serde_json::Deserializer::from_str(&log)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .unwrap_or_else(|error| panic!("{error}: {log}"));
+    assert!(log.starts_with("{\n  \""), "indented: {log}");
+    let refused = lines.iter().find(|line| line["level"] == "error").unwrap();
+    assert!(refused["msg"].as_str().unwrap().contains("log.level"), "{refused}");
+}
+
 /// As Kubernetes replaces the files of a config map: a link to a directory is turned.
 #[cfg(unix)]
 #[tokio::test]

@@ -100,6 +100,69 @@ fn trusting(
         .with_root_certificates(roots)
 }
 
+/// As where an organization has an authority of its own.
+#[tokio::test]
+async fn the_doctor_and_the_commands_trust_an_authority_that_is_named() {
+    use claviger_e2e::binary::run_with;
+
+    let (files, database) = (Files::new(), Database::sqlite());
+    migrate(&database);
+    let options = files.on("PUBLIC", &database);
+    let variables = options.variables.clone();
+    let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (&**name, &**value)).collect();
+    let server = options.start().await;
+    let authority = files.path("authority.pem");
+    fs::write(&authority, files.authority.pem()).unwrap();
+    let authority = authority.to_str().unwrap();
+
+    let verdicts = |flags: &[&str]| {
+        let ran = run_with(&[&["doctor", "--format", "json"], flags].concat(), &variables);
+        let findings: serde_json::Value =
+            serde_json::from_str(&ran.stdout).unwrap_or_else(|_| panic!("{}", ran.stderr));
+        let found = findings.as_array().unwrap().iter();
+        let discovery = found
+            .clone()
+            .find(|finding| finding["check"] == "discovery")
+            .unwrap()
+            .clone();
+        (discovery["verdict"].clone(), discovery["found"].to_string())
+    };
+    let (verdict, found) = verdicts(&[]);
+    assert!(verdict == "fail" && found.contains("TLS"), "{found}");
+    let (verdict, found) = verdicts(&["--tls-ca", authority]);
+    assert_eq!(verdict, "ok", "{found}");
+
+    let address = public(&server, "");
+    let asked = [
+        "perform",
+        "client-credentials",
+        "-e",
+        &address,
+        "--client-id",
+        "a",
+        "--client-secret",
+        "b",
+    ];
+    let ran = run_with(&asked, &[]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("certificate"),
+        "{}",
+        ran.stderr
+    );
+    let ran = run_with(&[&asked[..], &["--tls-ca", authority]].concat(), &[]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("invalid_client"),
+        "{}",
+        ran.stderr
+    );
+    let ran = run_with(&[&asked[..], &["--tls-ca", "/nowhere/ca.pem"]].concat(), &[]);
+    assert!(
+        ran.code == Some(1) && ran.stderr.contains("/nowhere/ca.pem"),
+        "{}",
+        ran.stderr
+    );
+}
+
 /// A client that speaks TLS.
 struct Secure(Client<HttpsConnector<HttpConnector>, Empty<Bytes>>);
 

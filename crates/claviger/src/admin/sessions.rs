@@ -29,6 +29,7 @@ use crate::edge::router::Routes;
 use crate::openapi::SessionClaimsShown;
 use crate::openapi::admin::sessions as about;
 use crate::provider::Shared;
+use crate::telemetry::events;
 
 /// The endpoints of this module.
 #[rustfmt::skip]
@@ -119,8 +120,10 @@ fn shown(consent: &GivenConsent) -> Result<Shown<'_>, Problem> {
 
 async fn end_consents(State(provider): State<Shared>, call: Call) -> Response {
     let ending = async {
-        if let Some(change) = sessions::consents_to_end(&call.query()?)? {
+        let query = call.query()?;
+        if let Some(change) = sessions::consents_to_end(&query)? {
             apply(&provider, change).await?;
+            events::consents_revoked(query.get("client"), query.get("subject"));
         }
         Ok(reply::no_content())
     };

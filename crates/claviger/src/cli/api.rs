@@ -2,6 +2,7 @@
 //!
 //! One request, one answer, one deadline. Redirects are not followed: a redirected credential is a leaked one.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use super::failure::{Failure, Refusal};
 use super::tls;
+use crate::authorities;
 
 /// No answer of this API is larger; a larger one is not from this API.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
@@ -26,6 +28,8 @@ const AGENT: HeaderValue = HeaderValue::from_static(concat!("claviger/", env!("C
 #[derive(Clone, Debug)]
 pub(super) struct Options {
     pub(super) skip_tls_verify: bool,
+    /// Authorities to trust besides the public ones.
+    pub(super) tls_ca: Option<PathBuf>,
     /// Sent with every request.
     pub(super) headers: HeaderMap,
     /// For one request and its answer.
@@ -178,7 +182,8 @@ impl Api {
             reason,
         };
         let base = Base::parse(address).map_err(&bad)?;
-        let connector = tls::connector(options.skip_tls_verify).map_err(|error| bad(error.to_string()))?;
+        let roots = authorities::trusted(options.tls_ca.as_deref()).map_err(Failure::input)?;
+        let connector = tls::connector(options.skip_tls_verify, roots).map_err(|error| bad(error.to_string()))?;
         Ok(Self {
             base,
             options,

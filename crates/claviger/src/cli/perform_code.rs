@@ -201,7 +201,7 @@ impl FlowFlags {
         let id = self.client.id(terminal).ok_or_else(|| Failure::input(missing))?;
         Ok(Credentials {
             id,
-            secret: self.client.secret(terminal),
+            secret: self.client.secret(terminal)?,
         })
     }
 

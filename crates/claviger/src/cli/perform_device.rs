@@ -60,7 +60,7 @@ impl PerformDeviceCode {
         let missing = "Please provide a Client ID using --client-id flag, or OAUTH2_CLIENT_ID environment variable.";
         let credentials = Credentials {
             id: self.client.id(terminal).ok_or_else(|| Failure::input(missing))?,
-            secret: self.client.secret(terminal),
+            secret: self.client.secret(terminal)?,
         };
         let begin = below(remote, terminal, self.device_auth_url.as_deref(), "/oauth2/device/auth")?;
         let token = below(remote, terminal, self.token_url.as_deref(), "/oauth2/token")?;

@@ -1,5 +1,6 @@
 //! The flags that say which server to talk to and how, for both command trees.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -28,6 +29,10 @@ pub(crate) struct Connection {
     #[arg(long, global = true, help_heading = "Connection")]
     skip_tls_verify: bool,
 
+    /// PEM file of certificate authorities to trust besides the public ones
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
     /// Send `X-Forwarded-Proto: https`, as a proxy that ends TLS would
     #[arg(long, global = true, help_heading = "Connection")]
     fake_tls_termination: bool,
@@ -44,7 +49,7 @@ pub(crate) struct AdminAddress {
     #[arg(long, global = true, help_heading = "Connection", value_name = "URL")]
     endpoint: Option<String>,
 
-    /// Token sent as `Authorization: Bearer` [env: OAUTH2_ACCESS_TOKEN]
+    /// Token sent as `Authorization: Bearer` [env: OAUTH2_ACCESS_TOKEN, or OAUTH2_ACCESS_TOKEN_FILE for a file]
     #[arg(long, global = true, help_heading = "Connection", value_name = "TOKEN")]
     access_token: Option<Secret>,
 }
@@ -59,8 +64,7 @@ impl Connection {
         let endpoint = terminal
             .flag_or(address.endpoint.as_deref(), ADMIN_VARIABLES)
             .ok_or(missing)?;
-        let token = address.access_token.as_ref().map(Secret::expose);
-        let token = terminal.flag_or(token, &["OAUTH2_ACCESS_TOKEN"]).map(Secret::from);
+        let token = terminal.secret_or(address.access_token.as_ref(), "OAUTH2_ACCESS_TOKEN")?;
         Api::new(&endpoint, self.options(token)?)
     }
 
@@ -89,6 +93,7 @@ impl Connection {
         }
         Ok(Options {
             skip_tls_verify: self.skip_tls_verify,
+            tls_ca: self.tls_ca.clone(),
             headers,
             timeout: self.fail_after,
             timeout_advice: ", or allow more time with --fail-after",
@@ -114,6 +119,10 @@ pub(crate) struct Remote {
     #[arg(long, global = true, help_heading = "Connection")]
     skip_tls_verify: bool,
 
+    /// PEM file of certificate authorities to trust besides the public ones
+    #[arg(long, global = true, help_heading = "Connection", value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
     /// Header to send, as 'Name: value'; may be repeated
     #[arg(short = 'H', long, global = true, help_heading = "Connection", value_name = "HEADER")]
     http_header: Vec<Secret>,
@@ -138,8 +147,9 @@ impl Remote {
     /// A key of the admin port in the environment goes along, unless a header was given.
     pub(super) fn api(&self, terminal: &Terminal) -> Result<Api, Failure> {
         let mut headers = self.headers()?;
-        let key = terminal.flag_or(None, &["CLAVIGER_API_KEY"]).map(Secret::from);
-        if let Some(key) = key.filter(|_| !headers.contains_key(AUTHORIZATION)) {
+        if !headers.contains_key(AUTHORIZATION)
+            && let Some(key) = terminal.secret_or(None, "CLAVIGER_API_KEY")?
+        {
             headers.insert(AUTHORIZATION, bearer(&key)?);
         }
         let missing = Failure::NoEndpoint {
@@ -176,6 +186,7 @@ impl Remote {
             explicit,
             Options {
                 skip_tls_verify: self.skip_tls_verify,
+                tls_ca: self.tls_ca.clone(),
                 headers,
                 timeout,
                 timeout_advice: "",
@@ -219,7 +230,7 @@ pub(crate) struct ClientFlags {
     #[arg(long, value_name = "ID")]
     client_id: Option<String>,
 
-    /// The OAuth 2.0 client's secret [env: OAUTH2_CLIENT_SECRET]
+    /// The OAuth 2.0 client's secret [env: OAUTH2_CLIENT_SECRET, or OAUTH2_CLIENT_SECRET_FILE for a file]
     #[arg(long, value_name = "SECRET")]
     client_secret: Option<Secret>,
 }
@@ -229,9 +240,8 @@ impl ClientFlags {
         terminal.flag_or(self.client_id.as_deref(), &["OAUTH2_CLIENT_ID"])
     }
 
-    pub(super) fn secret(&self, terminal: &Terminal) -> Option<Secret> {
-        let flag = self.client_secret.as_ref().map(Secret::expose);
-        terminal.flag_or(flag, &["OAUTH2_CLIENT_SECRET"]).map(Secret::from)
+    pub(super) fn secret(&self, terminal: &Terminal) -> Result<Option<Secret>, Failure> {
+        terminal.secret_or(self.client_secret.as_ref(), "OAUTH2_CLIENT_SECRET")
     }
 
     /// Whether one of the flags, not the environment, was used.

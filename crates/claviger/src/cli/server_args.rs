@@ -345,6 +345,10 @@ pub(crate) struct Doctor {
     #[arg(long)]
     offline: bool,
 
+    /// PEM file of certificate authorities to trust besides the public ones
+    #[arg(long, value_name = "FILE")]
+    tls_ca: Option<PathBuf>,
+
     /// How to print: table, json, json-pretty, yaml, jsonpath=PATH or jsonpointer=POINTER
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     format: Format,
@@ -363,6 +367,7 @@ impl Doctor {
         Examination {
             sources: self.configuration.sources(terminal.environment(), both),
             offline: self.offline,
+            tls_ca: self.tls_ca,
             format: self.format,
             quiet: self.quiet,
         }

@@ -7,7 +7,10 @@ use std::ffi::OsString;
 use std::io::{self, BufRead as _, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 
+use zeroize::Zeroizing;
+
 use super::failure::Failure;
+use super::secret::Secret;
 
 /// The streams, environment and browser that a command may use.
 pub struct Terminal {
@@ -44,6 +47,23 @@ impl Terminal {
     pub(super) fn flag_or(&self, flag: Option<&str>, variables: &[&str]) -> Option<String> {
         let given = flag.filter(|value| !value.is_empty()).map(ToOwned::to_owned);
         given.or_else(|| variables.iter().find_map(|name| self.variable(name)))
+    }
+
+    /// The secret that was given by its flag, otherwise by a variable or by the file that `NAME_FILE` names, as the
+    /// settings of a server have it.
+    pub(super) fn secret_or(&self, flag: Option<&Secret>, name: &str) -> Result<Option<Secret>, Failure> {
+        let flag = flag.filter(|secret| !secret.expose().is_empty()).cloned();
+        if flag.is_some() {
+            return Ok(flag);
+        }
+        let file_name = format!("{name}_FILE");
+        match (self.variable(name), self.variable(&file_name)) {
+            (Some(_), Some(_)) => Err(Failure::input(format!(
+                "{name} and {file_name} are both set; keep one of them"
+            ))),
+            (given, None) => Ok(given.map(Secret::from)),
+            (None, Some(path)) => content(&file_name, path.trim()).map(Some),
+        }
     }
 
     /// Writes a result to standard output at once.
@@ -84,6 +104,17 @@ impl Terminal {
     }
 }
 
+/// What stands in the file that a variable names. The line break that editors and tools put at its end is no part of it.
+fn content(name: &str, path: &str) -> Result<Secret, Failure> {
+    let read = std::fs::read_to_string(path).map(Zeroizing::new);
+    let text =
+        read.map_err(|error| Failure::input(format!("{name} names the file {path}, which cannot be read: {error}")))?;
+    match text.trim() {
+        "" => Err(Failure::input(format!("{name} names the file {path}, which is empty"))),
+        text => Ok(Secret::from(text.to_owned())),
+    }
+}
+
 /// Names and values that are no UTF-8 are not ours.
 fn readable((name, value): (OsString, OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.into_string().ok()?))
@@ -114,6 +145,45 @@ pub(crate) mod testing {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+
+    #[test]
+    fn a_secret_comes_from_its_flag_its_variable_or_a_file_and_two_of_them_are_one_too_many() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("secret");
+        let path = path.to_str().unwrap().to_owned();
+        std::fs::write(&path, "from a file\n").unwrap();
+        let with = |variables: &[(&str, &str)]| {
+            let owned = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            terminal("", owned.collect()).0
+        };
+        let told = |variables: &[(&str, &str)], flag: Option<&str>| {
+            let flag = flag.map(|text| Secret::from(text.to_owned()));
+            let secret = with(variables).secret_or(flag.as_ref(), "THE_SECRET");
+            secret
+                .map(|secret| secret.map(|secret| secret.expose().to_owned()))
+                .map_err(|failure| failure.to_string())
+        };
+        let file = ("THE_SECRET_FILE", path.as_str());
+        assert_eq!(told(&[], None), Ok(None));
+        assert_eq!(told(&[file], None), Ok(Some("from a file".to_owned())));
+        assert_eq!(told(&[file], Some("a flag")), Ok(Some("a flag".to_owned())));
+        assert_eq!(
+            told(&[("THE_SECRET", "a variable")], None),
+            Ok(Some("a variable".to_owned()))
+        );
+        for (variables, why) in [
+            (&[file, ("THE_SECRET", "a variable")][..], "both set"),
+            (&[("THE_SECRET_FILE", "/nowhere/secret")], "cannot be read"),
+        ] {
+            let error = told(variables, None).unwrap_err();
+            assert!(error.contains(why) && error.contains("THE_SECRET_FILE"), "{error}");
+            assert!(!error.contains("a variable"), "{error}");
+        }
+        std::fs::write(&path, "\n").unwrap();
+        assert!(told(&[file], None).unwrap_err().contains("is empty"));
+    }
 
     /// A stream that a test can read while and after the command runs.
     #[derive(Clone, Default)]

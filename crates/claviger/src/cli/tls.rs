@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use hyper_rustls::{ConfigBuilderExt, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
 /// A connector for `http` and `https`. Certificates are checked unless the person asked not to.
-pub(super) fn connector(skip_verify: bool) -> Result<HttpsConnector<HttpConnector>, Error> {
+pub(super) fn connector(skip_verify: bool, roots: RootCertStore) -> Result<HttpsConnector<HttpConnector>, Error> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
     let config = if skip_verify {
@@ -20,7 +20,7 @@ pub(super) fn connector(skip_verify: bool) -> Result<HttpsConnector<HttpConnecto
             .with_custom_certificate_verifier(verifier)
             .with_no_client_auth()
     } else {
-        builder.with_webpki_roots().with_no_client_auth()
+        builder.with_root_certificates(roots).with_no_client_auth()
     };
     Ok(HttpsConnectorBuilder::new()
         .with_tls_config(config)

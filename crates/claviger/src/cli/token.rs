@@ -172,7 +172,7 @@ impl Token {
 
 /// The client with its secret, or what is missing.
 pub(super) fn confidential(flags: &ClientFlags, terminal: &Terminal) -> Result<Credentials, Failure> {
-    let (Some(id), Some(secret)) = (flags.id(terminal), flags.secret(terminal)) else {
+    let (Some(id), Some(secret)) = (flags.id(terminal), flags.secret(terminal)?) else {
         return Err(Failure::input(
             "This needs an OAuth 2.0 client with its secret.\n\
              Pass --client-id and --client-secret, or set OAUTH2_CLIENT_ID and OAUTH2_CLIENT_SECRET",

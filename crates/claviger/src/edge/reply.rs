@@ -63,6 +63,11 @@ pub fn about_client(mut response: Response, client: Option<&str>) -> Response {
     response
 }
 
+/// The client that [`about_client`] named.
+pub fn party(response: &Response) -> Option<&str> {
+    response.extensions().get::<Party>().map(|party| &*party.0)
+}
+
 /// Why a request was refused (RFC 6749 §5.2).
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "errorOAuth2")]

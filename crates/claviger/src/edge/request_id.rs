@@ -14,7 +14,22 @@ const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct RequestId([u8; LENGTH]);
 
+tokio::task_local! {
+    /// Cheaper than a span, which would be made for each request and nearly always for nobody.
+    static CURRENT: RequestId;
+}
+
 impl RequestId {
+    /// The name of the request that is worked on here.
+    pub(crate) fn current() -> Option<Self> {
+        CURRENT.try_with(|id| *id).ok()
+    }
+
+    /// Does what this request asks for. What is logged meanwhile carries its name.
+    pub(super) async fn name<W: Future>(self, work: W) -> W::Output {
+        CURRENT.scope(self, work).await
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()

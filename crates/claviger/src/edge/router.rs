@@ -14,7 +14,7 @@ use super::admission::Admission;
 use super::call::Call;
 use super::rates::Limiter;
 use super::reply::{self, Audience};
-use super::watched::{Route, Watched};
+use super::watched::{Answering, Route, Watched};
 use crate::config::tls::Networks;
 use crate::openapi::{About, Entry, Listing, Operation, Served};
 use crate::telemetry::metrics::Metrics;
@@ -120,7 +120,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         describe: fn(Operation<'_>) -> Operation<'_>,
     ) -> Self
     where
-        H: Handler<T, S>,
+        H: Handler<T, S, Future = Answering>,
         T: 'static,
     {
         self.line(method, pattern, Some(&[]), handler, Listing::Described(describe))
@@ -137,7 +137,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         describe: fn(Operation<'_>) -> Operation<'_>,
     ) -> Self
     where
-        H: Handler<T, S>,
+        H: Handler<T, S, Future = Answering>,
         T: 'static,
     {
         self.line(method, pattern, Some(areas), handler, Listing::Described(describe))
@@ -153,7 +153,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         describe: fn(Operation<'_>) -> Operation<'_>,
     ) -> Self
     where
-        H: Handler<T, S>,
+        H: Handler<T, S, Future = Answering>,
         T: 'static,
     {
         self.line(method, pattern, None, handler, Listing::Described(describe))
@@ -163,7 +163,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
     #[must_use]
     pub fn also<H, T>(self, method: &Method, pattern: &'static str, handler: H, other: &'static str) -> Self
     where
-        H: Handler<T, S>,
+        H: Handler<T, S, Future = Answering>,
         T: 'static,
     {
         self.line(method, pattern, Some(&[]), handler, Listing::AlsoOf(other))
@@ -192,17 +192,14 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         listing: Listing,
     ) -> Self
     where
-        H: Handler<T, S>,
+        H: Handler<T, S, Future = Answering>,
         T: 'static,
     {
         let Some((filter, name)) = filter_of(method) else {
             tracing::error!(%method, pattern, "a route has a method that the router does not know; it is left out");
             return self;
         };
-        let watched = Watched {
-            handler,
-            route: Arc::new(self.route(name, pattern, areas)),
-        };
+        let watched = Watched::new(handler, self.route(name, pattern, areas));
         self.entries.push(Entry {
             method: name,
             pattern,
@@ -264,14 +261,12 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
         let missed = |status| {
             let handler =
                 move |call: Call| async move { reply::routing_miss(status, audience, &call.headers, call.id()) };
-            Watched {
-                handler,
-                route: Arc::new(Route {
-                    // What is not there needs no key to be told so, and changes nothing.
-                    admission: None,
-                    ..self.route("other", UNMATCHED, None)
-                }),
-            }
+            // What is not there needs no key to be told so, and changes nothing.
+            let route = Route {
+                admission: None,
+                ..self.route("other", UNMATCHED, None)
+            };
+            Watched::new(handler, route)
         };
         let not_found = missed(StatusCode::NOT_FOUND);
         let wrong_method = missed(StatusCode::METHOD_NOT_ALLOWED);

@@ -1,5 +1,6 @@
 //! What happens to every request around its handler: admission, limits, counting, the lines of log and audit, the span.
 
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::admission::{Actor, Admission};
 use super::call::Arrival;
 use super::proxies::client_address;
 use super::rates::Limiter;
-use super::reply::{self, Party, Refused};
+use super::reply::{self, Refused};
 use super::request_id::RequestId;
 use super::router::filter_of;
 use crate::config::tls::Networks;
@@ -53,11 +54,7 @@ impl Route {
         !asks && self.areas.is_some_and(|areas| !areas.contains(&Area::Introspect))
     }
 
-    async fn answer<H, T, S>(&self, handler: H, request: Request, state: S, arrival: &Arrival) -> Response
-    where
-        H: Handler<T, S>,
-        T: 'static,
-    {
+    async fn answer<S>(&self, action: &Action<S>, request: Request, state: S, arrival: &Arrival) -> Response {
         let limited = self.limiter.as_ref().map_or(Ok(()), |limiter| {
             limiter.admit(arrival.at, arrival.peer, request.headers())
         });
@@ -74,7 +71,7 @@ impl Route {
         let method = request.method().clone();
         let Some(admission) = &self.admission else {
             let stranger = self.stranger(&request, arrival);
-            let response = caught(handler, request, state).await;
+            let response = caught(action, request, state).await;
             self.report(&stranger, &method, &response, arrival.id);
             return response;
         };
@@ -85,7 +82,7 @@ impl Route {
         let (actor, judged) = admission.judge(actor, shown, self.areas).await;
         let response = match judged {
             Ok(()) => {
-                let response = caught(handler, request, state).await;
+                let response = caught(action, request, state).await;
                 // User codes are guessed through the login app, and so here.
                 if let Some(event) = refusal(&response).and_then(audit::event_of) {
                     self.report_as(event, &actor, &method, None, arrival.id);
@@ -120,7 +117,7 @@ impl Route {
 
     /// Writes what is worth a line in the audit log.
     fn report(&self, actor: &Actor, method: &Method, response: &Response, id: RequestId) {
-        let client = response.extensions().get::<Party>().map(|party| &*party.0);
+        let client = reply::party(response);
         if let Some(fault) = refusal(response) {
             self.metrics.refused(fault);
             if let Some(event) = audit::event_of(fault) {
@@ -146,30 +143,50 @@ fn refusal(response: &Response) -> Option<&'static str> {
 }
 
 /// The handler is gone after a panic, and what it shares with others is behind locks that cannot be poisoned. The panic
-/// is logged where it happens, by the hook, inside the span.
-async fn caught<H, T, S>(handler: H, request: Request, state: S) -> Response
-where
-    H: Handler<T, S>,
-    T: 'static,
-{
-    let answer = AssertUnwindSafe(async { handler.call(request, state).await }).catch_unwind();
+/// is logged where it happens, by the hook, with the name of the request.
+async fn caught<S>(action: &Action<S>, request: Request, state: S) -> Response {
+    let answer = AssertUnwindSafe(async { action(request, state).await }).catch_unwind();
     answer.await.unwrap_or_else(|_| reply::panicked())
 }
 
+/// What axum makes of an async function.
+pub(super) type Answering = Pin<Box<dyn Future<Output = Response> + Send>>;
+
+/// A handler of which only this is known, so that what is around all of them is compiled once.
+type Action<S> = dyn Fn(Request, S) -> Answering + Send + Sync;
+
 /// A handler whose requests are judged, counted, logged on one line, named in the answer, and whose panics end in a 500.
-#[derive(Clone)]
-pub(super) struct Watched<H> {
-    pub(super) handler: H,
-    pub(super) route: Arc<Route>,
+pub(super) struct Watched<S> {
+    action: Arc<Action<S>>,
+    route: Arc<Route>,
 }
 
-impl<H, T, S> Handler<T, S> for Watched<H>
+impl<S: 'static> Watched<S> {
+    pub(super) fn new<H, T>(handler: H, route: Route) -> Self
+    where
+        H: Handler<T, S, Future = Answering>,
+    {
+        Self {
+            action: Arc::new(move |request, state| handler.clone().call(request, state)),
+            route: Arc::new(route),
+        }
+    }
+}
+
+impl<S> Clone for Watched<S> {
+    fn clone(&self) -> Self {
+        Self {
+            action: Arc::clone(&self.action),
+            route: Arc::clone(&self.route),
+        }
+    }
+}
+
+impl<S> Handler<(), S> for Watched<S>
 where
-    H: Handler<T, S>,
-    T: 'static,
     S: Send + 'static,
 {
-    type Future = Pin<Box<dyn Future<Output = Response> + Send>>;
+    type Future = Answering;
 
     fn call(self, mut request: Request, state: S) -> Self::Future {
         let arrival = match request.extensions().get::<Arrival>() {
@@ -178,20 +195,19 @@ where
         };
         let method = request.method().clone();
         let asked = request.body().size_hint().exact();
+        let address = client_address(arrival.peer, request.headers(), &self.route.proxies);
         let is_audited = self.route.admission.is_some() && self.route.is_change(&method);
         let work = async move {
-            let Self { handler, route } = self;
-            // At the level of errors, so that the span is there, and its id on every line, whatever level is shown.
-            let span = tracing::error_span!("request", id = %arrival.id);
+            let Self { action, route } = self;
             let traced = trace::request(known_name(&method), route.pattern, request.headers(), arrival.id);
-            let answer = route.answer(handler, request, state, &arrival);
-            let mut response = answer.instrument(traced.clone()).instrument(span).await;
+            let answer = route.answer(&*action, request, state, &arrival);
+            let mut response = arrival.id.name(answer.instrument(traced.clone())).await;
 
             let took = arrival.at.elapsed();
             trace::answered(&traced, response.status(), refusal(&response));
             let sizes = [asked, response.body().size_hint().exact()];
             route.metrics.answered(response.status(), took, sizes);
-            log_request(&route, &method, &response, arrival.id, took);
+            log_request(&route, (&method, address), &response, arrival.id, took);
             complete_headers(&method, &mut response, arrival.id);
             response
         };
@@ -203,8 +219,14 @@ where
     }
 }
 
-/// The one line of a request. The pattern stands for the path, which may hold ids, and the query is not there at all.
-fn log_request(route: &Route, method: &Method, response: &Response, id: RequestId, took: Duration) {
+/// The one line of a request. The pattern stands for the path, which may hold ids; query and headers are not there at all.
+fn log_request(
+    route: &Route,
+    (method, address): (&Method, Option<IpAddr>),
+    response: &Response,
+    id: RequestId,
+    took: Duration,
+) {
     let status = response.status();
     let (code, text) = (status.as_u16(), status.canonical_reason());
     let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
@@ -213,7 +235,9 @@ fn log_request(route: &Route, method: &Method, response: &Response, id: RequestI
             tracing::$level!(
                 http_request.method = known_name(method),
                 http_request.path = route.pattern,
+                http_request.remote = address.map(tracing::field::display),
                 http_response.status = code,
+                http_response.size = response.body().size_hint().exact(),
                 http_response.text_status = text,
                 http_response.took = took,
                 error.message = refusal(response),

@@ -14,6 +14,7 @@ use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::provider::{Provider, Shared};
+use crate::telemetry::events;
 
 /// `POST /oauth2/token`
 pub async fn post(State(provider): State<Shared>, mut call: Call) -> Response {
@@ -31,7 +32,10 @@ pub async fn post(State(provider): State<Shared>, mut call: Call) -> Response {
     let response = if response.status().is_success() {
         response
     } else {
-        reply::about_client(response, client::presented(&call, &form).as_deref())
+        let client = client::presented(&call, &form);
+        let response = reply::about_client(response, client.as_deref());
+        events::exchange_refused(reply::party(&response), grant, reply::outcome(&response));
+        response
     };
     client::readable(&provider, &call, form.get("client_id"), response).await
 }

@@ -15,11 +15,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use tokio_util::sync::CancellationToken;
 
 use super::ports::Sites;
-use super::serve::ensure_keys;
+use super::serve::{ensure_keys, log_level};
 use super::stop::Hangups;
 use super::{StartError, one_line};
 use crate::config::{self, Reloaded, Settings, Sources};
 use crate::provider::Current;
+use crate::telemetry::log;
 
 /// How often the files are looked at. A look costs a few system calls for each.
 const EVERY: Duration = Duration::from_secs(1);
@@ -53,7 +54,7 @@ impl Reload<'_> {
             let is_asked = tokio::select! {
                 () = stop.cancelled() => return,
                 () = hangups.next() => true,
-                () = tokio::time::sleep(EVERY) => false,
+                () = self.origin.files.time_to_look() => false,
             };
             if !self.origin.files.have_settled_anew() && !is_asked {
                 continue;
@@ -101,6 +102,7 @@ impl Reload<'_> {
         ensure_keys(&provider).await?;
         self.sites.replace(&read.settings, &provider);
         self.current.replace(provider);
+        log::show_from(log_level(&read.settings));
         Ok(())
     }
 }
@@ -131,6 +133,14 @@ struct Files {
 }
 
 impl Files {
+    /// Never comes where there is no file, so that an idle server sleeps.
+    async fn time_to_look(&self) {
+        if self.paths.is_empty() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+
     fn new(paths: Vec<PathBuf>) -> Self {
         let mut files = Self {
             paths,

@@ -96,17 +96,22 @@ fn seed_signatures() {
 
 fn log_settings(settings: &Settings) -> LogSettings {
     LogSettings {
-        level: match settings.log.level {
-            LogLevel::Error => LevelFilter::ERROR,
-            LogLevel::Warn => LevelFilter::WARN,
-            LogLevel::Info => LevelFilter::INFO,
-            LogLevel::Debug => LevelFilter::DEBUG,
-            LogLevel::Trace => LevelFilter::TRACE,
-        },
+        level: log_level(settings),
         format: match settings.log.format {
             LogFormat::Text => log::Format::Text,
-            LogFormat::Json | LogFormat::JsonPretty => log::Format::Json,
+            LogFormat::Json => log::Format::Json,
+            LogFormat::JsonPretty => log::Format::JsonPretty,
         },
+    }
+}
+
+pub(super) fn log_level(settings: &Settings) -> LevelFilter {
+    match settings.log.level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
     }
 }
 

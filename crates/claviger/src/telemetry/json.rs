@@ -6,30 +6,29 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
-use tracing_subscriber::fmt::{FmtContext, FormattedFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::audit;
 use crate::admin::version::VERSION;
+use crate::edge::request_id::RequestId;
 
-/// Writes one object a line.
-pub(super) struct JsonLines;
+/// Writes one object a line, or indented.
+pub(super) struct JsonLines {
+    pub(super) is_pretty: bool,
+}
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
     N: for<'writer> FormatFields<'writer> + 'static,
 {
-    fn format_event(&self, context: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
+    fn format_event(&self, _: &FmtContext<'_, S, N>, mut writer: Writer<'_>, event: &Event<'_>) -> fmt::Result {
         let mut line = Line(Map::new());
         // The request to which the line belongs, unless it says so itself.
-        if let Some(span) = context.lookup_current()
-            && let Some(fields) = span.extensions().get::<FormattedFields<N>>()
-            && let Ok(Value::Object(mut fields)) = serde_json::from_str(&fields.fields)
-            && let Some(id) = fields.remove("id")
-        {
-            line.0.insert("request_id".to_owned(), id);
+        if let Some(id) = RequestId::current() {
+            line.0.insert("request_id".to_owned(), id.as_str().into());
         }
         event.record(&mut line);
         let Line(mut line) = line;
@@ -45,7 +44,12 @@ where
         line.insert("service_name".to_owned(), "Claviger".into());
         line.insert("service_version".to_owned(), VERSION.into());
         line.insert("target".to_owned(), target.into());
-        writeln!(writer, "{}", Value::Object(line))
+        let line = Value::Object(line);
+        if self.is_pretty {
+            writeln!(writer, "{line:#}")
+        } else {
+            writeln!(writer, "{line}")
+        }
     }
 }
 

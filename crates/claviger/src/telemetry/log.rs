@@ -5,17 +5,20 @@
 
 use std::io;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::fmt::format::JsonFields;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
+use tracing_subscriber::reload;
 
 use super::audit;
 use super::json::JsonLines;
+use super::text::TextLines;
 use super::trace::{self, Traces};
 
 /// The crates of this program; a target is the path of a module.
@@ -27,6 +30,8 @@ pub enum Format {
     Text,
     /// One object a line.
     Json,
+    /// Objects that are indented.
+    JsonPretty,
 }
 
 /// What is logged, and how.
@@ -41,12 +46,12 @@ pub struct LogSettings {
 pub enum LogSettingError {
     #[error("log.level is '{0}'; it must be one of trace, debug, info, warn, error, fatal, panic, off")]
     Level(String),
-    #[error("log.format is '{0}'; it must be text or json")]
+    #[error("log.format is '{0}'; it must be text, json or json_pretty")]
     Format(String),
 }
 
 impl LogSettings {
-    /// Reads `log.level` and `log.format`. Hydra's levels `fatal` and `panic` mean `error`, its `json_pretty` means `json`.
+    /// Reads `log.level` and `log.format`. Hydra's levels `fatal` and `panic` mean `error`.
     pub fn parse(level: &str, format: &str) -> Result<Self, LogSettingError> {
         Ok(Self {
             level: parse_level(level)?,
@@ -73,7 +78,8 @@ impl FromStr for Format {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
             "text" => Ok(Self::Text),
-            "json" | "json_pretty" => Ok(Self::Json),
+            "json" => Ok(Self::Json),
+            "json_pretty" => Ok(Self::JsonPretty),
             _ => Err(LogSettingError::Format(text.to_owned())),
         }
     }
@@ -81,38 +87,73 @@ impl FromStr for Format {
 
 /// Starts logging for the whole program; what was started before stays. Panics become log lines too.
 pub fn start(settings: LogSettings, traces: Option<&Traces>) {
-    if tracing::subscriber::set_global_default(subscriber(settings, traces, io::stderr)).is_ok() {
+    let (subscriber, filter) = subscriber(settings, traces, io::stderr);
+    if tracing::subscriber::set_global_default(subscriber).is_ok() {
         std::panic::set_hook(Box::new(log_panic));
+        // Fails only if it was started before, and then it was not started now.
+        let _ = FILTER.set(filter);
     }
 }
 
-fn subscriber<W>(settings: LogSettings, traces: Option<&Traces>, writer: W) -> Box<dyn Subscriber + Send + Sync>
+/// What is shown, while the program runs. One for the process, as its log is.
+static FILTER: OnceLock<Filter> = OnceLock::new();
+type Filter = reload::Handle<Targets, Registry>;
+
+/// From now on lines are shown from this level up. Every place that logs is told, so that one that nobody listens to goes
+/// on costing a look at a flag.
+pub fn show_from(level: LevelFilter) {
+    if let Some(filter) = FILTER.get() {
+        // Fails only if nothing is logged any more.
+        let _ = filter.reload(targets(level));
+    }
+}
+
+fn targets(level: LevelFilter) -> Targets {
+    Targets::new()
+        .with_default(level.min(LevelFilter::WARN))
+        .with_target(OURS, level)
+        // Whoever wants less of everything else still wants to know who changed what.
+        .with_target(audit::TARGET, LevelFilter::INFO)
+        .with_target(trace::TARGET, LevelFilter::OFF)
+}
+
+type Listener = Box<dyn Subscriber + Send + Sync>;
+
+fn subscriber<W>(settings: LogSettings, traces: Option<&Traces>, writer: W) -> (Listener, Filter)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let filter = Targets::new()
-        .with_default(settings.level.min(LevelFilter::WARN))
-        .with_target(OURS, settings.level)
-        // Whoever wants less of everything else still wants to know who changed what.
-        .with_target(audit::TARGET, LevelFilter::INFO)
-        .with_target(trace::TARGET, LevelFilter::OFF);
+    let (filter, handle) = reload::Layer::new(targets(settings.level));
     // Internal errors are not reported: the only one is that standard error is gone, and reporting it there would panic.
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(writer)
         .log_internal_errors(false);
-    match settings.format {
+    let listener = match settings.format {
         Format::Text => {
-            let lines = lines.with_ansi(false).with_filter(filter);
-            Box::new(Registry::default().with(lines).with(traces.map(Traces::layer)))
+            let lines = lines.with_ansi(false).event_format(TextLines::default());
+            listener(lines.with_filter(filter), traces)
         }
-        Format::Json => {
-            let lines = lines.fmt_fields(JsonFields::new()).event_format(JsonLines);
-            Box::new(
-                Registry::default()
-                    .with(lines.with_filter(filter))
-                    .with(traces.map(Traces::layer)),
-            )
+        Format::Json | Format::JsonPretty => {
+            let is_pretty = settings.format == Format::JsonPretty;
+            let lines = lines
+                .fmt_fields(JsonFields::new())
+                .event_format(JsonLines { is_pretty });
+            listener(lines.with_filter(filter), traces)
         }
+    };
+    (listener, handle)
+}
+
+/// Without traces there is no layer for them: one that is there and does nothing counts as one that wants everything,
+/// and then each span is made, for nobody.
+fn listener<L>(lines: L, traces: Option<&Traces>) -> Listener
+where
+    L: Layer<Registry> + Send + Sync + 'static,
+{
+    let registry = Registry::default().with(lines);
+    match traces {
+        Some(traces) => Box::new(registry.with(traces.layer())),
+        None => Box::new(registry),
     }
 }
 
@@ -161,13 +202,67 @@ mod tests {
         }
     }
 
-    fn logging(level: &str, format: &str) -> (Memory, Box<dyn Subscriber + Send + Sync>) {
+    fn logging(level: &str, format: &str) -> (Memory, Listener) {
+        let (memory, listener, _) = dialed(level, format);
+        (memory, listener)
+    }
+
+    fn dialed(level: &str, format: &str) -> (Memory, Listener, Filter) {
         let memory = Memory::default();
         let writer = memory.clone();
-        (
-            memory,
-            subscriber(LogSettings::parse(level, format).unwrap(), None, move || writer.clone()),
-        )
+        let settings = LogSettings::parse(level, format).unwrap();
+        let (listener, filter) = subscriber(settings, None, move || writer.clone());
+        (memory, listener, filter)
+    }
+
+    #[test]
+    fn the_level_can_be_changed_both_ways_and_libraries_stay_quiet() {
+        let (memory, listener, filter) = dialed("info", "text");
+        let speak = || {
+            tracing::debug!("a detail");
+            tracing::debug!(target: "h2::codec", "a frame");
+        };
+        tracing::subscriber::with_default(listener, || {
+            speak();
+            assert_eq!(memory.text(), "");
+            filter.reload(targets(LevelFilter::DEBUG)).unwrap();
+            speak();
+            assert_eq!(memory.text().matches("a detail").count(), 1, "{}", memory.text());
+            filter.reload(targets(LevelFilter::ERROR)).unwrap();
+            speak();
+            tracing::info!(target: audit::TARGET, "who did it");
+        });
+        let text = memory.text();
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("who did it") && !text.contains("a frame"), "{text}");
+    }
+
+    #[test]
+    fn pretty_json_is_indented_and_the_same() {
+        let (memory, listener) = logging("info", "json_pretty");
+        tracing::subscriber::with_default(listener, || {
+            tracing::info!(http_request.method = "GET", "one");
+            tracing::info!("two");
+        });
+        let text = memory.text();
+        assert!(text.starts_with("{\n  \""), "{text}");
+        let lines: Vec<Value> = serde_json::Deserializer::from_str(&text)
+            .into_iter()
+            .map(Result::unwrap)
+            .collect();
+        assert_eq!((lines.len(), &lines[1]["msg"]), (2, &Value::from("two")), "{text}");
+        assert_eq!(lines[0]["http_request"]["method"], "GET");
+    }
+
+    #[test]
+    fn what_is_for_traces_alone_is_not_made_without_them() {
+        for format in ["text", "json"] {
+            let (_, listener) = logging("trace", format);
+            tracing::subscriber::with_default(listener, || {
+                assert!(tracing::info_span!(target: trace::TARGET, "request").is_disabled());
+                assert!(!tracing::info_span!("ours").is_disabled());
+            });
+        }
     }
 
     #[test]
@@ -251,6 +346,28 @@ mod tests {
         let line: Value = serde_json::from_str(&memory.text()).unwrap();
         assert_eq!((&line["msg"], &line["level"]), (&"broken".into(), &"error".into()));
         assert_eq!(line["request_id"], response.headers()["x-request-id"].to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_line_of_text_names_its_request_once_at_the_end() {
+        let (memory, subscriber) = logging("info", "text");
+        let _guard = tracing::subscriber::set_default(subscriber);
+        let metrics = Metrics::new("-");
+        let mut router = Routes::public(&metrics)
+            .on(&Method::GET, "/", || async { tracing::error!("broken") }, plain)
+            .finish(());
+        let Ok(response) = router.call(Request::new(Body::empty())).await;
+        let id = response.headers()["x-request-id"].to_str().unwrap();
+        let text = memory.text();
+        for (line, says) in text.lines().zip(["broken", "completed handling request"]) {
+            assert!(line.contains(says), "{line}");
+            assert_eq!(
+                line.split(&format!(" request_id={id}")).collect::<Vec<_>>()[1..],
+                [""],
+                "{line}"
+            );
+        }
+        assert_eq!(text.lines().count(), 2, "{text}");
     }
 
     #[tokio::test]

@@ -2,10 +2,12 @@
 //! spans, to the operator's own collector.
 
 pub mod audit;
+pub(crate) mod events;
 mod export;
 mod json;
 pub mod log;
 pub mod metrics;
 mod route_metrics;
 pub(crate) mod store_metrics;
+mod text;
 pub mod trace;

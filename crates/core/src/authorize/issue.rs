@@ -26,6 +26,7 @@ use crate::grant::lives::Lives;
 use crate::port::{Change, CodeRecord, FlowRecord, FlowStep, GrantRecord, Issue, Outcome, SessionChange};
 use crate::subject::pairwise;
 use crate::token::opaque::{Fresh, Kind};
+use crate::witness::{Parties, Seen};
 use crate::world::World;
 
 /// What a person granted in a flow.
@@ -91,9 +92,34 @@ pub(super) async fn finish(
         }
     };
     Ok(match world.store.apply(change).await? {
-        Outcome::Applied => Finish::Done(Reply::to(to, unmark(granted.record))),
+        Outcome::Applied => {
+            tell(world, request, granted);
+            Finish::Done(Reply::to(to, unmark(granted.record)))
+        }
         Outcome::LostRace => Finish::Stale,
     })
+}
+
+/// Tells of the tokens that go to the client at once. A code is none.
+fn tell(world: &World<'_>, request: &AuthorizationRequest, granted: &Granted<'_>) {
+    let response_type = match &request.end {
+        End::Client(_) => ResponseType::of(&request.params),
+        End::Device { .. } => None,
+    };
+    let Some(given) = response_type.filter(|given| given.has_token() || given.has_id_token()) else {
+        return;
+    };
+    let format = request.client.access_token_format(world.cx.policy);
+    world.witness.see(Seen::Issued {
+        to: Parties {
+            client: &request.client.id,
+            subject: &granted.login.subject,
+        },
+        grant_type: "implicit",
+        access: given.has_token().then_some(format),
+        refresh: false,
+        id_token: given.has_id_token(),
+    });
 }
 
 /// What the response type asks for, complete before anything is committed.

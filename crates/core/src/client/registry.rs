@@ -18,6 +18,7 @@ use crate::context::Entropy;
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, ClientQuery, ClientRecord, Freshness, Outcome, StoreError};
 use crate::subject::prove_sector;
+use crate::witness::Seen;
 use crate::world::World;
 
 /// How often a change is tried while others change the same client. Each time at least one of them wins.
@@ -93,7 +94,14 @@ pub(super) async fn create_with(
     prove_sector(world, &client).await?;
     let shown = Hashed::default().settle(world, &mut client, secret, &[]).await?;
     match world.store.apply(Change::CreateClient(record(&client)?)).await? {
-        Outcome::Applied => Ok(Metadata::of(&client)?.with_secret(shown)),
+        Outcome::Applied => {
+            let made = Metadata::of(&client)?;
+            world.witness.see(Seen::ClientCreated {
+                client: &made.client_id,
+                name: &made.client_name,
+            });
+            Ok(made.with_secret(shown))
+        }
         Outcome::LostRace => Err(RegistryError::Exists),
     }
 }
@@ -178,7 +186,10 @@ pub async fn delete(world: &World<'_>, id: &str) -> Result<(), RegistryError> {
         return Err(RegistryError::Unknown);
     }
     match world.store.apply(Change::DeleteClient(id.to_owned())).await? {
-        Outcome::Applied => Ok(()),
+        Outcome::Applied => {
+            world.witness.see(Seen::ClientDeleted { client: id });
+            Ok(())
+        }
         Outcome::LostRace => Err(RegistryError::Unknown),
     }
 }
@@ -210,11 +221,21 @@ pub(super) async fn change(
         }
         let shown = hashed.settle(world, &mut client, secret, &known.secrets).await?;
         match world.store.apply(Change::UpdateClient(record(&client)?)).await? {
-            Outcome::Applied => return Ok(Metadata::of(&client)?.with_secret(shown)),
+            Outcome::Applied => return Ok(updated(world, &client)?.with_secret(shown)),
             Outcome::LostRace => {}
         }
     }
     Err(RegistryError::Contended)
+}
+
+/// The client as it is from now on.
+fn updated(world: &World<'_>, client: &Client) -> Result<Metadata, RegistryError> {
+    let updated = Metadata::of(client)?;
+    world.witness.see(Seen::ClientUpdated {
+        client: &updated.client_id,
+        name: &updated.client_name,
+    });
+    Ok(updated)
 }
 
 /// Whether the client might have left its sector.

@@ -1,20 +1,25 @@
 //! The last secret that authenticated a client, so that its slow hash is computed once and not for each request.
 
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use super::secret::Salted;
 
 /// A salted digest of the last good secret. It lives in the parsed client, so it ends with the client's version, and is
 /// no part of what the client is: two clients with different memories are equal.
 #[derive(Default)]
-pub struct LastProven(Mutex<Option<Salted>>);
+pub struct LastProven(Arc<Mutex<Option<Salted>>>);
 
 impl LastProven {
     /// Whether this secret authenticated the client before. Compares in constant time.
     pub(super) fn is(&self, secret: &str) -> bool {
         let last = self.0.lock();
         last.is_ok_and(|last| last.as_ref().is_some_and(|last| last.is_of(secret)))
+    }
+
+    /// The same memory, for a job that may outlive the client.
+    pub(super) fn share(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 
     /// Keeps the digest of a secret that was found right.

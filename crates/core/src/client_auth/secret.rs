@@ -131,11 +131,18 @@ pub(super) async fn proves(world: &World<'_>, client: Option<&Client>, presented
         }
     }
     let secret = Zeroizing::new(presented.to_owned());
-    let is_right = world.compute(move || verify_any(&slow, &secret)).await?;
-    if let Some(client) = client.filter(|_| is_right) {
-        client.last_proven.keep(Salted::draw(world.cx.entropy, presented));
-    }
-    Ok(is_right)
+    let last_proven = client.map(|client| client.last_proven.share()).unwrap_or_default();
+    let salted = Salted::draw(world.cx.entropy, presented);
+    world
+        .compute(move || {
+            // After a start many come at once with the same secret. Those that had to wait find the work done.
+            let is_right = last_proven.is(&secret) || verify_any(&slow, &secret);
+            if is_right {
+                last_proven.keep(salted);
+            }
+            is_right
+        })
+        .await
 }
 
 fn check(cx: &Cx<'_>, client: Option<&Client>, stored: &str, presented: &str) -> Check {

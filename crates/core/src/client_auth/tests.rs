@@ -2,7 +2,9 @@
 
 mod assertions;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -10,6 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::*;
 use crate::port::{Change, Store as _};
 use crate::testing::{Desk, form, now};
+use crate::world::Slow;
 
 fn try_with(
     desk: &Desk,
@@ -307,6 +310,57 @@ mod secrets {
         assert_ne!(chosen, again, "each hash has its own salt");
         let again = secret::digest_generated(desk.cx().entropy, "generated-secret");
         assert_ne!(generated, again, "each digest has its own salt");
+    }
+
+    /// Runs a job when it is asked a second time, and keeps how long each took.
+    #[derive(Default)]
+    struct Queue(Mutex<Vec<Duration>>);
+
+    #[async_trait::async_trait]
+    impl Slow for Queue {
+        async fn run(&self, job: Box<dyn FnOnce() + Send>) -> bool {
+            let mut was_asked = false;
+            std::future::poll_fn(|_| match std::mem::replace(&mut was_asked, true) {
+                true => Poll::Ready(()),
+                false => Poll::Pending,
+            })
+            .await;
+            let begun = Instant::now();
+            job();
+            self.0.lock().expect("no panic").push(begun.elapsed());
+            true
+        }
+    }
+
+    #[test]
+    fn those_who_come_at_once_with_the_same_secret_wait_for_one_hash() {
+        let desk = Desk::new();
+        let hash = now(secret::hash_chosen(&desk.world(), "chosen")).expect("a hash");
+        let client = Client {
+            secrets: vec![hash],
+            ..desk.draft("app")
+        };
+        let queue = Queue::default();
+        let world = World {
+            slow: &queue,
+            ..desk.world()
+        };
+        let mut all = [(); 8].map(|()| Box::pin(secret::proves(&world, Some(&client), "chosen")));
+        let mut context = Context::from_waker(Waker::noop());
+        let mut ended = Vec::new();
+        for _ in 0..2 {
+            ended.extend(all.iter_mut().map(|one| one.as_mut().poll(&mut context)));
+        }
+        let (waiting, right) = ended.split_at(8);
+        assert!(waiting.iter().all(Poll::is_pending));
+        assert!(right.iter().all(|one| matches!(one, Poll::Ready(Ok(true)))));
+        let took = queue.0.lock().expect("no panic");
+        let (first, others) = took.split_first().expect("eight");
+        let others: Duration = others.iter().sum();
+        assert!(
+            others < *first,
+            "seven took {others:?} after the first had taken {first:?}"
+        );
     }
 
     #[test]

@@ -19,6 +19,7 @@ use crate::context::Policy;
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
+use crate::witness::{Parties, Seen};
 use crate::world::World;
 
 /// What the consent app is told about an authorization.
@@ -209,10 +210,25 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             client: proof,
         };
         if world.store.apply(change).await? == Outcome::Applied {
+            tell(world, &asked.state, &answer);
             return Ok(onward(world, &asked, tag(&answer)?));
         }
     }
     Err(Failure::from(Fault::Unavailable).into())
+}
+
+fn tell(world: &World<'_>, state: &FlowState, answer: &ConsentAnswer) {
+    let (Ok(params), Ok(login)) = (state.params(), accepted_login(state)) else {
+        return;
+    };
+    let parties = Parties {
+        client: params.get("client_id").unwrap_or_default(),
+        subject: &login.subject,
+    };
+    world.witness.see(match answer {
+        ConsentAnswer::Accepted(_) => Seen::ConsentAccepted(parties),
+        ConsentAnswer::Rejected(_) => Seen::ConsentRejected(parties),
+    });
 }
 
 /// Finds the flow of a challenge, if the question still stands.

@@ -9,6 +9,7 @@ use crate::context::{Cx, Id};
 use crate::device::{self, user_code};
 use crate::fault::Fault;
 use crate::seal::{Purpose, open_text, seal_text};
+use crate::witness::Seen;
 use crate::world::World;
 
 /// A browser at the page for user codes, named by the flow that it began.
@@ -54,5 +55,8 @@ pub async fn accept(world: &World<'_>, challenge: &str, user_code: &str) -> Resu
     world.guesses.give_back(flow);
     let url = with_parameter(&start, "client_id", &facts.device.client_id);
     let verifier = seal_verifier(cx, flow, facts.device.id);
+    world.witness.see(Seen::UserCodeAccepted {
+        client: &facts.device.client_id,
+    });
     Ok(with_parameter(&url, "device_verifier", &verifier))
 }

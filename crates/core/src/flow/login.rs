@@ -19,6 +19,7 @@ use crate::client::Client;
 use crate::fault::{Failure, Fault};
 use crate::port::{Change, FlowRecord, FlowStep, Freshness, Outcome};
 use crate::seal::Purpose;
+use crate::witness::{Parties, Seen};
 use crate::world::World;
 
 /// Most characters of what a person is called.
@@ -244,15 +245,25 @@ async fn answer(world: &World<'_>, opened: &LoginChallenge, login: LoginAnswer) 
         return Ok(request_url(world, &opened.params, opened.device));
     }
     let answer = login.tag()?;
+    let state = FlowState::answered(opened, login);
     let flow = FlowRecord {
         id: opened.flow,
         step: FlowStep::LoginAnswered,
         version: 0,
-        sealed: FlowState::answered(opened, login).seal(cx, opened.flow)?,
+        sealed: state.seal(cx, opened.flow)?,
         expires_at: removal(cx, opened.flow),
     };
     match world.store.apply(Change::AnswerLogin { flow }).await? {
-        Outcome::Applied => Ok(onward(world, opened, answer)),
+        Outcome::Applied => {
+            let client = opened.params.get("client_id").unwrap_or_default();
+            world.witness.see(match &state.login {
+                Some(LoginAnswer::Accepted(LoginAccepted { subject, .. })) => {
+                    Seen::LoginAccepted(Parties { client, subject })
+                }
+                _ => Seen::LoginRejected { client },
+            });
+            Ok(onward(world, opened, answer))
+        }
         Outcome::LostRace => Err(gone(world, opened)),
     }
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 
 use super::lives::Lives;
 use super::pair::Pair;
-use super::{Attempt, Grant, require_audiences, require_scopes};
+use super::{Attempt, Grant, Whose, require_audiences, require_scopes};
 use crate::authorize::is_registered;
 use crate::client::Client;
 use crate::client_auth::Authenticated;
@@ -189,5 +189,10 @@ async fn redeem(
     };
     // The answer is complete before the code is consumed.
     let response = pair.response(world).await?;
-    Ok(Attempt::of(world.store.apply(change).await?, response))
+    let whose = Whose {
+        client,
+        subject: &grant.subject,
+        grant_type: "authorization_code",
+    };
+    Ok(Attempt::of(world, world.store.apply(change).await?, response, whose))
 }

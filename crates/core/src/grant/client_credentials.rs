@@ -6,7 +6,7 @@
 use async_trait::async_trait;
 
 use super::lives::Lives;
-use super::{Attempt, Grant, TokenResponse, require_scopes};
+use super::{Attempt, Grant, TokenResponse, Whose, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::consented::Consented;
@@ -84,6 +84,11 @@ impl Grant for Request {
             access: access.record,
             client: client.proof(),
         };
-        Ok(Attempt::of(world.store.apply(change).await?, response))
+        let whose = Whose {
+            client,
+            subject: &client.id,
+            grant_type: "client_credentials",
+        };
+        Ok(Attempt::of(world, world.store.apply(change).await?, response, whose))
     }
 }

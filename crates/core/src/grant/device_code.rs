@@ -10,7 +10,7 @@ use async_trait::async_trait;
 
 use super::lives::Lives;
 use super::pair::Pair;
-use super::{Attempt, DEVICE_CODE, Grant, require_audiences, require_scopes};
+use super::{Attempt, DEVICE_CODE, Grant, Whose, require_audiences, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::consented::Consented;
@@ -141,5 +141,10 @@ async fn redeem(
     };
     // The answer is complete before the code is consumed.
     let response = pair.response(world).await?;
-    Ok(Attempt::of(world.store.apply(change).await?, response))
+    let whose = Whose {
+        client,
+        subject: &grant.subject,
+        grant_type: DEVICE_CODE,
+    };
+    Ok(Attempt::of(world, world.store.apply(change).await?, response, whose))
 }

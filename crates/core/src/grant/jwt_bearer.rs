@@ -13,7 +13,7 @@ use claviger_jose::{Alg, Jwk, Verified, VerifyingKey, decode_unverified, verify_
 use serde_json::Value;
 
 use super::lives::Lives;
-use super::{Attempt, Grant, TokenResponse, require_scopes};
+use super::{Attempt, Grant, TokenResponse, Whose, require_scopes};
 use crate::assertion::{Accepted, Rules};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
@@ -136,7 +136,7 @@ impl Grant for Request {
             assertion: Some(&self.assertion),
         };
         hook::token(world, &event, &mut consented).await?;
-        let grant = GrantRecord {
+        let grant = Arc::new(GrantRecord {
             id,
             client_id: client.id.clone(),
             subject: accepted.subject,
@@ -149,7 +149,7 @@ impl Grant for Request {
             remembered_until: None,
             created_at: cx.now,
             expires_at: cx.now.plus(life),
-        };
+        });
         let owner = Owner::Grant {
             id,
             scope: None,
@@ -165,11 +165,16 @@ impl Grant for Request {
         let access = draft.make(world, fresh).await?;
         let response = TokenResponse::of_client(cx, access.text, access.record.expires_at, &self.scope);
         let change = Change::IssueGrant {
-            grant: Arc::new(grant),
+            grant: Arc::clone(&grant),
             access: access.record,
             client: client.proof(),
             assertion: accepted.used,
         };
-        Ok(Attempt::of(world.store.apply(change).await?, response))
+        let whose = Whose {
+            client,
+            subject: &grant.subject,
+            grant_type: NAME,
+        };
+        Ok(Attempt::of(world, world.store.apply(change).await?, response, whose))
     }
 }

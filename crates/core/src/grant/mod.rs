@@ -26,6 +26,7 @@ use crate::context::Cx;
 use crate::fault::{Failure, Fault};
 use crate::params::Params;
 use crate::port::{Change, Freshness, Outcome};
+use crate::witness::{Parties, Seen};
 use crate::world::World;
 
 /// Every grant type that works, in the order in which discovery lists them.
@@ -74,10 +75,30 @@ enum Attempt {
     RefusedWith(Box<Change>, Fault),
 }
 
+/// Whose tokens an answer has, and why.
+struct Whose<'a> {
+    client: &'a Client,
+    subject: &'a str,
+    grant_type: &'static str,
+}
+
 impl Attempt {
-    fn of(outcome: Outcome, response: TokenResponse) -> Self {
+    /// What the change came to that issues the tokens of this answer.
+    fn of(world: &World<'_>, outcome: Outcome, response: TokenResponse, whose: Whose<'_>) -> Self {
         match outcome {
-            Outcome::Applied => Self::Issued(response),
+            Outcome::Applied => {
+                world.witness.see(Seen::Issued {
+                    to: Parties {
+                        client: &whose.client.id,
+                        subject: whose.subject,
+                    },
+                    grant_type: whose.grant_type,
+                    access: Some(whose.client.access_token_format(world.cx.policy)),
+                    refresh: response.has_refresh_token(),
+                    id_token: response.has_id_token(),
+                });
+                Self::Issued(response)
+            }
             Outcome::LostRace => Self::Outdated,
         }
     }

@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::lives::Lives;
 use super::response::Given;
-use super::{Attempt, Grant, TokenResponse, require_audiences, require_scopes};
+use super::{Attempt, Grant, TokenResponse, Whose, require_audiences, require_scopes};
 use crate::client::Client;
 use crate::client_auth::Authenticated;
 use crate::consented::Consented;
@@ -169,7 +169,12 @@ impl Request {
             keep_grant: lives.keep_grant(&grant.scope, cx.now),
             resealed,
         };
-        Ok(Attempt::of(world.store.apply(change).await?, response))
+        let whose = Whose {
+            client,
+            subject: &grant.subject,
+            grant_type: "refresh_token",
+        };
+        Ok(Attempt::of(world, world.store.apply(change).await?, response, whose))
     }
 
     async fn repeat(

@@ -53,6 +53,14 @@ pub(super) struct Given<'a> {
 }
 
 impl TokenResponse {
+    pub(super) fn has_refresh_token(&self) -> bool {
+        self.refresh_token.is_some()
+    }
+
+    pub(super) fn has_id_token(&self) -> bool {
+        self.id_token.is_some()
+    }
+
     /// The answer to a client that acts for itself.
     pub(super) fn of_client(cx: &Cx<'_>, access: Zeroizing<String>, expires_at: Timestamp, scope: &[String]) -> Self {
         Self {

@@ -8,6 +8,7 @@ mod issued;
 mod network;
 mod scene;
 mod store;
+mod witness;
 
 use std::future::Future;
 use std::pin::pin;
@@ -22,6 +23,7 @@ use claviger_jose::{Alg, Jwk, RsaSize, SigningKey, VerifyingKey};
 pub(crate) use self::network::Network;
 pub(crate) use self::scene::{VERIFIER, challenge, form};
 pub(crate) use self::store::MemoryStore;
+pub(crate) use self::witness::Heard;
 use crate::client::ParsedClients;
 use crate::client::strangers::Strangers;
 use crate::context::{Cx, DevicePolicy, Policy, Prefixes, ScopeStrategy, Timestamp};
@@ -54,6 +56,7 @@ pub(crate) struct Desk {
     pub(crate) keys: Keys,
     pub(crate) slow: Inline,
     pub(crate) network: Network,
+    pub(crate) witness: Heard,
     remote_keys: RemoteKeys,
     clients: ParsedClients,
     guesses: Guesses,
@@ -70,6 +73,7 @@ impl Desk {
             keys: Keys::new(Alg::ES256),
             slow: Inline::default(),
             network: Network::default(),
+            witness: Heard::default(),
             remote_keys: RemoteKeys::new(10),
             clients: ParsedClients::new(100),
             guesses: Guesses::default(),
@@ -88,6 +92,7 @@ impl Desk {
             slow: &self.slow,
             fetch: &self.network,
             remote_keys: &self.remote_keys,
+            witness: &self.witness,
         }
     }
 

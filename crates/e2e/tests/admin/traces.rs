@@ -173,6 +173,88 @@ async fn what_is_audited_is_an_event_of_its_span_and_nothing_secret_is_in_any() 
     assert!(!log.contains("credentials-of-the-collector"));
 }
 
+/// Names and attributes of the events of all spans so far.
+fn events(collector: &Collector) -> Vec<(String, Vec<(String, String)>)> {
+    let all = spans(collector).into_iter().flat_map(|span| span.events);
+    let text = |value| match value {
+        Some(Value::StringValue(text)) => text,
+        other => format!("{other:?}"),
+    };
+    all.map(|event| {
+        let attributes = event.attributes.into_iter();
+        let attributes = attributes.map(|one| (one.key, text(one.value.and_then(|value| value.value))));
+        (event.name, attributes.collect())
+    })
+    .collect()
+}
+
+/// The names are those that dashboards made for Hydra look for.
+#[tokio::test]
+async fn what_comes_to_pass_is_an_event_under_hydras_name() {
+    let collector = Collector::listen();
+    let database = Database::sqlite();
+    let server = server(&database, ServerOptions::new(&database).traced(collector.port)).await;
+    let mut flow = Flow::new(&server).await;
+    let tokens = flow.tokens().await;
+    let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    let (access, refresh, id_token) = (text("access_token"), text("refresh_token"), text("id_token"));
+    assert!(server.is_active(&access).await);
+    assert_eq!(flow.post("/oauth2/revoke", &[("token", &access)]).await.status, 200);
+    assert_eq!(flow.refresh("ory_rt_nonsense").await.status, 400);
+    let client = server.admin(&format!("/admin/clients/{}", flow.client_id));
+    let rename = json!([{"op": "replace", "path": "/client_name", "value": "The new name"}]);
+    let patched = Http::new().send(Request::patch(&client).json(&rename)).await;
+    assert_eq!(patched.status, 200, "{}", patched.text());
+    let consents = server.admin("/admin/oauth2/auth/sessions/consent?all=true&subject=nobody-here");
+    let ended = Http::new().send(Request::delete(&consents)).await;
+    assert_eq!(ended.status, 204, "{}", ended.text());
+    let deleted = Http::new().send(Request::delete(&client)).await;
+    assert_eq!(deleted.status, 204, "{}", deleted.text());
+    let id = flow.client_id.clone();
+    // The stop delivers what is left.
+    let (status, log) = server.stop();
+    assert!(status.success(), "{log}");
+    let told = events(&collector);
+    let one = |name: &str| {
+        let found = told.iter().find(|(found, _)| found == name);
+        let attributes = &found.unwrap_or_else(|| panic!("no {name} in {told:?}")).1;
+        move |attribute: &str| {
+            let found = attributes.iter().find(|(found, _)| found == attribute);
+            found.map_or("", |(_, value)| value.as_str())
+        }
+    };
+    for name in [
+        "OAuth2ClientCreated",
+        "OAuth2LoginAccepted",
+        "OAuth2ConsentAccepted",
+        "OAuth2AccessTokenIssued",
+        "OAuth2RefreshTokenIssued",
+        "OIDCIdentityTokenIssued",
+        "OAuth2AccessTokenInspected",
+        "OAuth2AccessTokenRevoked",
+        "OAuth2TokenExchangeError",
+        "OAuth2ClientUpdated",
+        "OAuth2ClientDeleted",
+    ] {
+        assert_eq!(one(name)("OAuth2ClientID"), id, "{name}");
+    }
+    let issued = one("OAuth2AccessTokenIssued");
+    assert_eq!(issued("OAuth2GrantType"), "authorization_code");
+    assert_eq!(issued("OAuth2TokenFormat"), "opaque");
+    assert_eq!(issued("OAuth2Subject"), one("OAuth2LoginAccepted")("OAuth2Subject"));
+    assert!(!issued("OAuth2Subject").is_empty(), "{told:?}");
+    assert_eq!(one("OAuth2ClientUpdated")("OAuth2ClientName"), "The new name");
+    assert_eq!(one("OAuth2ConsentRevoked")("OAuth2Subject"), "nobody-here");
+    assert_eq!(one("OAuth2TokenExchangeError")("ErrorReason"), "RefreshTokenInvalid");
+    for (_, body) in collector.heard() {
+        let text = String::from_utf8_lossy(&body);
+        for secret in [&access, &refresh, &id_token, &flow.client_secret] {
+            assert!(!text.contains(secret.as_str()), "{secret} is in a span");
+        }
+    }
+    assert!(!log.contains("OAuth2AccessTokenIssued"), "events are for traces: {log}");
+}
+
 #[tokio::test]
 async fn a_collector_that_is_dead_or_silent_holds_up_neither_requests_nor_the_stop() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -179,6 +179,8 @@ fn unit() -> (TempDir, PathBuf) {
     for name in ["claviger.service", "claviger.socket"] {
         let text = file(&format!("packaging/debian/{name}"));
         assert!(name.ends_with("socket") || text.contains("ExecStart=/usr/bin/claviger serve all"));
+        // Without it `systemctl reload`, which the documentation names, is refused.
+        assert!(name.ends_with("socket") || text.contains("ExecReload=/bin/kill -HUP $MAINPID"));
         std::fs::write(out.path().join(name), text.replace("/usr/bin/claviger", &program)).unwrap();
     }
     let unit: &Path = &out.path().join("claviger.service");

@@ -31,8 +31,10 @@ use claviger_core::port::{
 use mysql_async::Row;
 
 use self::connect::{Connector, unopened};
+use self::fault::Failed;
 use self::lane::{Issue, Lane, Question};
-use self::line::Line;
+use self::line::{Line, sets};
+use self::read::column;
 use self::script::Script;
 use self::sql::{Value, values};
 use crate::coalesce::{Coalescer, Limits};
@@ -365,6 +367,15 @@ impl Engine for Mysql {
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         let mut conn = self.connector.connect().await?.conn;
         migrate::compare(&mut conn).await.map(Comparison::all)
+    }
+
+    async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
+        let mut conn = self.connector.connect().await?.conn;
+        let asked = sets(&mut conn, "SELECT UNIX_TIMESTAMP()").await;
+        let answer = asked.map_err(|error| StoreError::from(Failed::from(&error)))?;
+        let row = answer.first().and_then(|rows| rows.first());
+        let row = row.ok_or_else(|| StoreError::Broken("the server did not tell its time".to_owned()))?;
+        column(row, 0).map(Timestamp).map(Some)
     }
 
     async fn close(&self) {

@@ -1,7 +1,7 @@
 //! `import oauth2-client`: from one client to many thousands, out of files.
 //!
-//! A file is a JSON array of clients, one client, or one client after another, as in NDJSON. Everything is read before
-//! anything is sent, and every client that did not get in is named.
+//! A file is a JSON array of clients, one client, or one client after another, as in NDJSON, or what `list clients` prints.
+//! Everything is read before anything is sent, and every client that did not get in is named.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -33,8 +33,9 @@ const EXPECTED: &str = "a JSON array of clients, as in [{\"client_id\": \"a\"}, 
 /// `import oauth2-client`.
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Each file is a JSON array of clients, one client, or one client on each line. Without a file they are
-read from standard input."
+    after_help = "Each file is a JSON array of clients, one client, one client on each line, or what
+`list clients --format json` prints, here and in Hydra. Without a file they are read from
+standard input."
 )]
 pub(crate) struct Import {
     #[arg(value_name = "FILE")]
@@ -79,7 +80,7 @@ fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Value>, Failure> {
     for value in serde_json::Deserializer::from_slice(bytes).into_iter() {
         match value {
             Ok(Value::Array(members)) => clients.extend(members),
-            Ok(value) => clients.push(value),
+            Ok(value) => clients.extend(listed(value)),
             Err(error) => {
                 let reason = format!("{origin} is not JSON: {error}. Expected is {EXPECTED}");
                 return Err(Failure::input(reason));
@@ -92,6 +93,18 @@ fn read(origin: &str, bytes: &[u8]) -> Result<Vec<Value>, Failure> {
             "Value {} in {origin} is no client, so nothing was sent. Expected is {EXPECTED}",
             index + 1
         ))),
+    }
+}
+
+/// The clients of a list as `list clients --format json` prints it, here and in Hydra; anything else stays what it is.
+fn listed(mut value: Value) -> Vec<Value> {
+    let is_list = value.get("items").is_some_and(Value::is_array) && value.get("is_last_page").is_some();
+    if !is_list {
+        return vec![value];
+    }
+    match value.get_mut("items").map(Value::take) {
+        Some(Value::Array(members)) => members,
+        _ => Vec::new(),
     }
 }
 
@@ -162,6 +175,11 @@ mod tests {
             (r#"{"client_id":"a"}"#, vec!["a"]),
             ("{\"client_id\":\"a\"}\n{\"client_id\":\"b\"}\r\n\n", vec!["a", "b"]),
             ("[{\"client_id\":\"a\"}]\n[{\"client_id\":\"b\"}]", vec!["a", "b"]),
+            (
+                r#"{"items":[{"client_id":"a"},{"client_id":"b"}],"next_page_token":"","is_last_page":true}"#,
+                vec!["a", "b"],
+            ),
+            (r#"{"items":[],"next_page_token":"","is_last_page":true}"#, vec![]),
         ] {
             assert_eq!(ids(text).unwrap(), expected, "{text}");
         }

@@ -29,11 +29,12 @@ fn what_can_change_changes_and_what_cannot_is_held_back_and_named() {
 
 #[test]
 fn a_setting_that_is_gone_goes_back_to_its_default() {
-    let (_, reloaded) = replaced("ttl: {access_token: 3h}\nlog: {level: debug}\n", "");
+    let (_, reloaded) = replaced("ttl: {access_token: 3h}\nlog: {level: debug, format: json}\n", "");
     let reloaded = reloaded.unwrap();
     assert_eq!(reloaded.settings.ttl.access_token, Duration::from_secs(3600));
-    assert_eq!(reloaded.settings.log.level, LogLevel::Debug);
-    assert_eq!(reloaded.held, ["log.level"]);
+    assert_eq!(reloaded.settings.log.level, LogLevel::Info);
+    assert_eq!(reloaded.settings.log.format, LogFormat::Json);
+    assert_eq!(reloaded.held, ["log.format"]);
 }
 
 #[test]

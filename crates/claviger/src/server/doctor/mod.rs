@@ -8,10 +8,12 @@ mod database;
 mod network;
 mod settings;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::authorities;
 use crate::cli::Terminal;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Document, Format, Layout, Report};
@@ -28,6 +30,8 @@ pub(crate) struct Examination {
     pub(crate) sources: Sources,
     /// Leave out what needs the network.
     pub(crate) offline: bool,
+    /// Authorities to trust besides the public ones.
+    pub(crate) tls_ca: Option<PathBuf>,
     /// How to print.
     pub(crate) format: Format,
     /// Print nothing but what is not in order.
@@ -101,10 +105,12 @@ pub(crate) fn doctor(examination: Examination, terminal: &mut Terminal) -> Resul
     let Examination {
         sources,
         offline,
+        tls_ca,
         format,
         quiet,
     } = examination;
-    let findings = runtime.block_on(examine(sources, offline));
+    let eyes = network::Eyes::trusting(authorities::trusted(tls_ca.as_deref()).map_err(Failure::input)?)?;
+    let findings = runtime.block_on(examine(sources, (!offline).then_some(&eyes)));
     terminal.print(&rendered(&findings, &format, quiet)?)?;
     match findings.failed() {
         0 => Ok(()),
@@ -115,7 +121,8 @@ pub(crate) fn doctor(examination: Examination, terminal: &mut Terminal) -> Resul
     }
 }
 
-async fn examine(sources: Sources, offline: bool) -> Findings {
+/// Without `eyes`, what needs the network is left out.
+async fn examine(sources: Sources, eyes: Option<&network::Eyes>) -> Findings {
     let mut findings = Findings::default();
     let Some(settings) = load(sources, &mut findings) else {
         return findings;
@@ -123,8 +130,8 @@ async fn examine(sources: Sources, offline: bool) -> Findings {
     settings::examine(&settings, &mut findings);
     certificate::examine(&settings, &mut findings);
     database::examine(&settings, &mut findings).await;
-    if !offline {
-        network::examine(&settings, &mut findings).await;
+    if let Some(eyes) = eyes {
+        eyes.examine(&settings, &mut findings).await;
     }
     findings
 }

@@ -8,10 +8,9 @@ use http::header::{ACCEPT, DATE, HOST, HeaderMap, HeaderValue};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty, Limited};
 use hyper::client::conn::http1;
-use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -19,6 +18,7 @@ use tokio_rustls::TlsConnector;
 use url::Url;
 
 use super::{Findings, PATIENCE, certificate};
+use crate::cli::failure::Failure;
 use crate::config::Settings;
 use crate::provider::now;
 
@@ -41,33 +41,113 @@ impl Answer {
     }
 }
 
-pub(super) async fn examine(settings: &Settings, findings: &mut Findings) {
-    const CHECK: &str = "discovery";
-    let public = settings.urls.public.trim_end_matches('/');
-    let address = format!("{public}/.well-known/openid-configuration");
-    let answer = match get(&address).await {
-        Ok(answer) => answer,
-        Err(reason) => {
-            let advice =
-                "start the server, or correct urls.self.public, the name or the proxy; --offline leaves this out";
-            return findings.fail(CHECK, format!("{address}: {reason}"), advice);
+/// What looks at the server as a client on the network does.
+pub(super) struct Eyes(TlsConnector);
+
+impl Eyes {
+    pub(super) fn trusting(roots: RootCertStore) -> Result<Self, Failure> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| Failure::input(error.to_string()))?;
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
+        Ok(Self(TlsConnector::from(Arc::new(config))))
+    }
+
+    pub(super) async fn examine(&self, settings: &Settings, findings: &mut Findings) {
+        const CHECK: &str = "discovery";
+        let public = settings.urls.public.trim_end_matches('/');
+        let address = format!("{public}/.well-known/openid-configuration");
+        let answer = match self.get(&address).await {
+            Ok(answer) => answer,
+            Err(reason) => {
+                let advice = "start the server, or correct urls.self.public, the name or the proxy; --tls-ca names an authority of your own";
+                return findings.fail(CHECK, format!("{address}: {reason}"), advice);
+            }
+        };
+        if let Some(shown) = &answer.certificate {
+            certificate::judge("certificate", shown, now().0, findings);
         }
-    };
-    if let Some(shown) = &answer.certificate {
-        certificate::judge("certificate", shown, now().0, findings);
+        if let Some(theirs) = answer.headers.get(DATE).and_then(|date| seconds(date.to_str().ok()?)) {
+            judge_clock("clock", "what answers there", theirs - now().0, findings);
+        }
+        if answer.status != StatusCode::OK {
+            let advice = "something else may answer there; a 502 or 400 can mean that the proxy is not in allow_termination_from";
+            return findings.fail(CHECK, format!("{address} was answered with {}", answer.status), advice);
+        }
+        let document = answer.json();
+        metadata(settings, &document, findings);
+        self.keys(&document, findings).await;
+        self.exposure(public, findings).await;
     }
-    if let Some(theirs) = answer.headers.get(DATE).and_then(|date| seconds(date.to_str().ok()?)) {
-        judge_clock("clock", "what answers there", theirs - now().0, findings);
+
+    async fn keys(&self, document: &Value, findings: &mut Findings) {
+        const CHECK: &str = "key set";
+        let address = document["jwks_uri"].as_str().unwrap_or_default();
+        let advice = "clients verify no token without it; check jwks_uri and what stands before the server";
+        match self.get(address).await {
+            Err(reason) => findings.fail(CHECK, format!("{address}: {reason}"), advice),
+            Ok(answer) => match answer.json().get("keys").and_then(Value::as_array) {
+                Some(keys) if answer.status == StatusCode::OK && !keys.is_empty() => {
+                    findings.ok(CHECK, format!("{address} publishes {} keys", keys.len()));
+                }
+                _ => findings.fail(
+                    CHECK,
+                    format!("{address} publishes no keys ({})", answer.status),
+                    advice,
+                ),
+            },
+        }
     }
-    if answer.status != StatusCode::OK {
-        let advice =
-            "something else may answer there; a 502 or 400 can mean that the proxy is not in allow_termination_from";
-        return findings.fail(CHECK, format!("{address} was answered with {}", answer.status), advice);
+
+    /// Both forms of the path: with the prefix of Hydra 2 and without.
+    async fn exposure(&self, public: &str, findings: &mut Findings) {
+        const CHECK: &str = "admin API";
+        for path in ["/admin/clients", "/clients"] {
+            let address = format!("{public}{path}");
+            let Ok(answer) = self.get(&address).await else { continue };
+            if answer.status == StatusCode::UNAUTHORIZED {
+                let advice = "let the proxy pass requests to the public port only";
+                return findings.warn(
+                    CHECK,
+                    format!("strangers reach {address}, which asks them for a key"),
+                    advice,
+                );
+            }
+            if answer.status == StatusCode::OK && answer.json().is_array() {
+                let advice =
+                    "whoever reaches it can do everything: let the proxy pass requests to the public port only";
+                return findings.fail(CHECK, format!("{address} lists clients to strangers"), advice);
+            }
+        }
+        findings.ok(CHECK, "it is not at the public address");
     }
-    let document = answer.json();
-    metadata(settings, &document, findings);
-    keys(&document, findings).await;
-    exposure(public, findings).await;
+
+    async fn get(&self, address: &str) -> Result<Answer, String> {
+        let url = Url::parse(address).map_err(|_| "this is no address".to_owned())?;
+        let asked = tokio::time::timeout(PATIENCE, self.exchange(&url)).await;
+        asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
+    }
+
+    async fn exchange(&self, url: &Url) -> Result<Answer, String> {
+        let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = url.port_or_known_default().unwrap_or_default();
+        let stream = TcpStream::connect((name.as_str(), port))
+            .await
+            .map_err(|error| error.to_string())?;
+        if url.scheme() == "http" {
+            return ask(stream, url).await;
+        }
+        let server = ServerName::try_from(name).map_err(|error| error.to_string())?;
+        let stream = self.0.connect(server, stream).await;
+        let stream = stream.map_err(|error| format!("TLS: {error}"))?;
+        let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+        let certificate = shown.map(|certificate| certificate.clone().into_owned());
+        Ok(Answer {
+            certificate,
+            ..ask(stream, url).await?
+        })
+    }
 }
 
 /// "The issuer value returned MUST be identical to the Issuer URL" (OpenID Connect Discovery §4.3).
@@ -95,47 +175,6 @@ fn metadata(settings: &Settings, document: &Value, findings: &mut Findings) {
     findings.ok(CHECK, format!("clients find {expected} and its endpoints"));
 }
 
-async fn keys(document: &Value, findings: &mut Findings) {
-    const CHECK: &str = "key set";
-    let address = document["jwks_uri"].as_str().unwrap_or_default();
-    let advice = "clients verify no token without it; check jwks_uri and what stands before the server";
-    match get(address).await {
-        Err(reason) => findings.fail(CHECK, format!("{address}: {reason}"), advice),
-        Ok(answer) => match answer.json().get("keys").and_then(Value::as_array) {
-            Some(keys) if answer.status == StatusCode::OK && !keys.is_empty() => {
-                findings.ok(CHECK, format!("{address} publishes {} keys", keys.len()));
-            }
-            _ => findings.fail(
-                CHECK,
-                format!("{address} publishes no keys ({})", answer.status),
-                advice,
-            ),
-        },
-    }
-}
-
-/// Both forms of the path: with the prefix of Hydra 2 and without.
-async fn exposure(public: &str, findings: &mut Findings) {
-    const CHECK: &str = "admin API";
-    for path in ["/admin/clients", "/clients"] {
-        let address = format!("{public}{path}");
-        let Ok(answer) = get(&address).await else { continue };
-        if answer.status == StatusCode::UNAUTHORIZED {
-            let advice = "let the proxy pass requests to the public port only";
-            return findings.warn(
-                CHECK,
-                format!("strangers reach {address}, which asks them for a key"),
-                advice,
-            );
-        }
-        if answer.status == StatusCode::OK && answer.json().is_array() {
-            let advice = "whoever reaches it can do everything: let the proxy pass requests to the public port only";
-            return findings.fail(CHECK, format!("{address} lists clients to strangers"), advice);
-        }
-    }
-    findings.ok(CHECK, "it is not at the public address");
-}
-
 pub(super) fn judge_clock(check: &'static str, whose: &str, ahead: i64, findings: &mut Findings) {
     let found = format!(
         "{whose} is {} s {} this machine",
@@ -154,38 +193,6 @@ pub(super) fn judge_clock(check: &'static str, whose: &str, ahead: i64, findings
 fn seconds(date: &str) -> Option<i64> {
     let time = jiff::fmt::rfc2822::parse(date).ok()?;
     Some(time.timestamp().as_second())
-}
-
-async fn get(address: &str) -> Result<Answer, String> {
-    let url = Url::parse(address).map_err(|_| "this is no address".to_owned())?;
-    let asked = tokio::time::timeout(PATIENCE, exchange(&url)).await;
-    asked.unwrap_or_else(|_| Err(format!("no answer within {} s", PATIENCE.as_secs())))
-}
-
-async fn exchange(url: &Url) -> Result<Answer, String> {
-    let name = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-    let port = url.port_or_known_default().unwrap_or_default();
-    let stream = TcpStream::connect((name.as_str(), port))
-        .await
-        .map_err(|error| error.to_string())?;
-    if url.scheme() == "http" {
-        return ask(stream, url).await;
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = builder
-        .map_err(|error| error.to_string())?
-        .with_webpki_roots()
-        .with_no_client_auth();
-    let server = ServerName::try_from(name).map_err(|error| error.to_string())?;
-    let stream = TlsConnector::from(Arc::new(config)).connect(server, stream).await;
-    let stream = stream.map_err(|error| format!("TLS: {error}"))?;
-    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let certificate = shown.map(|certificate| certificate.clone().into_owned());
-    Ok(Answer {
-        certificate,
-        ..ask(stream, url).await?
-    })
 }
 
 async fn ask<S>(stream: S, url: &Url) -> Result<Answer, String>

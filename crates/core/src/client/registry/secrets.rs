@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::super::metadata::{ClientSecret, Metadata};
 use super::super::validate::key_octets;
-use super::{ATTEMPTS, RegistryError, record};
+use super::{ATTEMPTS, RegistryError, record, updated};
 use crate::client::{AuthMethod, Client};
 use crate::client_auth::secret::{
     self, digest_generated, generate_secret, generate_signing_secret, hash_chosen, seal_signing,
@@ -76,7 +76,7 @@ async fn with_secrets(
         };
         let shown = change(&mut client);
         if world.store.apply(Change::UpdateClient(record(&client)?)).await? == Outcome::Applied {
-            return Ok(Metadata::of(&client)?.with_secret(shown));
+            return Ok(updated(world, &client)?.with_secret(shown));
         }
     }
     Err(RegistryError::Contended)
