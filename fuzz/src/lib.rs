@@ -3,6 +3,9 @@
 //! [`TARGETS`] is the table. A line is a program of its own for libFuzzer (`fuzz_targets/`), and goes through its corpus and
 //! some thousand mutations of it in the tests of this crate. See `README.md`.
 
+mod requests;
+mod stage;
+
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::LazyLock;
@@ -26,6 +29,8 @@ use claviger_jose::{Alg, Jwk, SigningKey, VerifyingKey, decode_unverified, parse
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
+pub use self::requests::{claims, credentials, redirect_uri, request_object};
+
 /// Looks at some bytes, and panics if what must hold does not.
 pub type Target = fn(&[u8]);
 
@@ -45,6 +50,10 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("dsn", dsn),
     ("lifespan", lifespan),
     ("configuration", configuration),
+    ("credentials", credentials),
+    ("request_object", request_object),
+    ("claims", claims),
+    ("redirect_uri", redirect_uri),
 ];
 
 static SECRETS: LazyLock<Secrets> =

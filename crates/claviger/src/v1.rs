@@ -219,4 +219,28 @@ mod tests {
             assert_eq!(flush_with(body).await, (400, [true, true]), "{body}");
         }
     }
+
+    proptest::proptest! {
+        /// Whoever follows the links sees every page once and stays in the list.
+        #[test]
+        fn links_of_counted_lists_lead_through_the_whole_list(size in 1..50_u32, total in 0..2_000_u64, offset: u32) {
+            let mut seen = 0;
+            let mut next = Some(0);
+            while let Some(at) = next {
+                seen += u64::from(size).min(total - at);
+                next = links(size, at, total).iter().find(|link| link.rel == "next").map(|link| link.offset);
+            }
+            proptest::prop_assert_eq!(seen, total);
+            for link in links(size, u64::from(offset), total) {
+                proptest::prop_assert!(link.offset < total.max(1) && link.offset % u64::from(size) == 0, "{:?}", link);
+            }
+        }
+
+        #[test]
+        fn counts_of_any_shape_are_read(limit in "[0-9+ -]{0,12}|.{0,4}", offset in "[0-9+ -]{0,12}|.{0,4}") {
+            let params = Params::from_pairs(vec![("limit".to_owned(), limit.clone()), ("offset".to_owned(), offset)]);
+            let (size, _) = count(&params).expect("it is asked for");
+            proptest::prop_assert!(size.is_none_or(|size| limit.ends_with(&size.to_string())));
+        }
+    }
 }

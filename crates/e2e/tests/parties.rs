@@ -9,7 +9,10 @@ use claviger_e2e::{Database, Server, ServerOptions, reference_app};
 async fn runs(interpreter: &Path, script: &Path) {
     for database in [Database::postgres(), Database::sqlite()] {
         claviger_e2e::server::migrate(&database);
-        let options = ServerOptions::new(&database).with("OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED", "true");
+        // Devices that wait as long as they are told, and need not wait long.
+        let options = ServerOptions::new(&database)
+            .with("OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED", "true")
+            .with("OAUTH2_DEVICE_AUTHORIZATION_TOKEN_POLLING_INTERVAL", "1s");
         let server = options.start().await;
         let mut command = Command::new(interpreter);
         command.arg(script).args([server.public(""), server.admin("")]);
@@ -32,7 +35,7 @@ async fn openid_client_registers_logs_in_renews_asks_revokes_and_is_a_device() {
 }
 
 #[tokio::test]
-async fn oauth4webapi_finds_every_answer_as_specified() {
+async fn oauth4webapi_registers_logs_in_and_out_signs_and_is_a_device_and_finds_every_answer_as_specified() {
     node("oauth4webapi.mjs").await;
 }
 

@@ -224,3 +224,59 @@ async fn tokens_live_on_when_the_strategy_changes_and_a_secret_is_put_in_front()
     let refreshed = flow.refresh(before["refresh_token"].as_str().unwrap()).await;
     assert_eq!(refreshed.status, 200, "{}", refreshed.text());
 }
+
+/// What the public port says of itself.
+async fn documents(server: &Server) -> [Vec<String>; 3] {
+    let told = async |path: &str| Http::new().get(&server.public(path)).await.json();
+    let paths = told("/.well-known/openapi.json").await["paths"]
+        .as_object()
+        .unwrap()
+        .clone();
+    let about_clients = paths
+        .into_iter()
+        .map(|(path, _)| path)
+        .filter(|path| path.contains("register"));
+    let mut all = [about_clients.collect(), Vec::new(), Vec::new()];
+    let metadata = [
+        "/.well-known/openid-configuration",
+        "/.well-known/oauth-authorization-server",
+    ];
+    for (found, path) in all.iter_mut().skip(1).zip(metadata) {
+        found.extend(told(path).await["registration_endpoint"].as_str().map(str::to_owned));
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_the_server_says_of_itself_follows_the_switch_of_registration() {
+    let [closed, open] = [false, true].map(|on| format!("oidc: {{dynamic_client_registration: {{enabled: {on}}}}}\n"));
+    let configured = Configured::start(&closed).await;
+    let register = async || {
+        let body = serde_json::json!({"redirect_uris": ["https://shop.example/cb"]});
+        let url = configured.server.public("/oauth2/register");
+        Http::new().send(Request::post(&url).json(&body)).await.status
+    };
+    for (on, text) in [(false, None), (true, Some(&open)), (false, Some(&closed))] {
+        if let Some(text) = text {
+            configured.write(text);
+            configured.server.process.signal("HUP");
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while (register().await == 201) != on {
+            assert!(Instant::now() < deadline, "never so:\n{}", configured.server.log());
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let [paths, openid, oauth] = documents(&configured.server).await;
+        let endpoint = if on {
+            vec![configured.server.public("/oauth2/register")]
+        } else {
+            Vec::new()
+        };
+        assert_eq!((&openid, &oauth), (&endpoint, &endpoint), "{on}");
+        let listed = ["/oauth2/register", "/oauth2/register/{id}"].map(str::to_owned);
+        assert!(
+            listed.iter().all(|path| paths.contains(path) == on) && paths.is_empty() != on,
+            "{on}: {paths:?}"
+        );
+    }
+}

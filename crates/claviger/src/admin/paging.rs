@@ -151,3 +151,62 @@ fn page_token(cx: &Cx<'_>, purpose: Purpose, params: &Params) -> Result<Option<S
     let after = String::from_utf8(after.to_vec()).map_err(|_| refusal("is not one of this list"))?;
     Ok(Some(after).filter(|after| !after.is_empty()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::Stage;
+
+    /// A runtime goes with the stage, whose store needs it.
+    static STAGE: LazyLock<(tokio::runtime::Runtime, Stage)> = LazyLock::new(|| {
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let stage = runtime.block_on(Stage::new(&[]));
+        (runtime, stage)
+    });
+
+    fn parsed(purpose: Purpose, pairs: &[(&str, &str)]) -> Result<Page, Problem> {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        let params = Params::from_pairs(pairs.collect());
+        Page::parse(&STAGE.1.provider.cx(), purpose, &params, true)
+    }
+
+    proptest! {
+        #[test]
+        fn a_page_token_names_its_place_in_its_own_list_only(
+            after in "[^\0]{1,40}", noise in ".{0,60}", at in any::<prop::sample::Index>(), other in "[A-Za-z0-9_-]",
+        ) {
+            let page = parsed(Purpose::ClientPage, &[]).unwrap();
+            let [_, (_, token)] = page.token_target(&STAGE.1.provider.cx(), &after);
+            let next = parsed(Purpose::ClientPage, &[("page_token", &token)]).unwrap();
+            prop_assert_eq!(next.after(), Some(&*after));
+            prop_assert!(parsed(Purpose::TrustPage, &[("page_token", &token)]).is_err());
+            prop_assert!(noise.is_empty() || parsed(Purpose::ClientPage, &[("page_token", &noise)]).is_err());
+            let mut forged = token.clone();
+            let at = at.index(token.len());
+            forged.replace_range(at..=at, &other);
+            prop_assert!(forged == token || parsed(Purpose::ClientPage, &[("page_token", &forged)]).is_err());
+        }
+
+        #[test]
+        fn sizes_and_offsets_of_any_shape_stay_in_bounds(size in ".{0,12}", number: i64, offset: u32, more in "[^\0]{0,12}") {
+            let (number, offset) = (number.to_string(), offset.to_string());
+            for pairs in [[("page_size", &*size), ("x", &*more)], [("page_size", &*number), ("x", &*more)], [("limit", &*number), ("offset", &*offset)]] {
+                if let Ok(page) = parsed(Purpose::ClientPage, &pairs) {
+                    prop_assert!((2..=MOST + 1).contains(&page.limit()));
+                    let links = page.links(&STAGE.1.provider.cx(), "/admin/clients", (Surplus(true), Some("a")), 7);
+                    let links = links.unwrap_or_default();
+                    prop_assert!(http::HeaderValue::from_str(&links).is_ok(), "{}", links);
+                    // Every parameter that is not about pages comes along.
+                    let kept = Params::from_pairs(vec![("x".to_owned(), more.clone())]).encode();
+                    prop_assert!(pairs[1].0 != "x" || links.contains(&kept), "{} {}", links, kept);
+                }
+            }
+        }
+    }
+}

@@ -68,4 +68,20 @@ mod tests {
             assert!(parse(text).is_err(), "{text}");
         }
     }
+
+    proptest::proptest! {
+        /// Whole parts are read as the configuration reads them, to the microsecond.
+        #[test]
+        fn whole_parts_are_read_as_in_the_configuration(parts in proptest::collection::vec((0..10_000_u32, 0..6_usize), 1..5), noise in "[0-9nmush.+-]{0,12}|.{0,12}") {
+            let units = ["ns", "us", "ms", "s", "m", "h"];
+            let text: String = parts.iter().map(|(number, unit)| format!("{number}{}", units[*unit])).collect();
+            let exact = crate::config::duration::parse(&text).expect("it is in the form of both");
+            let read = parse(&text).expect("it is in the form of both");
+            proptest::prop_assert!(read.abs_diff(exact) < Duration::from_micros(1), "{text}: {read:?}");
+            if let Ok(read) = parse(&noise) {
+                let again = parse(&format!("{noise}0s"));
+                proptest::prop_assert!(noise == "0" || again == Ok(read), "{}", noise);
+            }
+        }
+    }
 }

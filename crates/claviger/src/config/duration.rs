@@ -67,4 +67,20 @@ mod tests {
         assert_eq!(parse("18446744073709551615h"), None);
         assert_eq!(parse("18446744073709551615ns1ns"), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn parts_add_up_and_no_other_form_is_read(parts in proptest::collection::vec((0..10_000_u64, 0..6_usize), 1..5), noise in "[0-9nmush .+-]{0,12}|.{0,12}") {
+            let units = [("ns", 1), ("us", 1_000), ("ms", 1_000_000), ("s", 1_000_000_000), ("m", 60_000_000_000), ("h", 3_600_000_000_000)];
+            let text: String = parts.iter().map(|(number, unit)| format!("{number}{}", units[*unit].0)).collect();
+            let whole: u64 = parts.iter().map(|(number, unit)| number * units[*unit].1).sum();
+            proptest::prop_assert_eq!(parse(&text), Some(Duration::from_nanos(whole)));
+            // What is left of a text when every number is taken out is a row of units.
+            let words: Vec<&str> = noise.split(|c: char| c.is_ascii_digit()).filter(|word| !word.is_empty()).collect();
+            let is_form = noise.starts_with(|c: char| c.is_ascii_digit())
+                && noise.ends_with(|c: char| !c.is_ascii_digit())
+                && words.iter().all(|word| units.iter().any(|(unit, _)| unit == word));
+            proptest::prop_assert_eq!(parse(&noise).is_some(), is_form, "{}", noise);
+        }
+    }
 }

@@ -3,6 +3,7 @@
 //! Sources, weakest first: defaults, files, flags, the environment, arguments of the command. Everything is judged by
 //! the table of keys, and every error is one line that names the key, the place where it was written and what to change.
 
+pub mod cookies;
 pub mod cors;
 mod dev;
 pub mod device;
@@ -17,6 +18,8 @@ mod lines;
 pub mod listener;
 mod load;
 mod nearest;
+pub mod oauth2;
+pub mod oidc;
 mod policy;
 pub mod rates;
 mod reference;

@@ -3,19 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use claviger_core::client::strangers::{InitialToken, Strangers};
-use claviger_core::context::Advertised;
-use claviger_core::hook::{Hook, HookAuth, Hooks};
-use claviger_core::subject::PairwiseSalt;
-use claviger_core::token::access::{AccessTokens, ScopeClaim};
+use claviger_core::token::access::AccessTokens;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::device::Device;
+pub use super::cookies::{Cookies, SameSite};
 use super::dsn::Dsn;
 use super::error::{ConfigError, Source};
 use super::keys::{Key, Standing};
 use super::listener::Listener;
+use super::oauth2;
+pub use super::oauth2::OAuth2;
+pub use super::oidc::Oidc;
 use super::rates::Rates;
 use super::secret::Secret;
 use super::signing::Signing;
@@ -110,37 +109,6 @@ pub enum LogFormat {
     JsonPretty,
 }
 
-/// `serve.cookies`, as cookies have to be made: the rules about http and development mode are applied.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cookies {
-    /// Domain attribute, if any.
-    pub domain: Option<String>,
-    /// Secure attribute.
-    pub secure: bool,
-    /// SameSite attribute.
-    pub same_site: SameSite,
-    /// Whether to set a second cookie without SameSite.
-    pub legacy_workaround: bool,
-    /// Name of the login session's cookie.
-    pub session: String,
-    /// Name of the cookie that ties a login to its browser.
-    pub login_csrf: String,
-    /// Name of the cookie that ties a consent to its browser.
-    pub consent_csrf: String,
-    /// Name of the cookie that ties a device verification to its browser.
-    pub device_csrf: String,
-    /// Path attribute of the login session's cookie.
-    pub session_path: String,
-}
-
-/// The SameSite attribute of a cookie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub enum SameSite {
-    Strict,
-    Lax,
-    None,
-}
-
 /// `urls`. Pages are absolute URLs, or paths on our own host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Urls {
@@ -203,48 +171,6 @@ pub enum ScopeStrategy {
 pub enum SigningAlg {
     Rs256,
     Es256,
-}
-
-/// `oauth2`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OAuth2 {
-    /// `oauth2.token_hook` and `oauth2.refresh_token_hook`.
-    pub hooks: Hooks,
-    pub pkce_enforced: bool,
-    pub pkce_enforced_for_public_clients: bool,
-    pub default_grant_allowed_scope: bool,
-    pub rotation_grace_period: Duration,
-    /// `oauth2.grant.jwt.max_ttl`.
-    pub assertion_longest: Duration,
-    /// `oauth2.grant.jwt.jti_optional`.
-    pub assertion_id_optional: bool,
-    /// `oauth2.grant.jwt.iat_optional`.
-    pub assertion_issue_optional: bool,
-    pub access_token_prefix: String,
-    pub refresh_token_prefix: String,
-    pub code_prefix: String,
-    pub device: Device,
-}
-
-/// `oidc` and `webfinger.oidc_discovery`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Oidc {
-    /// Whether strangers may register clients.
-    pub dynamic_registration: bool,
-    /// What they may have.
-    pub strangers: Strangers,
-    /// Scopes of clients that are registered without any.
-    pub default_scope: Vec<String>,
-    /// Whether clients may have public subject identifiers.
-    pub public_subjects: bool,
-    /// The salt of pairwise ones, if there may be any.
-    pub pairwise_salt: Option<PairwiseSalt>,
-    /// Extra entries of `claims_supported`.
-    pub supported_claims: Vec<String>,
-    /// Extra entries of `scopes_supported`.
-    pub supported_scope: Vec<String>,
-    /// What discovery says in place of our own addresses.
-    pub advertised: Advertised,
 }
 
 /// `clients.http`.
@@ -328,23 +254,14 @@ impl Settings {
                 scope: values.get("strategies.scope")?,
                 id_token_signing_alg: values.get("strategies.jwt.id_token_signing_alg")?,
             },
-            access_token: access_token(values)?,
+            access_token: oauth2::access_token(values)?,
             oauth2: OAuth2::from_values(values)?,
-            oidc: Oidc {
-                dynamic_registration: values.get("oidc.dynamic_client_registration.enabled")?,
-                strangers: strangers(values)?,
-                default_scope: list(values, "oidc.dynamic_client_registration.default_scope")?,
-                public_subjects: has_subject_type(values, "public")?,
-                pairwise_salt: pairwise_salt(values)?,
-                supported_claims: list(values, "webfinger.oidc_discovery.supported_claims")?,
-                supported_scope: list(values, "webfinger.oidc_discovery.supported_scope")?,
-                advertised: advertised(values)?,
-            },
+            oidc: Oidc::from_values(values)?,
             keys: Signing::from_values(values)?,
             outgoing: Outgoing {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
-                own_urls: hook_urls(values)?,
+                own_urls: oauth2::hook_urls(values)?,
             },
             warnings: values
                 .changed(Standing::NotYet)
@@ -361,62 +278,8 @@ fn no_effect(key: &Key, source: &Source) -> String {
     format!("{} ({source}) has no effect: {}", key.path, key.reason)
 }
 
-fn list(values: &Values, path: &str) -> Result<Vec<String>, ConfigError> {
+pub(super) fn list(values: &Values, path: &str) -> Result<Vec<String>, ConfigError> {
     Ok(values.get::<Option<_>>(path)?.unwrap_or_default())
-}
-
-fn advertised(values: &Values) -> Result<Advertised, ConfigError> {
-    let url = |name: &str| values.get(&format!("webfinger.oidc_discovery.{name}"));
-    Ok(Advertised {
-        jwks: url("jwks_url")?,
-        token: url("token_url")?,
-        authorization: url("auth_url")?,
-        device_authorization: url("device_authorization_url")?,
-        registration: url("client_registration_url")?,
-        userinfo: url("userinfo_url")?,
-    })
-}
-
-/// The form of access tokens.
-fn access_token(values: &Values) -> Result<AccessTokens, ConfigError> {
-    let scope_claim: String = values.get("strategies.jwt.scope_claim")?;
-    let without_not_before: bool = values.get("oauth2.exclude_not_before_claim")?;
-    Ok(AccessTokens {
-        format: values.get("strategies.access_token")?,
-        scope_claim: match scope_claim.as_str() {
-            "string" => ScopeClaim::Text,
-            "both" => ScopeClaim::Both,
-            _ => ScopeClaim::List,
-        },
-        not_before: !without_not_before,
-        top_level: list(values, "oauth2.allowed_top_level_claims")?,
-        mirror: values.get("oauth2.mirror_top_level_claims")?,
-        preserve: values.get("oauth2.preserve_ext_claims")?,
-    })
-}
-
-impl Cookies {
-    fn from_values(values: &Values, issuer: &str, dev: bool) -> Result<Self, ConfigError> {
-        let https = issuer.starts_with("https:");
-        let secure: bool = values.get("serve.cookies.secure")?;
-        let same_site = values.get("serve.cookies.same_site_mode")?;
-        let name = |kind: &str| -> Result<String, ConfigError> {
-            let name: String = values.get(&format!("serve.cookies.names.{kind}"))?;
-            Ok(if dev { format!("{name}_dev") } else { name })
-        };
-        Ok(Self {
-            domain: values.get("serve.cookies.domain")?,
-            // Browsers drop SameSite=None without Secure, and Secure on plain http.
-            secure: https || secure,
-            same_site: if https { same_site } else { SameSite::Lax },
-            legacy_workaround: values.get("serve.cookies.same_site_legacy_workaround")?,
-            session: name("session")?,
-            login_csrf: name("login_csrf")?,
-            consent_csrf: name("consent_csrf")?,
-            device_csrf: name("device_csrf")?,
-            session_path: values.get("serve.cookies.paths.session")?,
-        })
-    }
 }
 
 impl Urls {
@@ -453,82 +316,4 @@ impl Ttl {
             device_user_code: life("ttl.device_user_code")?,
         })
     }
-}
-
-impl OAuth2 {
-    fn from_values(values: &Values) -> Result<Self, ConfigError> {
-        let prefix = |kind: &str| values.get(&format!("oauth2.token_prefixes.{kind}"));
-        let grace = "oauth2.grant.refresh_token.rotation_grace_period";
-        let rotation_grace_period = values.duration(grace)?;
-        if rotation_grace_period > Duration::from_secs(300) {
-            return Err(values.invalid(grace, "must be at most 5m"));
-        }
-        Ok(Self {
-            hooks: Hooks {
-                token: hook(values, "oauth2.token_hook")?,
-                refresh: hook(values, "oauth2.refresh_token_hook")?,
-            },
-            pkce_enforced: values.get("oauth2.pkce.enforced")?,
-            pkce_enforced_for_public_clients: values.get("oauth2.pkce.enforced_for_public_clients")?,
-            default_grant_allowed_scope: values.get("oauth2.client_credentials.default_grant_allowed_scope")?,
-            rotation_grace_period,
-            assertion_longest: values.duration("oauth2.grant.jwt.max_ttl")?,
-            assertion_id_optional: values.get("oauth2.grant.jwt.jti_optional")?,
-            assertion_issue_optional: values.get("oauth2.grant.jwt.iat_optional")?,
-            access_token_prefix: prefix("access")?,
-            refresh_token_prefix: prefix("refresh")?,
-            code_prefix: prefix("code")?,
-            device: Device::from_values(values)?,
-        })
-    }
-}
-
-fn strangers(values: &Values) -> Result<Strangers, ConfigError> {
-    let of = |name: &str| list(values, &format!("oidc.dynamic_client_registration.{name}"));
-    let tokens: Option<Vec<Secret>> = values.get("oidc.dynamic_client_registration.initial_access_tokens")?;
-    let tokens = tokens.unwrap_or_default();
-    Ok(Strangers {
-        grant_types: of("grant_types")?,
-        members: of("members")?,
-        initial_tokens: tokens.iter().map(|token| InitialToken::of(token.expose())).collect(),
-    })
-}
-
-fn has_subject_type(values: &Values, name: &str) -> Result<bool, ConfigError> {
-    let types: Vec<String> = values.get("oidc.subject_identifiers.supported_types")?;
-    Ok(types.iter().any(|kind| kind == name))
-}
-
-fn pairwise_salt(values: &Values) -> Result<Option<PairwiseSalt>, ConfigError> {
-    let salt: Option<Secret> = values.get("oidc.subject_identifiers.pairwise.salt")?;
-    let salt = salt.map(|salt| PairwiseSalt::new(salt.expose().to_owned()));
-    Ok(salt.filter(|_| has_subject_type(values, "pairwise").unwrap_or_default()))
-}
-
-fn hook_urls(values: &Values) -> Result<Vec<String>, ConfigError> {
-    let hooks = [
-        hook(values, "oauth2.token_hook")?,
-        hook(values, "oauth2.refresh_token_hook")?,
-    ];
-    Ok(hooks.into_iter().flatten().map(|hook| hook.url).collect())
-}
-
-/// A URL, or a URL and a key; the form was checked when the value was read.
-fn hook(values: &Values, name: &'static str) -> Result<Option<Hook>, ConfigError> {
-    let value: Option<Value> = values.get(name)?;
-    let text = |pointer: &str| {
-        let found = value.as_ref().and_then(|value| value.pointer(pointer));
-        found.and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let url = match &value {
-        Some(Value::String(url)) => url.clone(),
-        _ => text("/url"),
-    };
-    let auth = Some(text("/auth/config/name")).filter(|name| !name.is_empty());
-    let auth = auth.map(|name| HookAuth {
-        in_cookie: text("/auth/config/in") == "cookie",
-        name,
-        value: text("/auth/config/value").into(),
-    });
-    Ok(Some(Hook { url, auth }).filter(|hook| !hook.url.is_empty()))
 }

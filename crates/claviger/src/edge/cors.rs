@@ -292,4 +292,19 @@ mod tests {
         let answered = ask(CrossOrigin::public(settings(&[])), "POST", "/oauth2/token", &[]).await;
         assert_eq!((allowed(&answered), answered.headers().get(VARY)), (None, None));
     }
+
+    proptest::proptest! {
+        /// A pattern without a star is one origin; with one, what stands before and behind it never overlaps.
+        #[test]
+        fn patterns_allow_what_they_say_and_nothing_else(head in "[a-c:/.]{0,6}", tail in "[a-c:/.]{0,6}", middle in "[a-c:/.]{0,6}", other in "[a-c:/.]{0,12}") {
+            let pattern = format!("{head}*{tail}");
+            let allowed = [&*head, &*middle, &*tail].concat();
+            proptest::prop_assert!(matches(&pattern, &allowed), "{} {}", pattern, allowed);
+            let is_model = (0..=other.len()).any(|at| other[..at] == *head)
+                && (head.len()..=other.len()).any(|at| other[at..] == *tail);
+            proptest::prop_assert_eq!(matches(&pattern, &other), is_model, "{} {}", pattern, other);
+            proptest::prop_assert_eq!(matches(&head, &other), head == other);
+            proptest::prop_assert!(matches(&other.to_uppercase(), &other));
+        }
+    }
 }

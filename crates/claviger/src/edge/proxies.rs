@@ -139,4 +139,52 @@ mod tests {
         twice.append(FORWARDED_PROTO, HeaderValue::from_static("http"));
         assert!(!came_encrypted(peer("10.0.0.1"), &twice, &proxies()));
     }
+
+    proptest::proptest! {
+        /// Whatever strangers wrote, they are where they connect from; behind proxies, the nearest word that no proxy of
+        /// ours wrote about another counts.
+        #[test]
+        fn forwarded_lists_are_read_as_a_slow_model_says(
+            hops in proptest::collection::vec((0..4_usize, 0..250_u8, 0..5_usize), 0..8), noise in "[0-9a-f.:, \\[\\]]{0,24}",
+        ) {
+            let hops: Vec<(String, Option<IpAddr>)> = hops.into_iter().map(|(kind, last, form)| {
+                let address = [format!("10.1.2.{last}"), format!("198.51.100.{last}"), format!("2001:db8::{last:x}"), format!("::ffff:10.0.0.{last}")][kind].clone();
+                let canonical = address.parse::<IpAddr>().expect("an address").to_canonical();
+                let bracketed = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+                match form {
+                    0 => (" unknown ".to_owned(), None),
+                    1 => (format!("{bracketed}:443"), Some(canonical)),
+                    2 => (bracketed, Some(canonical)),
+                    _ => (format!(" {address}"), Some(canonical)),
+                }
+            }).collect();
+            let list = hops.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>().join(",");
+            let headers = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_str(&list).expect("text"))]);
+            let stranger = peer("203.0.113.1");
+            proptest::prop_assert_eq!(client_address(stranger, &headers, &proxies()), stranger.ip());
+            let mut expected = ip("10.0.0.1");
+            for (_, named) in hops.iter().rev() {
+                match named {
+                    Some(_) if expected.is_some_and(|known| proxies().contains(known)) => expected = *named,
+                    _ => break,
+                }
+            }
+            proptest::prop_assert_eq!(client_address(peer("10.0.0.1"), &headers, &proxies()), expected, "{}", list);
+            let behind = format!("{noise}, 198.51.100.7");
+            let headers = HeaderMap::from_iter([(FORWARDED_FOR, HeaderValue::from_str(&behind).expect("text"))]);
+            proptest::prop_assert_eq!(client_address(peer("10.0.0.1"), &headers, &proxies()), ip("198.51.100.7"));
+        }
+
+        #[test]
+        fn only_the_one_word_https_of_a_proxy_says_that_a_request_came_encrypted(words in proptest::collection::vec("https|HTTPS|http|https, http| https|", 0..3)) {
+            let mut headers = HeaderMap::new();
+            for word in &words {
+                headers.append(FORWARDED_PROTO, HeaderValue::from_str(word).expect("text"));
+            }
+            let says = words.len() == 1 && words[0].eq_ignore_ascii_case("https");
+            proptest::prop_assert_eq!(came_encrypted(peer("10.0.0.1"), &headers, &proxies()), says);
+            proptest::prop_assert_eq!(came_encrypted(Peer::Local, &headers, &proxies()), says);
+            proptest::prop_assert!(!came_encrypted(peer("203.0.113.1"), &headers, &proxies()));
+        }
+    }
 }

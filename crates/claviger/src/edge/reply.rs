@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use claviger_core::fault::{Code, Failure, Fault};
 use http::header::{
-    ACCEPT, ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER,
+    ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, CONNECTION, CONTENT_TYPE, LOCATION, PRAGMA, RETRY_AFTER,
     WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -18,6 +18,11 @@ use super::call::Call;
 use super::problem::Problem;
 use super::request_id::RequestId;
 use crate::pages;
+
+mod miss;
+
+pub(crate) use self::miss::Nested;
+pub(super) use self::miss::{Audience, routing_miss};
 
 const PROTOCOL_JSON: HeaderValue = HeaderValue::from_static("application/json;charset=UTF-8");
 const ADMIN_JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
@@ -254,91 +259,6 @@ pub(super) fn unencrypted() -> Response {
     json(StatusCode::BAD_GATEWAY, ADMIN_ERROR_JSON, &body, b"\n")
 }
 
-/// What answers a path that does not exist, or a method that a path does not have, depends on who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Audience {
-    /// Browsers come to the public port.
-    People,
-    /// Programs come to the admin port.
-    Programs,
-}
-
-/// 404 or 405, in the format that the client accepts. The `Allow` header of a 405 is added by the router.
-pub(super) fn routing_miss(status: StatusCode, audience: Audience, headers: &HeaderMap, id: RequestId) -> Response {
-    let title = status.canonical_reason().unwrap_or_default();
-    let reason = match status {
-        StatusCode::METHOD_NOT_ALLOWED => {
-            "This address does not take the method; the header Allow names those it takes."
-        }
-        _ => "There is nothing at this address. Check the path, and whether it belongs to the other port.",
-    };
-    let code = status.as_u16();
-    match preferred(headers, audience) {
-        Format::Html => pages::notice(status, title, reason, id),
-        Format::Json => {
-            let detail = Detail {
-                code,
-                status: title,
-                message: title,
-                reason,
-            };
-            json(status, ADMIN_ERROR_JSON, &Nested { error: detail }, b"\n")
-        }
-        Format::Text => with_type(status, TEXT, format!("{code} {title}: {reason}\n").into()),
-    }
-}
-
-/// The shape of errors that no handler had a part in. Only here does Hydra, and so do we, nest the error.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "genericError")]
-pub(crate) struct Nested {
-    /// The error.
-    error: Detail,
-}
-
-/// What there is to say about it.
-#[derive(Serialize, JsonSchema)]
-#[schemars(rename = "genericErrorContent")]
-struct Detail {
-    /// The status.
-    code: u16,
-    /// The name of the status.
-    status: &'static str,
-    /// The same.
-    message: &'static str,
-    /// What happened and what to do.
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Html,
-    Json,
-    Text,
-}
-
-fn preferred(headers: &HeaderMap, audience: Audience) -> Format {
-    let accepts = headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media_types = accepts
-        .split(',')
-        .map(|range| range.split(';').next().unwrap_or_default().trim());
-    for media_type in media_types {
-        match media_type {
-            "text/html" => return Format::Html,
-            "application/json" => return Format::Json,
-            "text/plain" => return Format::Text,
-            _ => {}
-        }
-    }
-    match audience {
-        Audience::People => Format::Html,
-        Audience::Programs => Format::Json,
-    }
-}
-
 /// The same document for scripts of every page (Fetch §3.2): it says nothing about anybody, and a client in a page begins
 /// with it, before any server can know which one it is.
 #[must_use]
@@ -406,124 +326,4 @@ fn forbid_storing(headers: &mut HeaderMap) {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::extract::{FromRequest as _, Request};
-    use claviger_core::port::StoreError;
-    use http::header::AUTHORIZATION;
-    use http_body_util::BodyExt as _;
-
-    use super::*;
-    use crate::edge::problem::Resource;
-
-    async fn call_with(authorization: &str) -> Call {
-        let request = Request::builder()
-            .header(AUTHORIZATION, authorization)
-            .body(Body::empty())
-            .unwrap();
-        let Ok(call) = Call::from_request(request, &()).await;
-        call
-    }
-
-    async fn body_of(response: Response) -> String {
-        String::from_utf8(response.into_body().collect().await.unwrap().to_bytes().to_vec()).unwrap()
-    }
-
-    #[test]
-    fn who_asks_too_often_is_told_for_how_long_to_wait() {
-        for is_page in [false, true] {
-            let wait = std::time::Duration::from_millis(2100);
-            let response = too_fast(wait, is_page, RequestId::in_process());
-            assert_eq!(
-                (response.status(), outcome(&response)),
-                (StatusCode::TOO_MANY_REQUESTS, "AddressTooFast")
-            );
-            assert_eq!(response.headers()[RETRY_AFTER], "3");
-        }
-    }
-
-    mod rfc6749_5_2 {
-        use super::*;
-
-        #[tokio::test]
-        async fn a_refusal_has_two_members_and_is_never_stored() {
-            let response = protocol_error(&call_with("").await, &Fault::EmptyRequest.because("\"x\"").into());
-            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
-            assert_eq!(response.headers()[CONTENT_TYPE], "application/json;charset=UTF-8");
-            assert_eq!(response.headers()[CACHE_CONTROL], "no-store");
-            assert_eq!(response.headers()[PRAGMA], "no-cache");
-            let body = body_of(response).await;
-            assert!(
-                body.starts_with(r#"{"error":"invalid_request","error_description":""#),
-                "{body}"
-            );
-            assert!(body.ends_with("'x'\"}"), "{body}");
-        }
-
-        #[tokio::test]
-        async fn basic_is_challenged_when_it_was_tried_and_only_then() {
-            let refused = protocol_error(&call_with("bAsIc YTpi").await, &Fault::ClientUnknown.into());
-            assert_eq!(refused.status(), StatusCode::UNAUTHORIZED);
-            assert!(
-                refused.headers()[WWW_AUTHENTICATE]
-                    .to_str()
-                    .unwrap()
-                    .starts_with("Basic realm=")
-            );
-            let refused = protocol_error(&call_with("").await, &Fault::ClientUnknown.into());
-            assert!(!refused.headers().contains_key(WWW_AUTHENTICATE));
-        }
-
-        #[tokio::test]
-        async fn d5_a_database_failure_is_503_and_says_when_to_try_again() {
-            let failure = StoreError::Unavailable("connection refused".into());
-            let response = protocol_error(&call_with("Basic YTpi").await, &failure.into());
-            assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
-            assert!(response.headers().contains_key(RETRY_AFTER));
-            let body = body_of(response).await;
-            assert!(
-                body.contains("temporarily_unavailable") && !body.contains("connection refused"),
-                "{body}"
-            );
-        }
-    }
-
-    mod rfc6750_3 {
-        use super::*;
-
-        #[test]
-        fn a_wrong_token_is_named_in_the_challenge() {
-            let fault = *Fault::ALL.iter().find(|fault| fault.code().status() == 401).unwrap();
-            let response = bearer_error(&fault.because("with \"quotes\" and \u{e4}").into());
-            let challenge = response.headers()[WWW_AUTHENTICATE].to_str().unwrap();
-            assert!(challenge.starts_with("Bearer error=\""), "{challenge}");
-            assert_eq!(challenge.matches('"').count(), 4, "{challenge}");
-        }
-
-        #[test]
-        fn a_request_without_a_token_is_challenged_without_an_error() {
-            let fault = *Fault::ALL
-                .iter()
-                .find(|fault| fault.code() == Code::RequestUnauthorized)
-                .unwrap();
-            assert_eq!(bearer_error(&fault.into()).headers()[WWW_AUTHENTICATE], "Bearer");
-        }
-    }
-
-    #[tokio::test]
-    async fn a_missing_resource_is_told_in_hydras_words() {
-        let response = admin_error(&Resource::Missing.into());
-        assert_eq!(response.status(), StatusCode::NOT_FOUND);
-        assert_eq!(response.headers()[CONTENT_TYPE], "application/json");
-        assert_eq!(
-            body_of(response).await,
-            "{\"error\":\"Unable to locate the resource\",\"error_description\":\"\"}\n"
-        );
-    }
-
-    #[test]
-    fn a_redirect_cannot_smuggle_a_header() {
-        let response = found("https://a.example/\r\nSet-Cookie: a=b");
-        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
-        assert!(!response.headers().contains_key(LOCATION));
-    }
-}
+mod tests;

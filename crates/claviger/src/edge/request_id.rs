@@ -150,4 +150,16 @@ mod tests {
         assert_eq!(early.as_str().len(), LENGTH);
         assert_eq!(late.millis(), 1_700_000_000_001);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn an_id_is_read_as_it_was_written_and_tells_its_time(seed: u64, millis in 0..(1_u64 << 45), noise in ".{0,24}") {
+            let id = RequestIds::new(seed).at(millis);
+            proptest::prop_assert_eq!(RequestId::parse(id.as_str()), Some(id));
+            proptest::prop_assert_eq!(id.millis(), millis);
+            if let Some(read) = RequestId::parse(&noise) {
+                proptest::prop_assert_eq!(read.as_str(), noise);
+            }
+        }
+    }
 }

@@ -68,7 +68,7 @@ impl<'a> Jar<'a> {
                 CookieChange::Mark(stage, flow, value) => {
                     let name = self.name(*stage, *flow);
                     self.put(headers, &name, value, "/", life.as_secs());
-                    self.prune(*stage, headers);
+                    self.prune(*stage, &name, headers);
                 }
                 CookieChange::Unmark(stage, flow) => {
                     let name = self.name(*stage, *flow);
@@ -88,12 +88,14 @@ impl<'a> Jar<'a> {
         }
     }
 
-    /// Removes the oldest flows of a browser that has too many: their names tell their age.
-    fn prune(&self, stage: Stage, headers: &mut HeaderMap) {
+    /// Removes the oldest flows of a browser that has too many besides the one that was just marked: their names tell their
+    /// age.
+    fn prune(&self, stage: Stage, marked: &str, headers: &mut HeaderMap) {
         let prefix = self.prefix(stage);
         let mut flows: Vec<(Vec<u8>, &str)> = self
             .pairs
             .iter()
+            .filter(|(name, _)| name != marked)
             .filter_map(|(name, _)| {
                 let age = URL_SAFE_NO_PAD.decode(name.strip_prefix(&prefix)?).ok()?;
                 Some((age, name.as_str()))
@@ -253,5 +255,116 @@ mod tests {
         assert_eq!(browser.session.as_deref(), Some("s"));
         assert_eq!(browser.login_marks, ["1", "2"]);
         assert_eq!(browser.consent_marks, ["3"]);
+    }
+
+    /// What a browser has after each answer: it does what it is told.
+    #[derive(Default)]
+    struct Kept(std::collections::BTreeMap<String, String>);
+
+    impl Kept {
+        fn sent(&self) -> String {
+            let pairs: Vec<String> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+            pairs.join("; ")
+        }
+
+        /// Takes the answer, and says which cookies it removed.
+        fn take(&mut self, answer: &[String]) -> Vec<String> {
+            let mut removed = Vec::new();
+            for line in answer {
+                let (name, rest) = line.split_once('=').expect("a name");
+                let (value, attributes) = rest.split_once(';').expect("attributes");
+                if attributes.contains("Max-Age=0;") {
+                    removed.extend(self.0.remove(name).map(|_| name.to_owned()));
+                } else {
+                    self.0.insert(name.to_owned(), value.to_owned());
+                }
+            }
+            removed
+        }
+    }
+
+    #[test]
+    fn the_oldest_of_many_flows_survives_that_its_page_is_loaded_again() {
+        let settings = settings();
+        let none = HeaderMap::new();
+        let jar = Jar::read(&settings, &none);
+        let sent: Vec<String> = (1..=16)
+            .map(|age| format!("{}=m", jar.name(Stage::Consent, flow(age))))
+            .collect();
+        let mark = CookieChange::Mark(Stage::Consent, flow(1), "m".into());
+        let cookies = written(&settings, &sent.join("; "), &[mark]);
+        assert!(
+            !cookies.iter().any(|cookie| cookie.contains("Max-Age=0")),
+            "{cookies:?}"
+        );
+    }
+
+    proptest::proptest! {
+        /// Whatever flows begin and end in whatever order: a flow that begins is kept, at most sixteen of a stage are, and
+        /// who has to go is older than who stays.
+        #[test]
+        fn a_browser_keeps_the_flow_that_begins_and_the_youngest_others(
+            steps in proptest::collection::vec((0..3_usize, 0..24_u8, 0..5_u8), 1..120), legacy_workaround: bool,
+        ) {
+            let settings = Cookies { legacy_workaround, ..settings() };
+            let none = HeaderMap::new();
+            let names = Jar::read(&settings, &none);
+            let mut kept = Kept::default();
+            for (stage, age, ending) in steps {
+                let stage = [Stage::Login, Stage::Consent, Stage::Device][stage];
+                let name = names.name(stage, flow(age));
+                let change = match ending {
+                    0 => CookieChange::Unmark(stage, flow(age)),
+                    _ => CookieChange::Mark(stage, flow(age), format!("m{age}")),
+                };
+                let removed = kept.take(&written(&settings, &kept.sent(), &[change]));
+                proptest::prop_assert_eq!(kept.0.contains_key(&name), ending > 0);
+                let prefix = names.prefix(stage);
+                let mine = |name: &&String| name.starts_with(&prefix) && !name.ends_with(LEGACY);
+                let all = kept.0.keys().filter(mine).count();
+                proptest::prop_assert!(all <= MOST_FLOWS, "{} of {}", all, prefix);
+                let left: Vec<&String> = kept.0.keys().filter(mine).filter(|left| **left != name).collect();
+                let age = |name: &String| URL_SAFE_NO_PAD.decode(&name[prefix.len()..]).expect("base64");
+                let gone = removed.iter().filter(mine).filter(|gone| **gone != name).map(age).max();
+                proptest::prop_assert!(gone <= left.iter().map(|left| age(left)).min() || gone.is_none());
+                let twins = kept.0.keys().filter(|name| name.ends_with(LEGACY)).count();
+                proptest::prop_assert_eq!(twins, if legacy_workaround { kept.0.len() / 2 } else { 0 });
+            }
+        }
+
+        /// Whatever is sent, what is ours is found in it, and the answer touches nothing else.
+        #[test]
+        fn headers_of_any_shape_are_read(
+            lines in proptest::collection::vec("((session|login_|consent_|x)[a-zA-Z0-9_-]{0,24}=?[ -~]{0,20};? ?){0,20}", 0..3),
+        ) {
+            let settings = settings();
+            let mut headers = HeaderMap::new();
+            for line in &lines {
+                headers.append(COOKIE, HeaderValue::from_str(line).expect("printable text"));
+            }
+            headers.append(COOKIE, HeaderValue::from_static("session=ours; login_ours=1"));
+            let jar = Jar::read(&settings, &headers);
+            let browser = jar.browser();
+            proptest::prop_assert!(browser.session.is_some() || lines.iter().any(|line| line.contains("session=")));
+            proptest::prop_assert_eq!(browser.login_marks.last().map(String::as_str), Some("1"));
+            let mut answer = HeaderMap::new();
+            let changes = [
+                CookieChange::Mark(Stage::Login, flow(9), "mark".to_owned()),
+                CookieChange::Unmark(Stage::Consent, flow(9)),
+                CookieChange::EndSession,
+            ];
+            jar.write(Duration::from_secs(60), &changes, &mut answer);
+            for cookie in answer.get_all(SET_COOKIE) {
+                let cookie = cookie.to_str().expect("text");
+                let name = cookie.split('=').next().expect("a name");
+                let is_sent = lines.iter().any(|line| line.contains(&format!("{name}=")));
+                let is_ours = name == "session" || name == names_of(&jar, 9);
+                proptest::prop_assert!(is_ours || is_sent && name.starts_with("login_"), "{}", cookie);
+            }
+        }
+    }
+
+    fn names_of(jar: &Jar<'_>, age: u8) -> String {
+        jar.name(Stage::Login, flow(age))
     }
 }

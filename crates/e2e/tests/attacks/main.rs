@@ -3,3 +3,4 @@
 mod addresses;
 mod pages;
 mod races;
+mod verifiers;

@@ -113,3 +113,36 @@ async fn of_100_polls_with_an_approved_device_code_at_two_servers_one_succeeds()
     assert_eq!(granted.len(), 1);
     assert!(servers[1].is_active(&text(&granted[0], "access_token")).await);
 }
+
+/// A browser that comes back with its consent many times at once: one visit gets a code, as in RFC 6749 §4.1.2 a person
+/// consents to one.
+#[tokio::test]
+async fn of_64_visits_with_one_consent_verifier_at_two_servers_one_gets_a_code() {
+    let (_database, servers) = two().await;
+    let mut flow = client(&servers[0]).await;
+    let consent = flow.consent_challenge(&json!({"subject": SUBJECT})).await;
+    let onward = flow
+        .decided("consent", "accept", &consent, &json!({"grant_scope": ["openid"]}))
+        .await;
+    let visits: Vec<_> = (0..64)
+        .map(|visit| {
+            let url = onward.replace(&servers[0].public(""), &servers[visit % 2].public(""));
+            let mut browser = flow.http.clone();
+            tokio::spawn(async move { browser.get(&url).await.location() })
+        })
+        .collect();
+    let mut codes = Vec::new();
+    for visit in visits {
+        let landed = visit.await.unwrap();
+        match parameter(&landed, "code") {
+            Some(code) => codes.push(code),
+            None => assert_eq!(
+                parameter(&landed, "error").as_deref(),
+                Some("access_denied"),
+                "{landed}"
+            ),
+        }
+    }
+    assert_eq!(codes.len(), 1);
+    assert_eq!(flow.redeem(&codes[0]).await.status, 200);
+}

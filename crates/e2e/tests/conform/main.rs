@@ -4,6 +4,7 @@
 
 mod administration;
 mod authorize;
+mod clients;
 mod database;
 mod information;
 mod logout;

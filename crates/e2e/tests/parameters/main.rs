@@ -3,6 +3,7 @@
 //! a failure of the server's, and afterwards the request as it should be succeeds: nothing was half done.
 
 mod admin;
+mod assertions;
 mod authorize;
 mod clients;
 mod device;

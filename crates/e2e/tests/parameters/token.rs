@@ -3,24 +3,23 @@
 use claviger_e2e::Flow;
 use claviger_e2e::flow::{REDIRECT_URI, text};
 use claviger_e2e::pkce::{CHALLENGE, VERIFIER};
-use claviger_e2e::signer::{Key, now};
 use http::Method;
 use serde_json::json;
 
-use crate::stage::{API, ASSERTION_TYPE, DEVICE_CODE, JWT_BEARER, Stage, basic, forged, stages};
+use crate::stage::{API, DEVICE_CODE, Stage, basic, forged, stages};
 use crate::table::{Endpoint, Good, Line, check, line};
 
-const BAD_REQUEST: &str = "400 invalid_request";
-const BAD_GRANT: &str = "400 invalid_grant";
-const BAD_SCOPE: &str = "400 invalid_scope";
-const BAD_TARGET: &str = "400 invalid_target";
-const BAD_CLIENT: &str = "401 invalid_client";
+pub const BAD_REQUEST: &str = "400 invalid_request";
+pub const BAD_GRANT: &str = "400 invalid_grant";
+pub const BAD_SCOPE: &str = "400 invalid_scope";
+pub const BAD_TARGET: &str = "400 invalid_target";
+pub const BAD_CLIENT: &str = "401 invalid_client";
 const BAD_BASIC: &str = "401 invalid_client Basic";
 const BAD_TYPE: &str = "400 unsupported_grant_type";
 /// Parameters that mean nothing here.
 const IGNORED: [&str; 3] = ["200"; 3];
 
-const GRANT_TYPE: Line = line(
+pub const GRANT_TYPE: Line = line(
     "grant_type",
     [BAD_REQUEST, BAD_REQUEST, BAD_TYPE],
     &[
@@ -30,12 +29,12 @@ const GRANT_TYPE: Line = line(
     ],
 );
 /// Basic names the client, so that a second name must be the same and a second secret is too much.
-const CLIENT_ID: Line = line(
+pub const CLIENT_ID: Line = line(
     "client_id",
     ["200", "200", BAD_REQUEST],
     &[("other", BAD_REQUEST), ("app", "200")],
 );
-const CLIENT_SECRET: Line = line(
+pub const CLIENT_SECRET: Line = line(
     "client_secret",
     ["200", "200", BAD_REQUEST],
     &[("correct-horse", BAD_REQUEST)],
@@ -59,7 +58,7 @@ const BASIC: Line = line(
     ],
 );
 
-const fn endpoint(name: &'static str, lines: &'static [Line]) -> Endpoint {
+pub const fn endpoint(name: &'static str, lines: &'static [Line]) -> Endpoint {
     Endpoint {
         name,
         good: "200",
@@ -196,96 +195,6 @@ const ITSELF: Endpoint = endpoint(
     ],
 );
 
-const ASSERTION: Endpoint = endpoint(
-    "jwt-bearer",
-    &[
-        GRANT_TYPE,
-        CLIENT_ID,
-        CLIENT_SECRET,
-        line(
-            "assertion",
-            [BAD_REQUEST, BAD_REQUEST, BAD_GRANT],
-            &[
-                ("a.b.c", BAD_GRANT),
-                ("$forged", BAD_GRANT),
-                ("$replayed", BAD_GRANT),
-                ("$expired", BAD_GRANT),
-                ("$too far off", BAD_GRANT),
-                ("$early", BAD_GRANT),
-                ("$for another server", BAD_GRANT),
-                ("$nameless", BAD_GRANT),
-                ("$of a stranger", BAD_GRANT),
-                ("$with another key", BAD_GRANT),
-                ("$NUL issuer", BAD_GRANT),
-                ("$NUL subject", BAD_GRANT),
-                ("$long issuer", BAD_GRANT),
-                ("$long subject", BAD_GRANT),
-                ("$unsigned", BAD_GRANT),
-                ("$symmetric", BAD_GRANT),
-            ],
-        ),
-        line(
-            "scope",
-            ["200", "200", BAD_SCOPE],
-            &[("admin", BAD_SCOPE), ("profile openid", BAD_SCOPE)],
-        ),
-        line(
-            "audience",
-            ["200", "200", BAD_REQUEST],
-            &[("https://other.example", BAD_REQUEST)],
-        ),
-        line(
-            "resource",
-            ["200", "200", BAD_TARGET],
-            &[("api", BAD_TARGET), ("https://other.example", BAD_TARGET)],
-        ),
-    ],
-);
-
-const BY_KEY: Endpoint = endpoint(
-    "private_key_jwt",
-    &[
-        line(
-            "client_assertion_type",
-            [BAD_REQUEST; 3],
-            &[("urn:ietf:params:oauth:client-assertion-type:saml2-bearer", BAD_REQUEST)],
-        ),
-        line(
-            "client_assertion",
-            [BAD_REQUEST, BAD_REQUEST, BAD_CLIENT],
-            &[
-                ("a.b.c", BAD_CLIENT),
-                ("$forged", BAD_CLIENT),
-                ("$replayed", BAD_CLIENT),
-                ("$expired", BAD_CLIENT),
-                ("$too far off", BAD_CLIENT),
-                ("$early", BAD_CLIENT),
-                ("$for another server", BAD_CLIENT),
-                ("$nameless", BAD_CLIENT),
-                ("$of a stranger", BAD_CLIENT),
-                ("$with another key", BAD_CLIENT),
-                ("$NUL issuer", BAD_CLIENT),
-                ("$NUL subject", BAD_CLIENT),
-                ("$long issuer", BAD_CLIENT),
-                ("$long subject", BAD_CLIENT),
-                ("$unsigned", BAD_CLIENT),
-                ("$symmetric", BAD_CLIENT),
-                ("$embedded key", BAD_CLIENT),
-                ("$jku", BAD_CLIENT),
-                ("$x5u", BAD_CLIENT),
-                ("$critical", BAD_CLIENT),
-            ],
-        ),
-        // Whoever names another client must prove to be that one.
-        line(
-            "client_id",
-            ["200", "200", BAD_CLIENT],
-            &[("other", BAD_CLIENT), ("signer", "200")],
-        ),
-        line("client_secret", ["200", "200", BAD_REQUEST], &[]),
-    ],
-);
-
 const BY_POST: Endpoint = endpoint(
     "client_secret_post",
     &[
@@ -303,19 +212,19 @@ const BY_POST: Endpoint = endpoint(
     ],
 );
 
-fn form(stage: &Stage, fields: &[(&str, &str)]) -> Good {
+pub fn form(stage: &Stage, fields: &[(&str, &str)]) -> Good {
     Good::new(Method::POST, stage.server.public("/oauth2/token"), fields)
 }
 
 /// With the secret of `app`, and what others would show.
-fn by_secret(good: Good) -> Good {
+pub fn by_secret(good: Good) -> Good {
     good.authorized(basic("app", "correct-horse"))
         .knowing("wrong secret", &basic("app", "wrong-horse"))
         .knowing("nobody", &basic("nobody", "correct-horse"))
         .knowing("other", &basic("other", "battery-staple"))
 }
 
-async fn clients(stage: &Stage) -> (Flow, Flow) {
+pub async fn clients(stage: &Stage) -> (Flow, Flow) {
     let other = stage
         .client_with("other", json!({"client_secret": "battery-staple"}))
         .await;
@@ -403,106 +312,6 @@ async fn device_codes_and_clients_for_themselves() {
                 ("client_secret", "correct-horse"),
             ];
             form(&stage, &fields).knowing("of another", "battery-staple")
-        })
-        .await;
-    }
-}
-
-/// What somebody could try who signs with `key` for `issuer` about `subject`.
-fn knowing_assertions(stage: &Stage, good: Good, key: &Key, (issuer, subject): (&str, &str)) -> Good {
-    let with = |name: &str, value: serde_json::Value| {
-        let mut claims = stage.claims(issuer, subject);
-        claims[name] = value;
-        key.sign(&claims)
-    };
-    let without = |name: &str| {
-        let mut claims = stage.claims(issuer, subject);
-        claims.as_object_mut().unwrap().remove(name);
-        key.sign(&claims)
-    };
-    let claims = stage.claims(issuer, subject);
-    let signed_as = |header: serde_json::Value| key.sign_as(&header, &claims);
-    let [unsigned, long] = [signed_as(json!({"alg": "none"})), crate::table::long()];
-    let stranger = Key::new(&key.kid);
-    // Who signs for itself says so twice.
-    let both = |name: &str| key.sign(&stage.claims(name, if issuer == subject { name } else { subject }));
-    good.knowing("forged", &forged(&key.sign(&claims)))
-        .knowing("expired", &with("exp", json!(now() - 1)))
-        .knowing("too far off", &with("exp", json!(now() + 400 * 24 * 3600)))
-        .knowing("early", &with("nbf", json!(now() + 3600)))
-        .knowing("for another server", &with("aud", json!("https://other.example")))
-        .knowing("nameless", &without("jti"))
-        .knowing("of a stranger", &both("https://stranger.example"))
-        .knowing("with another key", &stranger.sign(&claims))
-        .knowing("NUL issuer", &both("a\0b"))
-        .knowing("NUL subject", &with("sub", json!("a\0b")))
-        .knowing("long issuer", &both(&long))
-        .knowing("long subject", &with("sub", json!(long)))
-        .knowing("unsigned", &unsigned[..=unsigned.rfind('.').unwrap()])
-        .knowing("symmetric", &signed_as(json!({"alg": "HS256", "kid": key.kid})))
-        .knowing(
-            "embedded key",
-            &stranger.sign_as(&json!({"alg": "ES256", "jwk": stranger.public()}), &claims),
-        )
-        .knowing(
-            "jku",
-            &stranger.sign_as(&json!({"alg": "ES256", "jku": "http://127.0.0.1:1/"}), &claims),
-        )
-        .knowing(
-            "x5u",
-            &stranger.sign_as(&json!({"alg": "ES256", "x5u": "http://127.0.0.1:1/"}), &claims),
-        )
-        .knowing(
-            "critical",
-            &signed_as(json!({"alg": "ES256", "kid": key.kid, "crit": ["exp"]})),
-        )
-}
-
-#[tokio::test]
-async fn assertions() {
-    for stage in stages().await {
-        clients(&stage).await;
-        let (key, issuer) = (Key::new("own"), "https://idp.example");
-        stage.trust(issuer, &key).await;
-        let used = key.sign(&stage.claims(issuer, "foo"));
-        let fields = [("grant_type", JWT_BEARER), ("assertion", &*used), ("scope", "profile")];
-        let first = claviger_e2e::Request::post(&stage.server.public("/oauth2/token")).form(&fields);
-        let first = claviger_e2e::Http::new()
-            .send(first.basic("app", "correct-horse"))
-            .await;
-        assert_eq!(first.status, 200, "{}", first.text());
-        check(&ASSERTION, async || {
-            let assertion = key.sign(&stage.claims(issuer, "foo"));
-            let fields = [
-                ("grant_type", JWT_BEARER),
-                ("assertion", &*assertion),
-                ("scope", "profile"),
-                ("audience", API),
-            ];
-            let good = by_secret(form(&stage, &fields)).knowing("replayed", &used);
-            knowing_assertions(&stage, good, &key, (issuer, "foo"))
-        })
-        .await;
-
-        let own = Key::new("own");
-        let by_key = json!({"token_endpoint_auth_method": "private_key_jwt", "client_secret": null,
-            "token_endpoint_auth_signing_alg": "ES256", "jwks": own.set()});
-        stage.client_with("signer", by_key).await;
-        let used = own.sign(&stage.claims("signer", "signer"));
-        let request = |assertion: &str| {
-            form(
-                &stage,
-                &[
-                    ("grant_type", "client_credentials"),
-                    ("client_assertion_type", ASSERTION_TYPE),
-                    ("client_assertion", assertion),
-                ],
-            )
-        };
-        assert_eq!(crate::table::told(&request(&used).send(&[]).await), "200");
-        check(&BY_KEY, async || {
-            let good = request(&own.sign(&stage.claims("signer", "signer"))).knowing("replayed", &used);
-            knowing_assertions(&stage, good, &own, ("signer", "signer"))
         })
         .await;
     }

@@ -1,5 +1,7 @@
 //! Assertions, as clients and trusted issuers make them: RFC 7521, RFC 7523, OpenID Connect Core §9.
 
+mod trusts;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -16,7 +18,6 @@ use tokio::net::TcpListener;
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 const JWT_BEARER: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-const ISSUERS: &str = "/admin/trust/grants/jwt-bearer/issuers";
 
 fn sign_with_secret(secret: &str, claims: &Value) -> String {
     let signed = format!("{}.{}", encode(&json!({"alg": "HS256"})), encode(claims));
@@ -303,151 +304,6 @@ async fn discovery_lists_the_methods_and_the_grant() {
         ));
     }
     assert!(lists("grant_types_supported", JWT_BEARER));
-}
-
-/// A client for the grant, and a trust in `key`.
-async fn trusting(server: &Server, key: &Key, subject: &str, expires_at: &str) -> Value {
-    server
-        .create_client(
-            &json!({"client_id": "app", "client_secret": "some-secret", "scope": "read write",
-            "token_endpoint_auth_method": "client_secret_post", "grant_types": [JWT_BEARER]}),
-        )
-        .await;
-    let trust = json!({"issuer": "https://idp.example", "subject": subject, "allow_any_subject": subject.is_empty(),
-        "scope": ["read", "admin"], "jwk": key.public(), "expires_at": expires_at});
-    let answer = Http::new()
-        .send(Request::post(&server.admin(ISSUERS)).json(&trust))
-        .await;
-    assert_eq!(answer.status, 201, "{}", answer.text());
-    answer.json()
-}
-
-async fn granted(server: &Server, assertion: &str, scope: &str) -> Answer {
-    let form = [
-        ("grant_type", JWT_BEARER),
-        ("assertion", assertion),
-        ("scope", scope),
-        ("client_id", "app"),
-        ("client_secret", "some-secret"),
-    ];
-    let request = Request::post(&server.public("/oauth2/token")).form(&form);
-    Http::new().send(request).await
-}
-
-#[tokio::test]
-async fn an_assertion_of_a_trusted_issuer_becomes_a_token_of_its_subject() {
-    for (_database, server) in servers().await {
-        let key = Key::new("k");
-        let trust = trusting(&server, &key, "carol", "2090-01-01T00:00:00Z").await;
-        let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
-        let answer = granted(&server, &assertion, "read").await;
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        assert!(answer.json().get("refresh_token").is_none());
-        let token = text(&answer.json(), "access_token");
-        let told = server.introspect(&token).await;
-        assert_eq!(
-            (&told["sub"], &told["scope"], &told["client_id"]),
-            (&json!("carol"), &json!("read"), &json!("app"))
-        );
-
-        let again = granted(&server, &assertion, "read").await;
-        assert_eq!((again.status, again.error().as_str()), (400, "invalid_grant"));
-        // The one is not the client's, the other not the trust's.
-        for scope in ["admin", "write"] {
-            let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
-            let wide = granted(&server, &assertion, scope).await;
-            assert_eq!((wide.status, wide.error().as_str()), (400, "invalid_scope"), "{scope}");
-        }
-        let stranger = key.sign(&claims(&server, "https://idp.example", "dave").await);
-        assert_eq!(granted(&server, &stranger, "read").await.error(), "invalid_grant");
-
-        let url = server.admin(&format!("{ISSUERS}/{}", text(&trust, "id")));
-        assert_eq!(Http::new().send(Request::delete(&url)).await.status, 204);
-        let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
-        assert_eq!(granted(&server, &assertion, "read").await.error(), "invalid_grant");
-    }
-}
-
-#[tokio::test]
-async fn d8_an_expired_trust_is_none() {
-    let (_database, server) = servers().await.pop().expect("a server");
-    let key = Key::new("k");
-    trusting(&server, &key, "", "2001-01-01T00:00:00Z").await;
-    let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
-    let answer = granted(&server, &assertion, "read").await;
-    assert_eq!((answer.status, answer.error().as_str()), (400, "invalid_grant"));
-}
-
-#[tokio::test]
-async fn of_32_uses_of_one_grant_one_succeeds() {
-    for (_database, server) in servers().await {
-        let key = Key::new("k");
-        trusting(&server, &key, "", "2090-01-01T00:00:00Z").await;
-        let assertion = key.sign(&claims(&server, "https://idp.example", "carol").await);
-        let mut tasks = tokio::task::JoinSet::new();
-        for _ in 0..32 {
-            let (url, assertion) = (server.public("/oauth2/token"), assertion.clone());
-            tasks.spawn(async move {
-                let form = [
-                    ("grant_type", JWT_BEARER),
-                    ("assertion", &assertion),
-                    ("client_id", "app"),
-                    ("client_secret", "some-secret"),
-                ];
-                Http::new().send(Request::post(&url).form(&form)).await
-            });
-        }
-        let answers = tasks.join_all().await;
-        assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 1);
-        let refused = answers.iter().filter(|answer| answer.status != 200);
-        for answer in refused {
-            assert_eq!(
-                (answer.status, answer.error().as_str()),
-                (400, "invalid_grant"),
-                "{}",
-                answer.text()
-            );
-        }
-    }
-}
-
-#[tokio::test]
-async fn trusts_are_listed_shown_and_removed_in_hydras_shapes() {
-    for (_database, server) in servers().await {
-        let key = Key::new("k");
-        let trust = trusting(&server, &key, "carol", "2090-01-01T00:00:00Z").await;
-        let id = text(&trust, "id");
-        assert_eq!(trust["public_key"], json!({"set": "https://idp.example", "kid": "k"}));
-        assert_eq!(trust["allow_any_subject"], false);
-        // Paths without /admin are those of version 1.
-        for path in [ISSUERS, ISSUERS.trim_start_matches("/admin")] {
-            let shown = Http::new().get(&server.admin(&format!("{path}/{id}"))).await;
-            assert_eq!((shown.status, shown.json()), (200, trust.clone()));
-            let list = Http::new().get(&server.admin(path)).await;
-            assert_eq!(list.json(), json!([trust]));
-            let none = Http::new().get(&server.admin(&format!("{path}?issuer=none"))).await;
-            assert_eq!((none.status, none.json()), (200, json!([])));
-        }
-        for (path, status) in [("nope", 400), ("58264539-579b-4ad1-b0db-6fa3d7c0d5a5", 404)] {
-            let url = server.admin(&format!("{ISSUERS}/{path}"));
-            assert_eq!(Http::new().get(&url).await.status, status);
-            assert_eq!(Http::new().send(Request::delete(&url)).await.status, status);
-        }
-        let mut body = json!({"issuer": "https://idp.example", "subject": "carol", "jwk": key.public(),
-            "expires_at": "2090-01-01T00:00:00Z"});
-        let twice = Http::new()
-            .send(Request::post(&server.admin(ISSUERS)).json(&body))
-            .await;
-        assert_eq!(twice.status, 409);
-        body["allow_any_subject"] = json!(true);
-        let both = Http::new()
-            .send(Request::post(&server.admin(ISSUERS)).json(&body))
-            .await;
-        assert_eq!(
-            (both.status, both.error().as_str()),
-            (400, "missing_required_parameter")
-        );
-    }
 }
 
 /// RFC 9101: what the object says is what the login app and the client see; somebody else's object is not taken.

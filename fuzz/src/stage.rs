@@ -1,0 +1,180 @@
+//! A provider over a database in memory: for parsers that only a whole use case shows.
+
+use std::sync::{Arc, LazyLock};
+
+use async_trait::async_trait;
+use claviger::config::{Purpose, Sources, load, policy};
+use claviger::edge::lenient::lenient_json;
+use claviger::keys::KeyRing;
+use claviger::provider::Provider;
+use claviger_core::authorize::{Browser, Delivery, Destination, authorize};
+use claviger_core::client::metadata::Metadata;
+use claviger_core::client::registry;
+use claviger_core::client_auth::{Credentials, authenticate};
+use claviger_core::fault::{Failure, Fault};
+use claviger_core::params::Params;
+use claviger_core::port::Freshness;
+use claviger_core::secrets::Secrets;
+use claviger_core::world::{Slow, World};
+use claviger_jose::Alg;
+use claviger_store::{Options, open_sqlite};
+use serde_json::{Value, json};
+use tokio::runtime::Runtime;
+
+/// The secret of `app` and `poster`.
+pub(crate) const SECRET: &str = "correct horse";
+/// Where `app`, `loose` and `strict` may be answered.
+pub(crate) const REDIRECT_URI: &str = "https://app.example/callback";
+const LOGIN: &str = "https://op.example/login";
+
+pub(crate) static STAGE: LazyLock<Stage> = LazyLock::new(Stage::new);
+
+/// The provider and what runs it.
+pub(crate) struct Stage {
+    runtime: Runtime,
+    provider: Provider,
+}
+
+/// What became of an authorization request.
+#[derive(Debug)]
+pub(crate) enum End {
+    /// The person is asked to log in.
+    Login,
+    /// The client is told an error, at this address.
+    Client(String),
+    /// A page, because there is nobody to be told.
+    Page,
+}
+
+/// Takes no job: a slow hash would only slow the search down, and decides nothing that is looked for.
+struct Never;
+
+#[async_trait]
+impl Slow for Never {
+    async fn run(&self, _: Box<dyn FnOnce() + Send>) -> bool {
+        false
+    }
+}
+
+impl Stage {
+    fn new() -> Self {
+        let runtime = Runtime::new().expect("a runtime can be made");
+        let provider = runtime.block_on(provider());
+        let stage = Self { runtime, provider };
+        for (id, more) in [
+            ("app", json!({"client_secret": SECRET})),
+            (
+                "poster",
+                json!({"client_secret": SECRET, "token_endpoint_auth_method": "client_secret_post"}),
+            ),
+            ("loose", json!({"request_object_signing_alg": "none"})),
+            ("strict", json!({})),
+        ] {
+            let mut document = json!({"client_id": id, "redirect_uris": [REDIRECT_URI], "scope": "openid read"});
+            document
+                .as_object_mut()
+                .expect("an object")
+                .extend(more.as_object().expect("an object").clone());
+            assert!(stage.register(&document), "{id} is registered");
+        }
+        // From now on the right secrets are known without a slow hash.
+        for fields in [vec![], vec![("client_id", "poster"), ("client_secret", SECRET)]] {
+            let params = Params::from_pairs(owned(&fields));
+            let authorization = fields.is_empty().then_some("Basic YXBwOmNvcnJlY3QraG9yc2U=");
+            let shown = Credentials {
+                authorization,
+                params: &params,
+            };
+            let world = stage.provider.world();
+            let proven = stage.runtime.block_on(authenticate(&world, &shown, Freshness::Latest));
+            assert!(proven.is_ok(), "the secret is right");
+        }
+        stage
+    }
+
+    fn world(&self) -> World<'_> {
+        World {
+            slow: &Never,
+            ..self.provider.world()
+        }
+    }
+
+    /// Registers a client, if its metadata can be.
+    pub(crate) fn register(&self, document: &Value) -> bool {
+        let bytes = serde_json::to_vec(document).expect("it is JSON");
+        let Ok(metadata) = lenient_json::<Metadata>(&bytes) else {
+            return false;
+        };
+        let world = self.provider.world();
+        self.runtime.block_on(registry::create(&world, metadata)).is_ok()
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        let _ = self.runtime.block_on(registry::delete(&self.world(), id));
+    }
+
+    /// The client that these credentials prove, if they prove any. What is wrong with them is never ours.
+    pub(crate) fn proves(&self, authorization: Option<&str>, params: &Params) -> Option<String> {
+        let shown = Credentials { authorization, params };
+        let world = self.world();
+        match self.runtime.block_on(authenticate(&world, &shown, Freshness::Latest)) {
+            Ok(proven) => Some(proven.client.id.to_string()),
+            Err(failure) => {
+                refused(&failure);
+                None
+            }
+        }
+    }
+
+    /// Sends a browser that has no cookies to the authorization endpoint.
+    pub(crate) fn authorize(&self, params: &Params) -> End {
+        let world = self.world();
+        let reply = self.runtime.block_on(authorize(&world, params, &Browser::default()));
+        reply.failure.iter().for_each(refused);
+        match reply.to {
+            Destination::Url(url) => {
+                assert!(url.starts_with(LOGIN), "{url}");
+                End::Login
+            }
+            Destination::Client(Delivery::Redirect(to) | Delivery::Form { action: to, .. }) => {
+                assert!(
+                    reply.failure.is_some(),
+                    "nobody has logged in, and there is an answer: {to}"
+                );
+                End::Client(to)
+            }
+            Destination::ErrorPage(failure) => {
+                refused(&failure);
+                End::Page
+            }
+        }
+    }
+}
+
+/// A refusal, and none of a failure of ours.
+fn refused(failure: &Failure) {
+    assert!(matches!(failure, Failure::Refused(..)), "{failure}");
+    assert_ne!(failure.fault(), Fault::Internal, "{failure}");
+}
+
+pub(crate) fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pairs = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    pairs.collect()
+}
+
+async fn provider() -> Provider {
+    let env = [("URLS_SELF_ISSUER", "https://op.example/"), ("URLS_LOGIN", LOGIN)];
+    let settings = load(Sources {
+        env: owned(&env).into_iter().collect(),
+        purpose: Purpose::Show,
+        ..Sources::default()
+    });
+    let settings = settings.expect("the settings are valid");
+    let database = open_sqlite(None, Options::default()).await.expect("the database opens");
+    database.migrate(&|_| ()).await.expect("a new database can be migrated");
+    let secrets = Secrets::derive(&["a secret of the fuzzer"]).expect("the secret is long enough");
+    let ring = KeyRing::new(Arc::clone(&database.store()), Alg::ES256, &[]);
+    Provider::new(database.store(), ring, policy(&settings), secrets, &settings)
+}
