@@ -12,23 +12,25 @@ use claviger_core::context::Timestamp;
 /// How far ids run ahead of a clock that was set back, in milliseconds. One that was further ahead was wrong before.
 const MOST_LEAD: u64 = 2 * 3600 * 1000;
 
-/// Milliseconds since 1970 that go on when the clock is set back.
+/// Milliseconds since 1970 that go on, at half speed, when the clock is set back, until it has caught up: so ids of this
+/// server are in order, and soon in order with those of servers whose clock was right.
 #[derive(Debug, Default)]
 struct Growing {
-    /// The most by which the clock was ahead of the time that has passed since the start.
-    lead: AtomicU64,
+    /// The most that an id was ahead of half the time that has passed since the start.
+    ahead: AtomicU64,
 }
 
 impl Growing {
     /// `wall` is what the clock says, and `passed` the time since the start, which nobody sets.
     fn millis(&self, wall: u64, passed: u64) -> u64 {
-        let lead = wall.saturating_sub(passed);
-        let most = self.lead.fetch_max(lead, Ordering::Relaxed).max(lead);
-        if most - lead > MOST_LEAD {
-            self.lead.store(lead, Ordering::Relaxed);
+        let half = passed / 2;
+        let ahead = wall.saturating_sub(half);
+        let most = self.ahead.fetch_max(ahead, Ordering::Relaxed).max(ahead);
+        if most - ahead > MOST_LEAD {
+            self.ahead.store(ahead, Ordering::Relaxed);
             return wall;
         }
-        passed.saturating_add(most)
+        half.saturating_add(most)
     }
 }
 
@@ -108,10 +110,20 @@ mod tests {
         let growing = Growing::default();
         let first = growing.millis(NOW, 1000);
         let ended = Id::last_of(first);
-        for passed in [1001, 1002, 5000, 1000 + HOUR] {
+        for passed in [1002, 1004, 5000, 1000 + HOUR] {
             let later = growing.millis(NOW - HOUR + passed - 1000, passed);
-            assert_eq!(later, first + passed - 1000, "time goes on");
+            assert_eq!(later, first + (passed - 1000) / 2, "time goes on");
             assert!(Id::last_of(later - 1) >= ended);
+        }
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_catches_up_in_twice_that_time() {
+        let growing = Growing::default();
+        growing.millis(NOW + HOUR, 0);
+        assert_eq!(growing.millis(NOW + HOUR, HOUR), NOW + HOUR + HOUR / 2);
+        for passed in [2 * HOUR, 2 * HOUR + 7, 9 * HOUR] {
+            assert_eq!(growing.millis(NOW + passed, passed), NOW + passed);
         }
     }
 

@@ -106,13 +106,17 @@ impl Terminal {
 
 /// What stands in the file that a variable names. The line break that editors and tools put at its end is no part of it.
 fn content(name: &str, path: &str) -> Result<Secret, Failure> {
+    // What has no slash may be the secret itself, put into the wrong variable.
+    let shown = if path.contains('/') { path } else { "in this directory" };
     let read = std::fs::read_to_string(path).map(Zeroizing::new);
     let text =
-        read.map_err(|error| Failure::input(format!("{name} names the file {path}, which cannot be read: {error}")))?;
-    match text.trim() {
-        "" => Err(Failure::input(format!("{name} names the file {path}, which is empty"))),
-        text => Ok(Secret::from(text.to_owned())),
+        read.map_err(|error| Failure::input(format!("{name} names a file, {shown}, which cannot be read: {error}")))?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    let value = line.strip_suffix('\r').unwrap_or(line);
+    if value.trim().is_empty() {
+        return Err(Failure::input(format!("{name} names a file, {shown}, which is empty")));
     }
+    Ok(Secret::from(value.to_owned()))
 }
 
 /// Names and values that are no UTF-8 are not ours.

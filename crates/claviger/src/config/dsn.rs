@@ -173,9 +173,7 @@ fn postgres(scheme: &str, rest: &str) -> Result<Dsn, DsnError> {
 
 /// `user:password@tcp(host:port)/database`, as Hydra takes it, or a URL. The store reads the rest.
 fn mysql(rest: &str) -> Result<Dsn, DsnError> {
-    // In Go's form the password stands as it is, and may contain all that a URL would encode.
-    let in_parentheses = ["@tcp(", "@unix("].iter().filter_map(|sign| rest.rfind(sign)).max();
-    let server = in_parentheses.map_or_else(|| server_of(rest), |at| at + 1);
+    let server = in_parentheses(rest).map_or_else(|| server_of(rest), |at| at + 1);
     let host = rest.get(server..).unwrap_or_default();
     let is_missing = ["/", ":", "?", "tcp(:", "tcp()", "unix()"]
         .iter()
@@ -195,6 +193,11 @@ fn mysql(rest: &str) -> Result<Dsn, DsnError> {
     })
 }
 
+/// The @ before a server in Go's form. There the password stands as it is, and may contain all that a URL would encode.
+fn in_parentheses(rest: &str) -> Option<usize> {
+    ["@tcp(", "@unix("].iter().filter_map(|sign| rest.rfind(sign)).max()
+}
+
 /// Where the server begins: behind the credentials, if there are any. A password may contain a question mark, and a
 /// parameter an @.
 fn server_of(rest: &str) -> usize {
@@ -208,14 +211,18 @@ fn is_in_query(rest: &str, at: usize) -> bool {
     before.is_some_and(|(target, query)| query.contains('=') && is_address(target))
 }
 
-/// Whether every server has a number for a port, or none: what follows a user's colon is hardly ever one.
+/// Whether no server has a port, or each has one that is a number with a path behind it: what follows a user's colon is hardly
+/// ever that.
 fn is_address(target: &str) -> bool {
-    let authority = target.split('/').next().unwrap_or_default();
+    let (authority, path) = target
+        .split_once('/')
+        .map_or((target, None), |(authority, path)| (authority, Some(path)));
     let servers = authority.rsplit('@').next().unwrap_or_default().trim_end_matches(')');
-    let is_port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_port = |port: &str| path.is_some() && !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let is_v6 = |server: &str| server.starts_with('[') && server.ends_with(']');
     servers
         .split(',')
-        .all(|server| server.ends_with(']') || server.rsplit_once(':').is_none_or(|(_, port)| is_port(port)))
+        .all(|server| is_v6(server) || server.rsplit_once(':').is_none_or(|(_, port)| is_port(port)))
 }
 
 impl Pool {
@@ -265,17 +272,24 @@ fn masked(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
     // The last @ that may end a password: an earlier one must not put the rest of it in the open.
     let mut signs = rest.rmatch_indices('@').map(|(at, _)| at);
-    let (credentials, server) = match signs.find(|at| !is_in_query(rest, *at)) {
+    let sign = in_parentheses(rest).or_else(|| signs.find(|at| !is_in_query(rest, *at)));
+    let (credentials, server) = match sign {
         Some(at) => (rest.get(..at), rest.get(at + 1..).unwrap_or_default()),
         None => (None, rest),
     };
     // Who wrote & for ? has a password all the same.
     let end = server.find(['?', '&']).unwrap_or(server.len());
     let (target, query) = server.split_at(end);
-    let user = credentials.map(|credentials| match credentials.split_once(':') {
-        Some((user, _)) => format!("{user}:{MASK}@"),
-        None if credentials.contains('=') => format!("{MASK}@"),
-        None => format!("{credentials}@"),
+    let user = credentials.map(|credentials| {
+        let (user, password) = credentials
+            .split_once(':')
+            .map_or((credentials, None), |(user, password)| (user, Some(password)));
+        match password {
+            // No name, but a part of who knows what.
+            _ if user.contains(['=', '@']) => format!("{MASK}@"),
+            Some(_) => format!("{user}:{MASK}@"),
+            None => format!("{user}@"),
+        }
     });
     let pairs: Vec<String> = query
         .trim_start_matches(['?', '&'])
@@ -291,9 +305,9 @@ fn masked(url: &str) -> String {
     )
 }
 
-/// What has an @ may be a part of a password that was not encoded.
+/// What has an @, by itself or as it was kept, may be a part of a password that was not encoded.
 fn masked_pair(pair: &str) -> String {
-    let is_secret = pair.contains('@') || pair.to_ascii_lowercase().contains("password");
+    let is_secret = pair.contains('@') || pair.contains("%40") || pair.to_ascii_lowercase().contains("password");
     match pair.split_once('=') {
         _ if !is_secret => pair.to_owned(),
         Some((name, _)) if !name.contains('@') => format!("{name}={MASK}"),

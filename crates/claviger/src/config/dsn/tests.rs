@@ -166,6 +166,11 @@ fn an_at_sign_in_a_parameter_neither_hides_the_pool_nor_shows_a_password() {
         "postgres://u:hidden?a=b@h/d",
         "postgres://h/d&password=hidden",
         "mysql://h/d?x=1?password=hidden",
+        "mysql://u:12?k=hidden&x@tcp(db:3306)/d",
+        "postgres://u:12?x=hidden@db/d",
+        "postgres://u:a@b?c=hidden@db/d",
+        "postgres://u:a]?c=hidden@db/d",
+        "postgres://&max_conns=@&password=hidden:@",
     ] {
         let shown = Dsn::parse(text).unwrap().to_string();
         assert!(
@@ -175,12 +180,18 @@ fn an_at_sign_in_a_parameter_neither_hides_the_pool_nor_shows_a_password() {
     }
 }
 
+#[test]
+fn a_password_of_digits_is_no_port() {
+    let (url, _) = pool_of("postgres://u:12?x=y@db/d?max_conns=7");
+    assert_eq!(url, "postgres://u:12?x=y@db/d");
+}
+
 proptest::proptest! {
     /// What was read is written in a form that reads the same, and no password is in what people read.
     #[test]
     fn addresses_of_any_shape_are_read_or_refused(
         scheme in "sqlite|postgres|postgresql|mysql|x",
-        user in "([a-z]{0,5}(:secret-[a-z?/@#&=:]{0,4})?@)?",
+        user in "([a-z]{0,5}(:([0-9]{1,3}[?])?secret-[a-z?/@#&=:]{0,4})?@)?",
         host in "[a-z0-9.:/%()]{0,20}|tcp\\(h:1\\)/d|h/d",
         query in "([?&](max_conns|max_idle_conns|max_conn_lifetime|mode|sslmode|application_name)=[a-z0-9@:-]{0,6}){0,3}",
         last in "([?&](password|sslpassword)=secret-[a-z@:/?=]{0,4})?",
