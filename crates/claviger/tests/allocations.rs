@@ -15,10 +15,10 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 /// Most allocations and reallocations of one request, in the middle of many.
 const BOUNDS: [(Hot, usize); 4] = [
-    (Hot::Token, 45),
-    (Hot::Introspect, 48),
-    (Hot::Authorize, 130),
-    (Hot::Refresh, 93),
+    (Hot::Token, 42),
+    (Hot::Introspect, 45),
+    (Hot::Authorize, 124),
+    (Hot::Refresh, 88),
 ];
 
 /// Requests that fill tables and caches first.
