@@ -128,6 +128,7 @@ fn refused(error: &rusqlite::Error) -> StoreError {
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
             | ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
             | ErrorCode::SystemIoFailure
             | ErrorCode::CannotOpen
             | ErrorCode::OutOfMemory,
@@ -344,5 +345,21 @@ impl Engine for Sqlite {
     fn queues(&self) -> Vec<(&'static str, usize)> {
         let reading = self.readers.iter().map(Worker::waiting).sum();
         vec![("writer", self.writer.waiting()), ("readers", reading)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_read_only_is_unavailable() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (x); PRAGMA query_only = ON")
+            .unwrap();
+        let error = connection.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly));
+        assert!(matches!(refused(&error), StoreError::Unavailable(_)), "{error}");
     }
 }
