@@ -424,6 +424,10 @@ impl<S: Store + ?Sized> Store for Remembering<S> {
         purged
     }
 
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.inner.purge_older(before, limit).await
+    }
+
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         self.inner.schema().await
     }

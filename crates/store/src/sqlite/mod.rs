@@ -95,6 +95,22 @@ impl Sqlite {
             .run(move |connection| query(connection).map_err(|error| refused(&error)))
             .await
     }
+
+    async fn remove(&self, time: Timestamp, limit: u32, with_leftovers: bool) -> Result<Purged, StoreError> {
+        self.statistics.asked(Kind::Purge);
+        self.statistics.sent(Kind::Purge);
+        self.writer
+            .run(
+                move |connection| match purge::purge(connection, time, limit, with_leftovers) {
+                    // Another process writes: the next round will do.
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                        Ok(Purged { rows: 0, busy: true })
+                    }
+                    purged => purged.map_err(|error| refused(&error)),
+                },
+            )
+            .await
+    }
 }
 
 /// SQLite would make the file readable for everybody; its log files take the mode of the database.
@@ -278,17 +294,11 @@ impl Store for Sqlite {
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
-        self.statistics.asked(Kind::Purge);
-        self.statistics.sent(Kind::Purge);
-        self.writer
-            .run(move |connection| match purge::purge(connection, now, limit) {
-                // Another process writes: the next round will do.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                    Ok(Purged { rows: 0, busy: true })
-                }
-                purged => purged.map_err(|error| refused(&error)),
-            })
-            .await
+        self.remove(now, limit, true).await
+    }
+
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.remove(before, limit, false).await
     }
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
