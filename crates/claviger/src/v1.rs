@@ -144,12 +144,17 @@ async fn flush(State(provider): State<Shared>, mut call: Call) -> Response {
 async fn remove_expired(provider: &Provider, call: &mut Call) -> Result<(), Problem> {
     let request: FlushRequest = call.json().await?;
     let now = provider.cx().now;
-    let until = match request.not_after {
-        Some(text) => now.min(time(&text)?),
-        None => now,
-    };
+    let earlier = request
+        .not_after
+        .as_deref()
+        .map(time)
+        .transpose()?
+        .filter(|time| *time < now);
     for _ in 0..MOST_ROUNDS {
-        let purged = provider.store.purge(until, ROUND).await?;
+        let purged = match earlier {
+            Some(earlier) => provider.store.purge_older(earlier, ROUND).await?,
+            None => provider.store.purge(now, ROUND).await?,
+        };
         if purged.rows == 0 || purged.busy {
             break;
         }

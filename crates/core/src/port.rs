@@ -147,8 +147,10 @@ pub trait Store: Send + Sync + 'static {
     async fn api_keys(&self, after: Option<Id>, limit: u32) -> Result<Vec<ApiKeyRecord>, StoreError>;
     /// Applies one change whole, or says that it lost a race.
     async fn apply(&self, change: Change) -> Result<Outcome, StoreError>;
-    /// Removes up to `limit` expired rows of each kind; one server at a time.
+    /// Removes up to `limit` expired rows of each kind, and of what removed clients left; one server at a time.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError>;
+    /// The same for what ended before a time of the past, and for nothing else: what removed clients left stays.
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError>;
     /// Whether the schema is the one that this program needs.
     async fn schema(&self) -> Result<SchemaStatus, StoreError>;
 }

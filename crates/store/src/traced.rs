@@ -168,6 +168,11 @@ impl<S: Store + ?Sized> Store for Traced<S> {
         self.inner.purge(now, limit).instrument(span).await
     }
 
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        let span = self.span("purge");
+        self.inner.purge_older(before, limit).instrument(span).await
+    }
+
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         let span = self.span("schema");
         self.inner.schema().instrument(span).await

@@ -321,6 +321,10 @@ impl Store for Shelf {
         Err(unavailable())
     }
 
+    async fn purge_older(&self, _: Timestamp, _: u32) -> Result<Purged, StoreError> {
+        Err(unavailable())
+    }
+
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         Err(unavailable())
     }

@@ -53,13 +53,18 @@ fn lifespans(arguments: &Janitor) -> impl Iterator<Item = &'static str> {
 
 /// Batch after batch, until one is not full, the limit is reached, or a server that is at the same work does not end.
 async fn purge(store: &dyn Store, arguments: &Janitor) -> Result<Purged, Failure> {
-    let before = cut_off(now(), arguments.keep_if_younger);
+    let keeps = arguments.keep_if_younger;
+    let before = cut_off(now(), keeps);
     let mut total = Purged::default();
     let (mut left, mut tries) = (rows_of(arguments.limit), TRIES);
     while left > 0 {
         let batch = left.min(rows_of(arguments.batch_size));
         let begun = Instant::now();
-        let purged = store.purge(before, batch).await.map_err(JobError::from)?;
+        let purged = match keeps.as_secs() {
+            0 => store.purge(before, batch).await,
+            _ => store.purge_older(before, batch).await,
+        };
+        let purged = purged.map_err(JobError::from)?;
         if purged.busy {
             tries -= 1;
             if tries == 0 {

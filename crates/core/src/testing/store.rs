@@ -297,6 +297,10 @@ impl Store for MemoryStore {
         Ok(Purged { rows, busy: false })
     }
 
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.purge(before, limit).await
+    }
+
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
         self.answers()?;
         Ok(SchemaStatus::Current)

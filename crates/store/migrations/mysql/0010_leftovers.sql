@@ -2,7 +2,7 @@
 ALTER TABLE claviger_trust ADD KEY claviger_trust_expires_at (expires_at);
 ALTER TABLE claviger_grant ADD KEY claviger_grant_client (client_serial, expires_at);
 
--- A client that was removed, until the purge has removed what it left; seen_at is when the purge saw it first.
+-- A client that was removed, until the purge has removed what it left; seen_at is when it first found nothing left.
 CREATE TABLE claviger_removed_client (
     serial  BIGINT NOT NULL PRIMARY KEY,
     seen_at BIGINT,

@@ -2,7 +2,7 @@
 CREATE INDEX claviger_trust_expires_at ON claviger_trust (expires_at);
 CREATE INDEX claviger_grant_endless ON claviger_grant (client_serial) WHERE expires_at = 9223372036854775807;
 
--- A client that was removed, until the purge has removed what it left; seen_at is when the purge saw it first.
+-- A client that was removed, until the purge has removed what it left; seen_at is when it first found nothing left.
 CREATE TABLE claviger_removed_client (
     serial  INTEGER NOT NULL PRIMARY KEY,
     seen_at INTEGER

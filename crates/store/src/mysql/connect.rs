@@ -26,7 +26,8 @@ const SETTINGS: &str = "SET NAMES utf8mb4;
       SET SESSION time_zone = '+00:00';
       SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED;
       SELECT VERSION();
-      SHOW VARIABLES LIKE 'wsrep_on';";
+      SHOW VARIABLES LIKE 'wsrep_on';
+      SHOW GLOBAL VARIABLES WHERE Variable_name IN ('read_only', 'innodb_read_only') AND Value <> 'OFF';";
 
 /// On a server of a Galera cluster, reads and writes wait until it has applied what the others committed before: a token
 /// of one server is known to the next, and a revoked one is dead everywhere. (1: reads, 2: updates, 4: inserts.) One that
@@ -96,7 +97,8 @@ impl Connector {
             let number = first.wrapping_add(step).checked_rem(count).unwrap_or_default();
             match self.connect_to(number).await {
                 Ok(connected) => {
-                    self.first.store(number, Ordering::Relaxed);
+                    // Unless somebody who knows better left it meanwhile.
+                    self.prefer(first, number);
                     return Ok(connected);
                 }
                 Err(error) => refusal = error,
@@ -105,15 +107,20 @@ impl Connector {
         Err(refusal)
     }
 
-    /// The server takes no writes or leaves: the next connection goes to another one, if there is one.
+    /// The server takes no writes or is gone: the next connection goes to another one, if there is one.
     pub(super) fn leave(&self, server: usize) {
         let next = server
             .wrapping_add(1)
             .checked_rem(self.servers.len())
             .unwrap_or_default();
         // Several connections leave it at the same time, and one of them says so.
+        self.prefer(server, next);
+    }
+
+    /// Another one is tried first, if nobody changed that since it was read.
+    fn prefer(&self, seen: usize, next: usize) {
         let order = Ordering::Relaxed;
-        let _ = self.first.compare_exchange(server, next, order, order);
+        let _ = self.first.compare_exchange(seen, next, order, order);
     }
 
     async fn connect_to(&self, number: usize) -> Result<Connected, StoreError> {
@@ -136,7 +143,7 @@ impl Connector {
                 StoreError::Broken(reason) => StoreError::Unavailable(reason),
                 error => error,
             }),
-            Ok(Err(Opened::TooOld(reason))) => Err(StoreError::Unavailable(reason)),
+            Ok(Err(Opened::Unfit(reason))) => Err(StoreError::Unavailable(reason)),
             Err(_) => Err(StoreError::Unavailable("connecting took too long".to_owned())),
         }
     }
@@ -152,6 +159,15 @@ impl Connector {
         let mut answers = answers.iter().map(|rows| rows.first());
         let version = text(answers.next().flatten(), 0);
         let has_peers = text(answers.next().flatten(), 1) == "ON";
+        let read_only = answers.next().flatten();
+        // Alone, it still answers who reads. Among several, it is a replica or a primary of before: it lags, and an account
+        // with all rights could even write to it.
+        if let Some(variable) = read_only.filter(|_| self.servers.len() > 1) {
+            return Err(Opened::Unfit(format!(
+                "the server is read-only ({} is on), and of several servers one that takes changes is used",
+                text(Some(variable), 0)
+            )));
+        }
         let mut more = limits(&version, self.statement_timeout)?;
         if has_peers {
             more.push_str(CAUSAL);
@@ -163,7 +179,8 @@ impl Connector {
 
 enum Opened {
     Failed(Error),
-    TooOld(String),
+    /// It is too old, or another one has to be asked.
+    Unfit(String),
 }
 
 impl From<Error> for Opened {
@@ -186,7 +203,7 @@ fn limits(version: &str, timeout: Duration) -> Result<String, Opened> {
     let is_mariadb = version.contains("MariaDB");
     let least: [u32; 2] = if is_mariadb { [10, 6] } else { [8, 0] };
     if numbers.as_slice() < least.as_slice() {
-        return Err(Opened::TooOld(format!(
+        return Err(Opened::Unfit(format!(
             "the server is {version}, and MySQL 8.0 or MariaDB 10.6 is the oldest that is supported"
         )));
     }
@@ -257,10 +274,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_server_is_left_once_however_many_connections_it_had() {
+        let connector = Connector::new("mysql://claviger@tcp(one:3306,two:3306)/db", &Options::default()).unwrap();
+        let first = || connector.first.load(Ordering::Relaxed);
+        for _ in 0..2 {
+            connector.leave(0);
+            assert_eq!(first(), 1);
+        }
+        // Who began before that, and reached the first one, does not lead everybody back to it.
+        connector.prefer(0, 0);
+        assert_eq!(first(), 1);
+        connector.leave(1);
+        assert_eq!(first(), 0);
+    }
+
+    #[test]
     fn servers_that_are_too_old_are_refused_by_name() {
         let timeout = Duration::from_secs(5);
         for version in ["10.5.29-MariaDB-0+deb11u1", "5.7.44-log", "10.3.0-MariaDB"] {
-            let Err(Opened::TooOld(reason)) = limits(version, timeout) else {
+            let Err(Opened::Unfit(reason)) = limits(version, timeout) else {
                 panic!("{version} is too old");
             };
             assert!(reason.contains(version), "{reason}");

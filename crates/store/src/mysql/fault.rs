@@ -127,6 +127,16 @@ impl Failed {
         }
     }
 
+    /// Whether the server is gone or no primary. A statement that took too long says nothing of the kind.
+    pub(super) fn leaves_server(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } | Self::Unclear { code, .. } => ELSEWHERE.contains(code),
+            Self::Lost(_) => true,
+            // One that is gone does not take the next connection either, which goes elsewhere then.
+            Self::Unconnected(_) | Self::Silent => false,
+        }
+    }
+
     /// Whether a question that changes nothing may be asked again on a new connection.
     pub(super) fn is_lost(&self) -> bool {
         match self {
@@ -227,13 +237,29 @@ mod tests {
     #[test]
     fn a_server_that_takes_no_writes_is_left() {
         for code in [1290, 1792, 1836, 1047, 1927] {
-            assert!(refused(code, "").ends_connection(), "{code}");
+            assert!(
+                refused(code, "").ends_connection() && refused(code, "").leaves_server(),
+                "{code}"
+            );
             assert!(matches!(
                 StoreError::from(refused(code, "")),
                 StoreError::Unavailable(_)
             ));
         }
         assert!(!refused(1213, "").ends_connection());
+        assert!(Failed::Lost(String::new()).leaves_server());
+    }
+
+    #[test]
+    fn a_server_is_not_left_for_a_statement_that_took_too_long() {
+        for failed in [
+            refused(1317, ""),
+            refused(1969, ""),
+            refused(LOCK_WAIT, ""),
+            Failed::Silent,
+        ] {
+            assert!(!failed.leaves_server(), "{failed:?}");
+        }
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl Line {
             Ok(_) => true,
             Err(failed) => !failed.ends_connection() && self.undo(&mut session.conn).await,
         };
-        if answer.as_ref().is_err_and(Failed::ends_connection) {
+        if answer.as_ref().is_err_and(Failed::leaves_server) {
             self.connector.leave(session.server);
         }
         if is_usable {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
-use claviger_core::port::{AccessFacts, Change, NoticeRecord, Outcome, StoreError};
+use claviger_core::port::{AccessFacts, Change, NoticeRecord, Outcome, Purged, StoreError};
 use mysql_async::Row;
 
 use self::connect::{Connector, unopened};
@@ -45,7 +45,7 @@ use crate::{BackupError, OpenError, Options};
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
 /// The statements that remove what has expired, for the same.
-pub const PURGE: &[&str] = purge::ALL;
+pub const PURGE: &[&[&str]] = purge::ALL;
 
 /// A MySQL or MariaDB database.
 pub(crate) struct Mysql {
@@ -126,6 +126,24 @@ impl Mysql {
         let rows = self.rare(kind, statement, values).await?;
         let count = rows.first().map(|row| read::column::<i64>(row, 0)).transpose()?;
         Ok(count.unwrap_or_default().unsigned_abs())
+    }
+
+    /// What the statements of the purge removed.
+    async fn remove(&self, text: &str) -> Result<Purged, StoreError> {
+        self.statistics.asked(Kind::Purge);
+        self.statistics.sent(Kind::Purge);
+        match self.slow.line.run(text).await {
+            Ok(sets) => {
+                let rows = sets.iter().flatten().map(|row| read::column::<i64>(row, 0));
+                let rows = rows.sum::<Result<i64, _>>()?;
+                Ok(Purged {
+                    rows: rows.unsigned_abs(),
+                    busy: false,
+                })
+            }
+            Err(failed) if failed.may_pass() => Ok(Purged { rows: 0, busy: true }),
+            Err(failed) => Err(failed.into()),
+        }
     }
 
     /// Counts each notice as tried unless somebody else did so first, and says which are ours.

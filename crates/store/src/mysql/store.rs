@@ -187,21 +187,11 @@ impl Store for Mysql {
     /// No lock is common to all servers of a cluster. Those that remove the same rows at the same moment are told so by
     /// the database, and the one that is undone leaves the round to the other.
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
-        self.statistics.asked(Kind::Purge);
-        self.statistics.sent(Kind::Purge);
-        let text = purge::text(now, limit);
-        match self.slow.line.run(&text).await {
-            Ok(sets) => {
-                let rows = sets.iter().flatten().map(|row| read::column::<i64>(row, 0));
-                let rows = rows.sum::<Result<i64, _>>()?;
-                Ok(Purged {
-                    rows: rows.unsigned_abs(),
-                    busy: false,
-                })
-            }
-            Err(failed) if failed.may_pass() => Ok(Purged { rows: 0, busy: true }),
-            Err(failed) => Err(failed.into()),
-        }
+        self.remove(&purge::text(now, limit)).await
+    }
+
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.remove(&purge::older(before, limit)).await
     }
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {

@@ -24,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use claviger_core::context::{Id, Timestamp};
-use claviger_core::port::{AccessFacts, Change, Outcome, SchemaStatus, StoreError};
+use claviger_core::port::{AccessFacts, Change, Outcome, Purged, SchemaStatus, StoreError};
 use tokio::sync::Mutex;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
@@ -178,6 +178,20 @@ impl Postgres {
                 answer => return answer.map_err(|failed| StoreError::from(&failed)),
             }
         }
+    }
+
+    /// What the statement of the purge removed.
+    async fn remove(&self, time: Timestamp, limit: u32, with_leftovers: bool) -> Result<Purged, StoreError> {
+        let values: [&(dyn ToSql + Sync); 3] = [&time.0, &i64::from(limit), &with_leftovers];
+        let rows = self.rare(Kind::Purge, purge::PURGE, &values).await?;
+        let row = rows
+            .first()
+            .ok_or_else(|| StoreError::Broken("nothing was said of the purge".to_owned()))?;
+        let rows: i64 = read::column(row, 1)?;
+        Ok(Purged {
+            rows: rows.unsigned_abs(),
+            busy: !read::column::<bool>(row, 0)?,
+        })
     }
 }
 

@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::apply::uuid;
 use super::lane::Issue;
-use super::{Postgres, lists, migrate, purge, read};
+use super::{Postgres, lists, migrate, read};
 use crate::statistics::Kind;
 
 /// PostgreSQL's text cannot hold it, so that nothing of that name is there.
@@ -212,17 +212,11 @@ impl Store for Postgres {
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
-        let rows = self
-            .rare(Kind::Purge, purge::PURGE, &[&now.0, &i64::from(limit)])
-            .await?;
-        let row = rows
-            .first()
-            .ok_or_else(|| StoreError::Broken("nothing was said of the purge".to_owned()))?;
-        let rows: i64 = read::column(row, 1)?;
-        Ok(Purged {
-            rows: rows.unsigned_abs(),
-            busy: !read::column::<bool>(row, 0)?,
-        })
+        self.remove(now, limit, true).await
+    }
+
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.remove(before, limit, false).await
     }
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {

@@ -95,6 +95,22 @@ impl Sqlite {
             .run(move |connection| query(connection).map_err(|error| refused(&error)))
             .await
     }
+
+    async fn remove(&self, time: Timestamp, limit: u32, with_leftovers: bool) -> Result<Purged, StoreError> {
+        self.statistics.asked(Kind::Purge);
+        self.statistics.sent(Kind::Purge);
+        self.writer
+            .run(
+                move |connection| match purge::purge(connection, time, limit, with_leftovers) {
+                    // Another process writes: the next round will do.
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
+                        Ok(Purged { rows: 0, busy: true })
+                    }
+                    purged => purged.map_err(|error| refused(&error)),
+                },
+            )
+            .await
+    }
 }
 
 /// SQLite would make the file readable for everybody; its log files take the mode of the database.
@@ -128,6 +144,7 @@ fn refused(error: &rusqlite::Error) -> StoreError {
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
             | ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
             | ErrorCode::SystemIoFailure
             | ErrorCode::CannotOpen
             | ErrorCode::OutOfMemory,
@@ -277,17 +294,11 @@ impl Store for Sqlite {
     }
 
     async fn purge(&self, now: Timestamp, limit: u32) -> Result<Purged, StoreError> {
-        self.statistics.asked(Kind::Purge);
-        self.statistics.sent(Kind::Purge);
-        self.writer
-            .run(move |connection| match purge::purge(connection, now, limit) {
-                // Another process writes: the next round will do.
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                    Ok(Purged { rows: 0, busy: true })
-                }
-                purged => purged.map_err(|error| refused(&error)),
-            })
-            .await
+        self.remove(now, limit, true).await
+    }
+
+    async fn purge_older(&self, before: Timestamp, limit: u32) -> Result<Purged, StoreError> {
+        self.remove(before, limit, false).await
     }
 
     async fn schema(&self) -> Result<SchemaStatus, StoreError> {
@@ -344,5 +355,21 @@ impl Engine for Sqlite {
     fn queues(&self) -> Vec<(&'static str, usize)> {
         let reading = self.readers.iter().map(Worker::waiting).sum();
         vec![("writer", self.writer.waiting()), ("readers", reading)]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_is_read_only_is_unavailable() {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch("CREATE TABLE t (x); PRAGMA query_only = ON")
+            .unwrap();
+        let error = connection.execute("INSERT INTO t VALUES (1)", []).unwrap_err();
+        assert_eq!(error.sqlite_error_code(), Some(ErrorCode::ReadOnly));
+        assert!(matches!(refused(&error), StoreError::Unavailable(_)), "{error}");
     }
 }

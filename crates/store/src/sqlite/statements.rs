@@ -335,7 +335,7 @@ mod tests {
         for migration in SQLITE {
             connection.execute_batch(migration.sql).unwrap();
         }
-        let purge = ALL_OF_PURGE.iter().map(|sql| ("PURGE", *sql));
+        let purge = ALL_OF_PURGE.iter().copied().flatten().map(|sql| ("PURGE", *sql));
         for (name, sql) in ALL
             .iter()
             .copied()
@@ -348,8 +348,8 @@ mod tests {
                 .query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3))
                 .unwrap();
             for step in steps.map(Result::unwrap) {
-                // Clients that were removed a moment ago are few, and of what they left a batch is looked at.
-                let is_short = step.starts_with("SCAN claviger_removed_client") || step == "SCAN o";
+                // A batch of clients that were removed, and of what they left.
+                let is_short = step == "SCAN c" || step == "SCAN o" || step.starts_with("SCAN (subquery");
                 assert!(
                     is_short || !step.starts_with("SCAN") && !step.contains("AUTOMATIC"),
                     "{name}: {step}"

@@ -220,5 +220,7 @@ contract! {
         live_rows_are_kept,
         a_round_removes_no_more_than_its_limit,
         issuers_that_expired_are_removed_and_may_be_trusted_again,
-        what_a_removed_client_left_without_end_is_removed;
+        what_a_removed_client_left_without_end_is_removed,
+        removed_clients_are_looked_at_a_batch_at_a_time_and_forgotten,
+        who_removes_what_is_old_leaves_what_removed_clients_left;
 }

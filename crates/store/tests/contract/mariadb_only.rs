@@ -7,9 +7,9 @@ use claviger_store::{OpenError, Options, open_mysql};
 use futures_util::future::{join, join_all};
 use mysql_async::prelude::Queryable;
 
-use crate::mariadb;
 use crate::records::*;
 use crate::scene::{Scene, applied, read_client};
+use crate::{galera, mariadb};
 
 /// Ends every connection of the store under test.
 async fn cut(url: &str) {
@@ -226,6 +226,7 @@ async fn a_server_that_is_read_only_is_unavailable_for_changes_until_it_takes_th
     let refused = store.apply(Change::PutKey(key("set", "during"))).await;
     assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
     assert!(store.client("app", Freshness::Latest).await.unwrap().is_some());
+    another_server_is_used(scene.mariadb_url().unwrap()).await;
     scene.sql("SET GLOBAL read_only = 0").await;
     until_applied(&*store, || Change::PutKey(key("set", "after"))).await;
     let kids: Vec<_> = store
@@ -236,6 +237,42 @@ async fn a_server_that_is_read_only_is_unavailable_for_changes_until_it_takes_th
         .map(|key| key.kid)
         .collect();
     assert!(!kids.contains(&"during".to_owned()), "{kids:?}");
+}
+
+/// As `read_only` is on at the server of this address: with several places it is none of them.
+async fn another_server_is_used(read_only: &str) {
+    let host = |url: &str| url.split_once('(').unwrap().1.split_once(')').unwrap().0.to_owned();
+    let first = host(read_only);
+    let twice = read_only.replace(&first, &format!("{first},{first}"));
+    let refusal = open_mysql(&twice, Options::default()).await.err().unwrap();
+    assert!(refusal.to_string().contains("read-only"), "{refusal}");
+    let writable = galera::new_database().await.remove(0);
+    let name = writable
+        .split_once(")/")
+        .unwrap()
+        .1
+        .split('?')
+        .next()
+        .unwrap()
+        .to_owned();
+    let mut beside = mariadb::beside(read_only).await;
+    beside.query_drop(format!("CREATE DATABASE {name}")).await.unwrap();
+    let second = host(&writable);
+    let both = writable.replace(&second, &format!("{first},{second}"));
+    let database = open_mysql(&both, Options::default()).await.unwrap();
+    let connections = format!("SELECT COUNT(*) FROM information_schema.processlist WHERE db = '{name}'");
+    let at_first: Option<u64> = beside.query_first(&connections).await.unwrap();
+    let at_second: Option<u64> = mariadb::connect(port(&second), None)
+        .await
+        .query_first(&connections)
+        .await
+        .unwrap();
+    assert_eq!((at_first, at_second), (Some(0), Some(1)));
+    database.close().await;
+}
+
+fn port(host: &str) -> u16 {
+    host.rsplit_once(':').unwrap().1.parse().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -259,9 +259,7 @@ async fn no_statement_of_a_request_and_no_purge_reads_a_whole_table() {
         for line in &plan {
             writeln!(text, "{}", line.get::<_, &str>(0)).unwrap();
         }
-        // Clients that were removed a moment ago are few.
-        let read = text.replace("Seq Scan on claviger_removed_client", "");
-        assert!(!read.contains("Seq Scan"), "{name}:\n{text}");
+        assert!(!text.contains("Seq Scan"), "{name}:\n{text}");
     }
 }
 
@@ -280,7 +278,7 @@ const POPULATE: &str = "
     INSERT INTO claviger_trust SELECT gen_random_uuid(), n, n, 'k', '', '{}', 0, n FROM generate_series(1, 5000) n;
     INSERT INTO claviger_api_key SELECT gen_random_uuid(), n, 'x', '', 0, n, NULL FROM generate_series(1, 5000) n;
     INSERT INTO claviger_device SELECT gen_random_uuid(), 'x', int4send(n::int), n, '', '', 5, NULL, 0, NULL, n, n FROM generate_series(1, 5000) n;
-    INSERT INTO claviger_removed_client SELECT n, NULL FROM generate_series(4990, 5000) n;
+    INSERT INTO claviger_removed_client SELECT n, nullif(n, 1) FROM generate_series(1, 5000) n;
     INSERT INTO claviger_key (key_set, kid, sealed, created_at) SELECT n, n, 'x', 0 FROM generate_series(1, 5000) n;
 ";
 

@@ -111,6 +111,53 @@ async fn endless(scene: &Scene, client: &ClientRecord) -> RefreshRecord {
     refresh
 }
 
+/// A batch, whoever else is at it.
+async fn batch(store: &dyn Store, now: Timestamp, limit: u32) -> u64 {
+    loop {
+        let purged = store.purge(now, limit).await.unwrap();
+        if !purged.busy {
+            return purged.rows;
+        }
+    }
+}
+
+/// Strangers may register and remove as many clients as they like.
+pub(crate) async fn removed_clients_are_looked_at_a_batch_at_a_time_and_forgotten(scene: &Scene) {
+    let store = scene.store();
+    for number in 0..5 {
+        let name = format!("client {number}");
+        scene.client(&name).await;
+        applied(&*store, Change::DeleteClient(name)).await;
+    }
+    let after = |seconds| Timestamp(NOW.0 + seconds);
+    // Of two at a time it sees that they left nothing.
+    for (seconds, forgotten) in [(0, 0), (600, 2), (600, 0), (1200, 2), (1200, 1), (1200, 0)] {
+        assert_eq!(batch(&*store, after(seconds), 2).await, forgotten, "after {seconds} s");
+    }
+}
+
+/// Also where the time is a long time ago, which says nothing of when a client was removed.
+pub(crate) async fn who_removes_what_is_old_leaves_what_removed_clients_left(scene: &Scene) {
+    let store = scene.store();
+    let gone = scene.client("gone").await;
+    let left = endless(scene, &gone).await;
+    applied(&*store, Change::DeleteClient("gone".to_owned())).await;
+    let older = async |before| loop {
+        let purged = store.purge_older(before, 100).await.unwrap();
+        if !purged.busy {
+            return purged.rows;
+        }
+    };
+    // A flow, a code and an access token.
+    assert_eq!(older(Timestamp(LATER.0 - 1)).await, 0);
+    assert_eq!(older(EXPIRED).await, 3);
+    assert_eq!(older(EXPIRED).await, 0);
+    assert!(store.refresh(left.id, Freshness::Latest).await.unwrap().is_some());
+    let rows = batch(&*store, EXPIRED, 100).await + batch(&*store, EXPIRED, 100).await;
+    assert_eq!(rows, 2, "the grant and its refresh token");
+    assert_eq!(store.refresh(left.id, Freshness::Latest).await.unwrap(), None);
+}
+
 /// Before that, nobody finds it any more.
 pub(crate) async fn what_a_removed_client_left_without_end_is_removed(scene: &Scene) {
     let store = scene.store();

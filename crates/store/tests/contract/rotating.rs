@@ -54,5 +54,6 @@ each_to_the_next! {
     trusts_in(issuer: &str, subject: &str) -> Vec<TrustRecord>;
     apply(change: Change) -> Outcome;
     purge(now: Timestamp, limit: u32) -> Purged;
+    purge_older(before: Timestamp, limit: u32) -> Purged;
     schema() -> SchemaStatus;
 }

@@ -122,6 +122,32 @@ async fn a_partial_backup_of_somebody_else_is_left_alone_and_named() {
     assert!(file.exists() && !partial.exists());
 }
 
+/// On a server that nobody asks for a change.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_purge_finds_out_whether_changes_are_taken_again() {
+    let scene = Scene::sqlite_file().await;
+    let quick = Options {
+        patience: std::time::Duration::from_millis(5),
+        ..Options::default()
+    };
+    let database = open_sqlite(scene.file().as_deref(), quick).await.unwrap();
+    let (store, refused) = (database.store(), database.refused());
+    let other = rusqlite::Connection::open(scene.file().unwrap()).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for _ in 0..5 {
+        let outcome = store.apply(Change::AnswerLogin { flow: flow() }).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+    }
+    assert!(store.purge(NOW, 10).await.unwrap().busy);
+    assert!(refused.is_lasting());
+    other.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(store.purge(NOW, 10).await.unwrap(), Purged::default());
+    assert_eq!(refused.in_a_row(), 0);
+    // What it wrote for that is gone with the next one.
+    assert_eq!(store.purge(NOW, 10).await.unwrap().rows, 1);
+    assert_eq!(store.purge(NOW, 10).await.unwrap().rows, 0);
+}
+
 #[tokio::test]
 async fn other_databases_say_how_they_are_backed_up() {
     let file = std::path::Path::new("/nonexistent/copy");
