@@ -54,25 +54,30 @@ impl Route {
         !asks && self.areas.is_some_and(|areas| !areas.contains(&Area::Introspect))
     }
 
-    async fn answer<S>(&self, action: &Action<S>, request: Request, state: S, arrival: &Arrival) -> Response {
+    async fn answer<S>(
+        &self,
+        action: &Action<S>,
+        (request, address): (Request, Option<IpAddr>),
+        state: S,
+        arrival: &Arrival,
+    ) -> Response {
+        // Whoever comes to the public port.
+        let stranger = || Actor {
+            address,
+            ..Actor::default()
+        };
         let limited = self.limiter.as_ref().map_or(Ok(()), |limiter| {
             limiter.admit(arrival.at, arrival.peer, request.headers())
         });
         if let Err(wait) = limited {
             let response = reply::too_fast(wait, self.is_page, arrival.id);
-            self.report(
-                &self.stranger(&request, arrival),
-                request.method(),
-                &response,
-                arrival.id,
-            );
+            self.report(&stranger(), request.method(), &response, arrival.id);
             return response;
         }
         let method = request.method().clone();
         let Some(admission) = &self.admission else {
-            let stranger = self.stranger(&request, arrival);
             let response = caught(action, request, state).await;
-            self.report(&stranger, &method, &response, arrival.id);
+            self.report(&stranger(), &method, &response, arrival.id);
             return response;
         };
         let object = self
@@ -105,14 +110,6 @@ impl Route {
             );
         }
         response
-    }
-
-    /// Whoever comes to the public port.
-    fn stranger(&self, request: &Request, arrival: &Arrival) -> Actor {
-        Actor {
-            address: client_address(arrival.peer, request.headers(), &self.proxies),
-            ..Actor::default()
-        }
     }
 
     /// Writes what is worth a line in the audit log.
@@ -200,7 +197,7 @@ where
         let work = async move {
             let Self { action, route } = self;
             let traced = trace::request(known_name(&method), route.pattern, request.headers(), arrival.id);
-            let answer = route.answer(&*action, request, state, &arrival);
+            let answer = route.answer(&*action, (request, address), state, &arrival);
             let mut response = arrival.id.name(answer.instrument(traced.clone())).await;
 
             let took = arrival.at.elapsed();

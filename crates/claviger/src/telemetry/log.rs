@@ -11,7 +11,6 @@ use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
@@ -135,9 +134,7 @@ where
         }
         Format::Json | Format::JsonPretty => {
             let is_pretty = settings.format == Format::JsonPretty;
-            let lines = lines
-                .fmt_fields(JsonFields::new())
-                .event_format(JsonLines { is_pretty });
+            let lines = lines.event_format(JsonLines { is_pretty });
             listener(lines.with_filter(filter), traces)
         }
     };
