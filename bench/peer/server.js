@@ -95,11 +95,11 @@ async function body(request) {
 }
 
 async function register(request) {
-  const { client_secret, grant_types, response_types, redirect_uris, token_endpoint_auth_method } = await body(request);
+  const { grant_types, response_types, redirect_uris, token_endpoint_auth_method } = await body(request);
   const isWeb = grant_types.includes('authorization_code');
   const client = {
     client_id: randomUUID(),
-    client_secret,
+    client_secret: randomUUID(),
     token_endpoint_auth_method,
     scope: 'openid offline',
     grant_types: grant_types.filter((grant) => !grant.startsWith('urn:')),

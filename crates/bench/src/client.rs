@@ -68,12 +68,10 @@ impl Client {
         self.form("/oauth2/token", Bytes::from_static(b"grant_type=client_credentials"))
     }
 
-    /// Registers a client through the admin API. Its secret lives as long as the run.
+    /// Registers a client through the admin API, with a secret that the server makes.
     pub(crate) async fn register(admin: &mut Link, more: &serde_json::Value) -> Result<Self, Failure> {
-        let secret = "bench-secret-0123456789";
         let mut asked = json!({
             "client_name": "bench",
-            "client_secret": secret,
             "response_types": ["code"],
             "redirect_uris": [CALLBACK],
             "post_logout_redirect_uris": [GOODBYE],
@@ -92,11 +90,12 @@ impl Client {
         let answer = admin.expect(&call, StatusCode::CREATED).await?;
         let missing = || Failure::Missing {
             request: call.name(),
-            missing: "client_id",
+            missing: "client_id and client_secret",
             shown: String::from("the client that was created"),
         };
         let created: Registered = serde_json::from_slice(&answer.body).map_err(|_| missing())?;
-        let id: String = form_urlencoded::byte_serialize(created.client_id.as_bytes()).collect();
+        let [id, secret] = [&created.client_id, &created.client_secret]
+            .map(|text| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>());
         let basic = format!("Basic {}", STANDARD.encode(format!("{id}:{secret}")));
         let basic = HeaderValue::from_str(&basic).map_err(|_| missing())?;
         Ok(Self {
@@ -109,6 +108,7 @@ impl Client {
 #[derive(Deserialize)]
 struct Registered {
     client_id: String,
+    client_secret: String,
 }
 
 /// The tokens of one answer of the token endpoint.

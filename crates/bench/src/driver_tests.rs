@@ -92,7 +92,7 @@ fn in_an_open_loop_the_rate_is_the_one_that_was_asked_for() {
 #[test]
 fn what_a_server_never_got_to_counts_as_waiting() {
     let (origin, _) = fake::serve(|seen| match seen.path.as_str() {
-        "/admin/clients" => fake::reply(201, "{\"client_id\":\"c\"}"),
+        "/admin/clients" => fake::reply(201, "{\"client_id\":\"c\",\"client_secret\":\"s\"}"),
         _ => {
             std::thread::sleep(Duration::from_millis(100));
             fake::reply(200, "")
@@ -139,7 +139,7 @@ fn a_phase_ends_when_there_is_no_token_left() {
 fn errors_under_load_are_counted_and_the_first_is_kept() {
     let (origin, _) = fake::serve(|seen| match seen.path.as_str() {
         "/health/alive" => fake::reply(503, "too busy"),
-        _ => fake::reply(201, "{\"client_id\":\"c\"}"),
+        _ => fake::reply(201, "{\"client_id\":\"c\",\"client_secret\":\"s\"}"),
     });
     let mut driver = driver(&origin);
     // It ends when every worker has had enough.
@@ -153,7 +153,7 @@ fn errors_under_load_are_counted_and_the_first_is_kept() {
 #[test]
 fn an_operation_that_does_not_work_alone_is_not_loaded() {
     let (origin, _) = fake::serve(|seen| match seen.path.as_str() {
-        "/admin/clients" => fake::reply(201, "{\"client_id\":\"c\"}"),
+        "/admin/clients" => fake::reply(201, "{\"client_id\":\"c\",\"client_secret\":\"s\"}"),
         _ => fake::reply(404, "nothing here"),
     });
     let error = driver(&origin).alone(Operation::ClientCredentials).unwrap_err();

@@ -128,7 +128,10 @@ impl Provider {
             ("GET", "/health/alive") => reply(200, "{\"status\":\"ok\"}"),
             ("GET", "/.well-known/openid-configuration") => reply(200, "{\"issuer\":\"x\"}"),
             ("GET", "/.well-known/jwks.json") => reply(200, "{\"keys\":[]}"),
-            ("POST", "/admin/clients") => reply(201, format!("{{\"client_id\":\"{}\"}}", self.give("client"))),
+            ("POST", "/admin/clients") => reply(
+                201,
+                format!("{{\"client_id\":\"{}\",\"client_secret\":\"s\"}}", self.give("client")),
+            ),
             ("GET", "/admin/metrics/prometheus") => {
                 let statements = self.statements.load(Ordering::SeqCst);
                 reply(200, format!("sql_statements_total{{kind=\"all\"}} {statements}\n"))

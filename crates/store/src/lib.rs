@@ -29,7 +29,7 @@ use crate::coalesce::Limits;
 use crate::engine::Engine;
 pub use crate::migrate::MigrationStatus;
 pub use crate::mysql::{PURGE as MYSQL_PURGE, STATEMENTS as MYSQL_STATEMENTS};
-pub use crate::postgres::{PURGE as POSTGRES_PURGE, STATEMENTS as POSTGRES_STATEMENTS};
+pub use crate::postgres::{PLANNING as POSTGRES_PLANNING, PURGE as POSTGRES_PURGE, STATEMENTS as POSTGRES_STATEMENTS};
 pub use crate::refused::Refused;
 use crate::remember::Remembering;
 pub use crate::statistics::{BATCH_BOUNDS, Batches, Count};

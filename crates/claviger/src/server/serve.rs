@@ -75,22 +75,12 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
         }
     };
     log::start(log_settings(&settings), traces.as_ref());
-    seed_signatures();
     match run(&settings, origin, arguments.listeners, inherited, traces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Signing draws from a generator of its own, which takes some 35 ms to seed itself when it is first used. It does so now,
-/// beside everything else, and not in the first request for a token.
-fn seed_signatures() {
-    let seeding = std::thread::Builder::new().name("seeding".to_owned());
-    if let Err(error) = seeding.spawn(|| aws_lc_rs::rand::fill(&mut [0; 1])) {
-        tracing::debug!(%error, "the first signature will take longer");
     }
 }
 

@@ -26,6 +26,12 @@ enum Check {
     AuthorityAndName,
 }
 
+/// How statements are planned. Every statement finds its rows by a key, so that one plan serves all values; planning again,
+/// or compiling to machine code, costs more than running. A plan is made when the tables may be empty and stays until they
+/// are analyzed: one that reads them whole would be right then, and cost more with each row that is added.
+pub const PLANNING: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
+     SET enable_hashjoin = off; SET enable_mergejoin = off";
+
 /// Makes connections.
 pub(super) struct Connector {
     config: Config,
@@ -52,11 +58,9 @@ impl Connector {
             config.connect_timeout(options.patience);
         }
         let timeout = options.statement_timeout.as_millis();
-        // Every statement finds its rows by a key, so that one plan serves all values; planning again, or compiling
-        // to machine code, costs more than running.
         let settings = format!(
             "SET statement_timeout = {timeout}; SET idle_in_transaction_session_timeout = {timeout}; \
-             SET plan_cache_mode = force_generic_plan; SET jit = off; SET client_encoding = 'UTF8'"
+             SET client_encoding = 'UTF8'; {PLANNING}"
         );
         let is_pooled = parameters.is_pooled()?;
         // There they would stay for strangers, and not for us.

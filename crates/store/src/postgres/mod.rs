@@ -42,6 +42,7 @@ use crate::retry::Retry;
 use crate::statistics::{Kind, Statistics};
 use crate::{BackupError, OpenError, Options};
 
+pub use connect::PLANNING;
 /// The statements that requests cause, by name, for those who look at their plans.
 pub const STATEMENTS: &[(&str, &str)] = statements::ALL;
 /// The statement that removes what has expired, for the same.
