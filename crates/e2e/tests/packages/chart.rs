@@ -15,24 +15,35 @@ fn helm(command: &str) -> Command {
     helm
 }
 
+/// Renders one of the files in `ci`, with some values set anew.
+fn template(values: &str, set: &[&str]) -> Command {
+    let mut template = helm("template");
+    template.args(["test", "claviger", "--namespace", "auth", "--kube-version", "1.33.0"]);
+    template.args(["--values", &format!("claviger/ci/{values}-values.yaml")]);
+    for value in set {
+        template.args(["--set", value]);
+    }
+    template
+}
+
+/// What is wrong with such values.
+fn refusal(values: &str, set: &[&str]) -> String {
+    let ran = template(values, set).output().unwrap();
+    assert!(!ran.status.success(), "{set:?}");
+    String::from_utf8_lossy(&ran.stderr).into_owned()
+}
+
 /// The objects that the chart makes of one of the files in `ci`.
 struct Rendered(Vec<Value>);
 
 impl Rendered {
     fn with(values: &str) -> Self {
-        let values = format!("claviger/ci/{values}-values.yaml");
-        let mut template = helm("template");
-        template.args([
-            "test",
-            "claviger",
-            "--namespace",
-            "auth",
-            "--kube-version",
-            "1.33.0",
-            "--values",
-            &values,
-        ]);
-        let text = output(&mut template);
+        Self::changed(values, &[])
+    }
+
+    /// Of these values, with some set anew.
+    fn changed(values: &str, set: &[&str]) -> Self {
+        let text = output(&mut template(values, set));
         let documents = text
             .split("\n---\n")
             .map(|document| document.trim_start_matches("---\n"));
@@ -77,7 +88,7 @@ fn selects(selector: &Value, labels: &Value) -> bool {
 
 #[test]
 fn helm_finds_no_fault_in_it() {
-    for values in ["smallest", "everything", "bare"] {
+    for values in ["smallest", "everything", "bare", "guarded"] {
         let values = format!("claviger/ci/{values}-values.yaml");
         output(helm("lint").args(["claviger", "--strict", "--values", &values]));
     }
@@ -93,24 +104,13 @@ fn what_must_be_said_is_asked_for() {
         ),
         ("secret.existingSecret=", "secret.existingSecret is required"),
     ] {
-        let mut template = helm("template");
-        template.args(["test", "claviger", "--kube-version", "1.33.0"]);
-        template.args(["--values", "claviger/ci/smallest-values.yaml", "--set", left_out]);
-        let ran = template.output().unwrap();
-        let error = String::from_utf8_lossy(&ran.stderr);
-        assert!(!ran.status.success() && error.contains(told), "{error}");
+        let error = refusal("smallest", &[left_out]);
+        assert!(error.contains(told), "{error}");
     }
-    let mut template = helm("template");
-    template.args(["test", "claviger", "--kube-version", "1.33.0"]);
-    template.args([
-        "--values",
-        "claviger/ci/smallest-values.yaml",
-        "--set",
-        "migration.type=cron",
-    ]);
+    let error = refusal("smallest", &["migration.type=cron"]);
     assert!(
-        !template.output().unwrap().status.success(),
-        "the schema of the values knows the words"
+        error.contains("migration.type"),
+        "the schema of the values knows the words: {error}"
     );
 }
 
@@ -254,6 +254,199 @@ fn secrets_come_from_a_secret_and_are_nowhere_else() {
                 "{text}"
             );
         }
+    }
+}
+
+/// The names of variables of a container, each of which is there once.
+fn variables(container: &Value) -> BTreeSet<&str> {
+    let all = container["env"].as_array().unwrap();
+    let names: BTreeSet<&str> = all.iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), all.len(), "{all:?}");
+    names
+}
+
+#[test]
+fn files_and_variables_of_yours_reach_the_server_and_the_migration() {
+    for kind in ["job", "initContainer"] {
+        let rendered = Rendered::changed("guarded", &[&format!("migration.type={kind}")]);
+        let pod = &rendered.pod()["spec"];
+        let (migrating, migration) = match kind {
+            "job" => {
+                let pod = &rendered.one("Job")["spec"]["template"]["spec"];
+                (pod, &pod["containers"][0])
+            }
+            _ => (pod, &pod["initContainers"][0]),
+        };
+        for (pod, container) in [(pod, rendered.container()), (migrating, migration)] {
+            let volumes = pod["volumes"].as_array().unwrap();
+            let mounts = container["volumeMounts"].as_array().unwrap();
+            for (name, path) in [("tls", "/run/tls"), ("secrets", "/run/secrets")] {
+                assert!(
+                    volumes.iter().any(|volume| volume["name"] == name),
+                    "{kind}: {volumes:?}"
+                );
+                let mount = json!({"name": name, "mountPath": path, "readOnly": true});
+                assert!(mounts.contains(&mount), "{kind}: {mounts:?}");
+            }
+            let variables = variables(container);
+            assert!(variables.contains("DSN_FILE"), "{kind}: {variables:?}");
+            for refused_beside_its_file in ["DSN", "SECRETS_SYSTEM"] {
+                assert!(!variables.contains(refused_beside_its_file), "{kind}: {variables:?}");
+            }
+        }
+    }
+    let rendered = Rendered::with("guarded");
+    assert!(
+        rendered.all("Secret").next().is_none(),
+        "nothing is left for it to hold"
+    );
+    let one = Rendered::changed("guarded", &["extraEnv[1].name=LOG_LEVEL", "secret.secretsSystem=s"]);
+    assert_eq!(one.one("Secret")["stringData"], json!({"secretsSystem": "s"}));
+    assert!(variables(one.container()).contains("SECRETS_SYSTEM"));
+}
+
+/// With the values as given, and those that are set: where the kubelet asks and how, and how the metrics are read.
+#[test]
+fn probes_and_the_monitor_speak_as_the_ports_do() {
+    const NO_CA: &str = "config.serve.admin.tls.client_ca=null";
+    const SOCKET: &str = "config.serve.admin.host=unix:/run/admin.sock";
+    let cases: &[(&str, &[&str], [&str; 3])] = &[
+        ("everything", &[], ["admin", "HTTP", "http"]),
+        (
+            "everything",
+            &["config.serve.tls.enabled=true"],
+            ["admin", "HTTPS", "https"],
+        ),
+        (
+            "everything",
+            &["config.serve.public.tls.enabled=true"],
+            ["admin", "HTTP", "http"],
+        ),
+        (
+            "everything",
+            &["config.serve.admin.tls.enabled=true"],
+            ["admin", "HTTPS", "https"],
+        ),
+        (
+            "everything",
+            &["config.serve.admin.host=127.0.0.1"],
+            ["public", "HTTP", "http"],
+        ),
+        ("everything", &[SOCKET], ["public", "HTTP", "http"]),
+        ("guarded", &[], ["public", "HTTPS", "https"]),
+        ("guarded", &[NO_CA], ["admin", "HTTPS", "https"]),
+        (
+            "guarded",
+            &[NO_CA, "config.serve.admin.tls.enabled=false"],
+            ["admin", "HTTP", "http"],
+        ),
+        (
+            "guarded",
+            &["config.serve.public.tls.enabled=false"],
+            ["public", "HTTP", "https"],
+        ),
+    ];
+    for (values, set, [port, probed, monitored]) in cases {
+        let rendered = Rendered::changed(values, set);
+        for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
+            let probe = &rendered.container()[probe]["httpGet"];
+            assert_eq!(
+                (&probe["port"], &probe["scheme"]),
+                (&json!(port), &json!(probed)),
+                "{set:?}"
+            );
+        }
+        let endpoint = &rendered.one("ServiceMonitor")["spec"]["endpoints"][0];
+        assert_eq!(endpoint["scheme"], *monitored, "{set:?}");
+    }
+    let rendered = Rendered::with("guarded");
+    let ports = json!([{"name": "public", "containerPort": 5444}, {"name": "admin", "containerPort": 5445}]);
+    assert_eq!(rendered.container()["ports"], ports, "as the settings say");
+}
+
+#[test]
+fn the_monitor_shows_what_the_admin_port_asks_for() {
+    let endpoint = &Rendered::with("guarded").one("ServiceMonitor")["spec"]["endpoints"][0].clone();
+    assert_eq!(
+        endpoint["authorization"]["credentials"],
+        json!({"name": "prometheus", "key": "key"})
+    );
+    assert_eq!(endpoint["tlsConfig"]["keySecret"]["name"], "prometheus-tls");
+    for (left_out, told) in [
+        (
+            "serviceMonitor.authorization=null",
+            "serviceMonitor.authorization is required",
+        ),
+        (
+            "serviceMonitor.tlsConfig.cert=null",
+            "serviceMonitor.tlsConfig.cert and",
+        ),
+        ("service.admin.enabled=false", "needs service.admin.enabled"),
+    ] {
+        let error = refusal("guarded", &[left_out]);
+        assert!(error.contains(told), "{error}");
+    }
+}
+
+/// Whatever the release, the chart and the service are called.
+#[test]
+fn the_alerts_ask_for_the_job_that_the_monitor_names() {
+    let rendered = Rendered::changed("everything", &["nameOverride=hydra"]);
+    let named = &rendered.one("ServiceMonitor")["spec"]["endpoints"][0]["relabelings"];
+    assert_eq!(*named, json!([{"targetLabel": "job", "replacement": "claviger"}]));
+    let alerts = file("contrib/prometheus/alerts.yml");
+    let jobs: Vec<&str> = alerts
+        .split("job=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    assert!(jobs.len() >= 2 && jobs.iter().all(|job| *job == "claviger"), "{jobs:?}");
+}
+
+/// In a container of the image, whose variables win over the settings unless the chart empties them.
+#[test]
+fn every_setting_of_the_values_counts() {
+    let containerfile = file("packaging/image/Containerfile");
+    let of_image: Vec<(&str, &str)> = containerfile
+        .lines()
+        .filter_map(|line| line.strip_prefix("ENV SERVE"))
+        .flat_map(|rest| rest.split(" SERVE"))
+        .map(|variable| variable.split_once('=').unwrap())
+        .collect();
+    assert_eq!(of_image.len(), 2);
+    let rendered = Rendered::with("guarded");
+    let place = tempfile::tempdir().unwrap();
+    let settings = place.path().join("claviger.yaml");
+    std::fs::write(
+        &settings,
+        rendered.one("ConfigMap")["data"]["claviger.yaml"].as_str().unwrap(),
+    )
+    .unwrap();
+    let shown = |key: &str| {
+        let mut command = binary::command();
+        let image = of_image.iter().map(|(name, value)| (format!("SERVE{name}"), *value));
+        command.envs(image).envs([("DSN", "memory")]);
+        for variable in rendered.container()["env"].as_array().unwrap() {
+            // Files of secrets are not here.
+            if let (Some(value), Some(name)) = (variable["value"].as_str(), variable["name"].as_str())
+                && !name.ends_with("_FILE")
+            {
+                command.env(name, value);
+            }
+        }
+        let shown = output(
+            command
+                .args(["config", key, "--format", "json", "--config"])
+                .arg(&settings),
+        );
+        serde_json::from_str::<Value>(&shown).unwrap()[0].clone()
+    };
+    for (key, value) in [
+        ("serve.admin.host", json!("::")),
+        ("serve.admin.allow_unauthenticated", json!(false)),
+        ("serve.admin.port", json!(5445)),
+    ] {
+        assert_eq!(shown(key)["value"], value, "{key}");
     }
 }
 
