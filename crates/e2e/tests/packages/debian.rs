@@ -37,8 +37,24 @@ async fn the_package_has_program_unit_settings_and_user_and_its_program_serves_w
         "etc/claviger/claviger.yml",
         "usr/share/doc/claviger/copyright",
         "usr/share/doc/claviger/changelog.gz",
+        "usr/share/man/man1/claviger.1.gz",
+        "usr/share/man/man1/claviger-serve.1.gz",
     ] {
         assert!(root.join(path).exists(), "{path}");
+    }
+    let manual = output(
+        Command::new("gzip")
+            .arg("-dc")
+            .arg(root.join("usr/share/man/man1/claviger-serve.1.gz")),
+    );
+    assert!(manual.contains(".TH claviger-serve 1"), "{manual}");
+    for (path, told) in [
+        ("bash-completion/completions/claviger", "complete -F _claviger"),
+        ("zsh/vendor-completions/_claviger", "#compdef claviger"),
+        ("fish/vendor_completions.d/claviger.fish", "complete -c claviger"),
+    ] {
+        let script = std::fs::read_to_string(root.join("usr/share").join(path)).unwrap();
+        assert!(script.contains(told), "{path}");
     }
     for script in ["postinst", "prerm", "postrm"] {
         let mode = std::fs::metadata(root.join("DEBIAN").join(script))

@@ -33,7 +33,17 @@ fn the_archive_has_the_program_its_license_and_a_readme_and_is_made_the_same_aga
         .unwrap();
     let before = std::fs::read(&archive).unwrap();
     let listed = output(Command::new("tar").arg("-tzf").arg(&archive));
-    for file in ["/claviger", "/LICENSE", "/README.md", "/CHANGELOG.md"] {
+    let files = [
+        "/claviger",
+        "/LICENSE",
+        "/README.md",
+        "/CHANGELOG.md",
+        "/man/man1/claviger.1",
+        "/man/man1/claviger-serve.1",
+        "/completions/claviger.bash",
+        "/completions/claviger.powershell",
+    ];
+    for file in files {
         assert!(listed.lines().any(|line| line.ends_with(file)), "{file} in\n{listed}");
     }
     output(
