@@ -11,6 +11,18 @@ use crate::edge::reply;
 /// The release, as `claviger version` and the metrics name it.
 pub const VERSION: &str = concat!("v", env!("CARGO_PKG_VERSION"));
 
+/// The commit and the time of the build. A build sets the two variables; a build by hand does not know.
+pub(crate) const BUILD: (&str, &str) = (
+    match option_env!("CLAVIGER_GIT_HASH") {
+        Some(hash) => hash,
+        None => "undefined",
+    },
+    match option_env!("CLAVIGER_BUILD_TIME") {
+        Some(time) => time,
+        None => "undefined",
+    },
+);
+
 /// The release that runs.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "version")]

@@ -47,6 +47,7 @@ use clap_complete::Shell;
 
 use self::failure::Failure;
 pub use self::terminal::Terminal;
+use crate::admin::version::{BUILD, VERSION};
 use crate::server;
 
 #[derive(Parser, Debug)]
@@ -211,14 +212,9 @@ async fn client_command(command: &Command, terminal: &mut Terminal) -> Result<()
     }
 }
 
-/// A build sets the two variables; a build by hand does not know.
 fn version() -> String {
-    let hash = option_env!("CLAVIGER_GIT_HASH").unwrap_or("undefined");
-    let time = option_env!("CLAVIGER_BUILD_TIME").unwrap_or("undefined");
-    format!(
-        "Version:    v{}\nGit Hash:   {hash}\nBuild Time: {time}\n",
-        env!("CARGO_PKG_VERSION")
-    )
+    let (hash, time) = BUILD;
+    format!("Version:    {VERSION}\nGit Hash:   {hash}\nBuild Time: {time}\n")
 }
 
 fn completion(shell: Shell, program: &str) -> String {

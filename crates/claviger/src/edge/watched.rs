@@ -204,7 +204,7 @@ where
             trace::answered(&traced, response.status(), refusal(&response));
             let sizes = [asked, response.body().size_hint().exact()];
             route.metrics.answered(response.status(), took, sizes);
-            log_request(&route, (&method, address), &response, arrival.id, took);
+            traced.in_scope(|| log_request(&route, (&method, address), &response, arrival.id, took));
             complete_headers(&method, &mut response, arrival.id);
             response
         };

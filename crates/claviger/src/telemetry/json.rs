@@ -1,5 +1,5 @@
 //! Lines of JSON with the members that Hydra's have: `time`, `level`, `msg`, `audience`, `service_name`,
-//! `service_version`, `http_request`, `http_response`, `error`. A field with a dot in its name is a member of an object.
+//! `service_version`, `http_request`, `http_response`, `error`, and `otel` with traces. A field with a dot in its name is a member of an object.
 
 use std::fmt;
 
@@ -10,7 +10,7 @@ use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::audit;
+use super::{audit, trace};
 use crate::admin::version::VERSION;
 use crate::edge::request_id::RequestId;
 
@@ -29,6 +29,10 @@ where
         // The request to which the line belongs, unless it says so itself.
         if let Some(id) = RequestId::current() {
             line.0.insert("request_id".to_owned(), id.as_str().into());
+        }
+        if let Some((trace, span)) = trace::current() {
+            let place = json!({ "trace_id": trace.to_string(), "span_id": span.to_string() });
+            line.0.insert("otel".to_owned(), place);
         }
         event.record(&mut line);
         let Line(mut line) = line;

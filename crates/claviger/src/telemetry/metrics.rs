@@ -80,7 +80,7 @@ impl Metrics {
         let accepted = Family::default();
 
         let mut registry = Registry::default();
-        let requests = Requests::register(&mut registry);
+        let requests = Requests::register(&mut registry, version);
         registry.register(
             "claviger_token_requests",
             "Answers of the token endpoint, by grant and by the name of the refusal",
@@ -364,15 +364,41 @@ mod tests {
         let text = metrics.exposition();
         assert!(text.contains("# TYPE http_requests_total counter\n"), "{text}");
         assert!(
-            text.contains("http_requests_total{code=\"200\",method=\"POST\",endpoint=\"/oauth2/token\"} 1\n"),
-            "{text}"
-        );
-        assert!(
-            text.contains("http_requests_duration_seconds_bucket{le=\"0.005\","),
+            text.contains(",code=\"200\",method=\"POST\",endpoint=\"/oauth2/token\"} 1\n"),
             "{text}"
         );
         assert!(text.contains("claviger_build_info{version=\"1.2.3\"} 1\n"), "{text}");
         assert!(!text.contains("EOF"));
+    }
+
+    #[test]
+    fn requests_have_the_labels_of_hydra() {
+        let metrics = Metrics::new("v1.2.3");
+        let route = metrics.route("POST", "/oauth2/token");
+        for code in [200, 401, 418] {
+            let code = http::StatusCode::from_u16(code).unwrap();
+            route.answered(code, std::time::Duration::from_millis(3), [Some(40), Some(120)]);
+        }
+        let text = metrics.exposition();
+        let constant = "app=\"hydra\",version=\"v1.2.3\",hash=\"undefined\",buildTime=\"undefined\"";
+        for code in ["200", "401", "418"] {
+            let sized = format!("{constant},code=\"{code}\",method=\"POST\"");
+            let routed = format!("{sized},endpoint=\"/oauth2/token\"");
+            for line in [
+                format!("http_requests_total{{{routed}}} 1\n"),
+                format!("http_requests_duration_seconds_count{{{routed}}} 1\n"),
+                format!("http_response_size_bytes_sum{{{sized}}} 120.0\n"),
+                format!("http_requests_size_bytes_sum{{{sized}}} 40.0\n"),
+            ] {
+                assert!(text.contains(&line), "no {line}in {text}");
+            }
+        }
+        for line in [
+            format!("http_requests_statuses_total{{{constant},method=\"POST\",status_bucket=\"4xx\"}} 2\n"),
+            format!("http_response_time_seconds_count{{{constant},endpoint=\"/oauth2/token\"}} 3\n"),
+        ] {
+            assert!(text.contains(&line), "no {line}in {text}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use http::{HeaderMap, StatusCode};
 use opentelemetry::propagation::TextMapPropagator as _;
-use opentelemetry::trace::{TraceContextExt as _, TracerProvider as _};
+use opentelemetry::trace::{SpanId, TraceContextExt as _, TraceId, TracerProvider as _};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig as _, WithHttpConfig as _};
@@ -180,6 +180,15 @@ pub(crate) fn outgoing(method: &'static str, host: &str) -> Span {
         server.address = host,
         http.response.status_code = field::Empty,
     )
+}
+
+/// The trace and the span in which we are, for the log; none without traces.
+pub(super) fn current() -> Option<(TraceId, SpanId)> {
+    Context::map_current(|context| {
+        let span = context.span();
+        let place = span.span_context();
+        place.is_valid().then(|| (place.trace_id(), place.span_id()))
+    })
 }
 
 /// Writes `traceparent` of the current span, if there is one.

@@ -161,14 +161,19 @@ async fn dashboards_and_alert_rules_ask_for_metrics_that_a_server_has() {
     // Hydra's names.
     for (name, labels) in [
         ("http_requests_total", &["code", "method", "endpoint"][..]),
-        ("http_requests_duration_seconds_bucket", &["method", "endpoint", "le"]),
+        (
+            "http_requests_duration_seconds_bucket",
+            &["code", "method", "endpoint", "le"],
+        ),
         ("http_response_time_seconds_count", &["endpoint"]),
         ("http_requests_statuses_total", &["method", "status_bucket"]),
-        ("http_response_size_bytes_sum", &["method"]),
-        ("http_requests_size_bytes_count", &["method"]),
+        ("http_response_size_bytes_sum", &["code", "method"]),
+        ("http_requests_size_bytes_count", &["code", "method"]),
     ] {
         let known = told.get(name).unwrap_or_else(|| panic!("no {name}"));
-        assert!(labels.iter().all(|label| known.contains(*label)), "{name}: {known:?}");
+        let constant = ["app", "version", "hash", "buildTime"];
+        let labels = labels.iter().chain(&constant).map(|label| (*label).to_owned());
+        assert_eq!(*known, labels.collect(), "{name}");
     }
     assert!(text.contains("claviger_token_requests_total{grant=\"authorization_code\",outcome=\"success\"} 1\n"));
     assert!(text.contains("claviger_token_requests_total{grant=\"client_credentials\",outcome=\"ClientUnknown\"} 1\n"));

@@ -57,9 +57,10 @@ const CALLER: &str = "b7ad6b7169203331";
 
 #[tokio::test]
 async fn a_request_is_a_span_of_its_callers_trace_with_the_database_below_it_and_the_hook_is_told() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for (database, format) in [(Database::postgres(), "text"), (Database::sqlite(), "json")] {
         let (collector, hook) = (Collector::listen(), Collector::listen());
         let options = ServerOptions::new(&database).traced(collector.port);
+        let options = options.with("LOG_FORMAT", format);
         let options = options.with("OAUTH2_TOKEN_HOOK", &format!("http://127.0.0.1:{}/hook", hook.port));
         let server = server(&database, options).await;
         let flow = Flow::new(&server).await;
@@ -84,6 +85,20 @@ async fn a_request_is_a_span_of_its_callers_trace_with_the_database_below_it_and
             let of = |span: &&Span| span.parent_span_id == parent.span_id && hex(&span.trace_id) == TRACE;
             spans.iter().filter(of).cloned().collect::<Vec<_>>()
         };
+        let log = server.log();
+        let is_its_line = |line: &&str| line.contains("completed handling request") && line.contains(id);
+        let line = log.lines().find(is_its_line).expect("its line");
+        let span = hex(&request.span_id);
+        match format {
+            "text" => assert!(
+                line.ends_with(&format!(" otel.trace_id={TRACE} otel.span_id={span}")),
+                "{line}"
+            ),
+            _ => {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert_eq!(line["otel"], json!({"trace_id": TRACE, "span_id": span}), "{line}");
+            }
+        }
         let children = below(&request);
         let issue = children
             .iter()

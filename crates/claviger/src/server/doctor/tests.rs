@@ -113,6 +113,15 @@ async fn what_is_unsafe_is_named_with_what_to_do() {
     for check in ["admin port", "database", "issuer", "pages"] {
         assert_eq!(verdicts(&findings, check), [Verdict::Warn], "{check}");
     }
+    let issuer = findings.0.iter().find(|finding| finding.check == "issuer").unwrap();
+    assert!(issuer.advice.contains("allow_termination_from"), "{issuer:?}");
+    for (name, value) in [
+        ("SERVE_PUBLIC_TLS_ALLOW_TERMINATION_FROM", "10.0.0.0/8"),
+        ("SERVE_PUBLIC_HOST", "unix:/run/claviger/public.sock"),
+    ] {
+        let told = found(&[("DSN", "memory"), (name, value)]).await;
+        assert_eq!(verdicts(&told, "issuer"), [Verdict::Ok], "{name} says who ends TLS");
+    }
     let open = found(&[("DSN", "memory"), ("SERVE_ADMIN_HOST", "0.0.0.0")]).await;
     assert_eq!(verdicts(&open, "admin port"), [Verdict::Fail]);
     for finding in findings
