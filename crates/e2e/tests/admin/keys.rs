@@ -15,15 +15,9 @@ async fn ask(server: &Server, method: &Method, path: &str, key: &str) -> clavige
     Http::new().send(request).await
 }
 
-#[tokio::test]
-async fn every_route_but_health_asks_for_a_key() {
-    let database = Database::sqlite();
-    let server = server(&database, guarded(&database)).await;
-    let all = key(&database, "ops", "all");
-    // Every route is counted from the start on, so that the metrics are the list of them.
-    let metrics = ask(&server, &Method::GET, "/admin/metrics/prometheus", &all)
-        .await
-        .text();
+/// Every route is counted from the start on, so that the metrics are the list of them.
+pub(crate) async fn routes(server: &Server, key: &str) -> Vec<(String, String)> {
+    let metrics = ask(server, &Method::GET, "/admin/metrics/prometheus", key).await.text();
     let mut routes = Vec::new();
     for line in metrics
         .lines()
@@ -32,11 +26,20 @@ async fn every_route_but_health_asks_for_a_key() {
         let label = |name: &str| line.split_once(name).unwrap().1.split('"').next().unwrap().to_owned();
         let (method, endpoint) = (label("method=\""), label("endpoint=\""));
         if endpoint.starts_with("/admin") {
-            routes.push((method, endpoint.replace(['{', '}'], "x")));
+            routes.push((method, endpoint));
         }
     }
     assert!(routes.len() > 30, "{routes:?}");
-    for (method, path) in routes {
+    routes
+}
+
+#[tokio::test]
+async fn every_route_but_health_asks_for_a_key() {
+    let database = Database::sqlite();
+    let server = server(&database, guarded(&database)).await;
+    let all = key(&database, "ops", "all");
+    for (method, route) in routes(&server, &all).await {
+        let path = route.replace(['{', '}'], "x");
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let is_open = path.starts_with("/admin/health");
         for path in [path.as_str(), path.strip_prefix("/admin").unwrap()] {
