@@ -29,16 +29,20 @@ fn on_file(database: &Database, socket: &Path) -> ServerOptions {
 }
 
 #[tokio::test]
-async fn a_socket_file_has_its_mode_and_group_and_goes_with_the_server() {
+async fn a_socket_file_has_its_mode_owner_and_group_and_goes_with_the_server() {
     let (database, directory) = (Database::sqlite(), tempfile::tempdir().unwrap());
     migrate(&database);
     let (socket, told) = (
         directory.path().join("admin.sock"),
         directory.path().join("public.addr"),
     );
-    let group = fs::metadata(directory.path()).unwrap().gid();
+    let ours = fs::metadata(directory.path()).unwrap();
+    // Only root can give it to somebody else, as who runs the tests of a package does.
+    let owner = if ours.uid() == 0 { 65_534 } else { ours.uid() };
+    let group = ours.gid();
     let options = on_file(&database, &socket)
         .with("SERVE_ADMIN_SOCKET_MODE", "432")
+        .with("SERVE_ADMIN_SOCKET_OWNER", &owner.to_string())
         .with("SERVE_ADMIN_SOCKET_GROUP", &group.to_string())
         .with("SERVE_PUBLIC_WRITE_LISTEN_FILE", told.to_str().unwrap());
     let address = format!("127.0.0.1:{}\n", options.public_port);
@@ -48,7 +52,8 @@ async fn a_socket_file_has_its_mode_and_group_and_goes_with_the_server() {
     let answer = get(&socket, "/admin/clients").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let file = fs::metadata(&socket).unwrap();
-    assert_eq!((file.permissions().mode() & 0o7777, file.gid()), (0o660, group));
+    let rights = (file.permissions().mode() & 0o7777, file.uid(), file.gid());
+    assert_eq!(rights, (0o660, owner, group));
     assert_eq!(fs::read_to_string(told).unwrap(), address);
 
     process.signal("TERM");

@@ -17,14 +17,12 @@ fn refusal(process: &mut Process) -> String {
 #[test]
 fn a_configuration_that_cannot_work_is_refused_with_one_line() {
     let database = Database::sqlite();
+    let port = claviger_e2e::postgres::cluster().port();
+    let unknown = format!("postgres://postgres@127.0.0.1:{port}/no_such_database?sslmode=disable");
     let cases = [
         ("SECRETS_SYSTEM", "short", "secrets.system"),
         ("DSN", "oracle://127.0.0.1/db", "postgres://"),
-        (
-            "DSN",
-            "postgres://nobody@127.0.0.1:1/none?sslmode=disable&connect_timeout=2",
-            "127.0.0.1:1",
-        ),
+        ("DSN", &unknown, "no_such_database"),
         ("SERVE_PUBLIC_PORT", "many", "serve.public.port"),
     ];
     for (variable, value, told) in cases {

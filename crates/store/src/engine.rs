@@ -6,15 +6,19 @@ use async_trait::async_trait;
 use claviger_core::context::Timestamp;
 use claviger_core::port::{Store, StoreError};
 
-use crate::BackupError;
 use crate::migrate::MigrationStatus;
 use crate::statistics::Statistics;
+use crate::{BackupError, OpenError};
 
 /// One database. [`crate::Database`] documents the operations.
 #[async_trait]
 pub(crate) trait Engine: Store {
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError>;
     async fn migration_status(&self) -> Result<Vec<MigrationStatus>, StoreError>;
+    /// Says whether it is there and lets us in. What is a file is, once it is open.
+    async fn reach(&self) -> Result<(), OpenError> {
+        Ok(())
+    }
     /// The time of the database, if it is not that of this machine.
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(None)

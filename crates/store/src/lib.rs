@@ -56,6 +56,8 @@ pub struct Options {
     pub remember: usize,
     /// Whether operations are spans, with the target `otel`.
     pub traced: bool,
+    /// Whether a server that cannot be reached yet is no reason not to open.
+    pub is_awaited: bool,
 }
 
 impl Default for Options {
@@ -69,6 +71,7 @@ impl Default for Options {
             queue: 4096,
             remember: 10_000,
             traced: false,
+            is_awaited: false,
         }
     }
 }
@@ -87,9 +90,22 @@ pub enum OpenError {
         /// What the operating system or SQLite says.
         reason: String,
     },
-    /// The server does not answer, or refuses.
-    #[error("the database server cannot be reached: {0}; check the address, the credentials, and that it runs")]
+    /// The server refuses, and will until something is changed.
+    #[error("the database cannot be used: {0}; check the address and the credentials")]
     Server(String),
+    /// The server does not answer, or not yet.
+    #[error("the database server cannot be reached: {0}; check the address, and that it runs")]
+    Unreachable(String),
+}
+
+impl OpenError {
+    /// The same to who asks an open database.
+    fn unavailable(self) -> StoreError {
+        match self {
+            Self::Server(reason) | Self::Unreachable(reason) => StoreError::Unavailable(reason),
+            error => StoreError::Unavailable(error.to_string()),
+        }
+    }
 }
 
 /// Why there is no backup.
@@ -119,6 +135,15 @@ pub struct Database {
 }
 
 impl Database {
+    /// A database that is reached, or awaited.
+    async fn reached(engine: Arc<dyn Engine>, options: &Options) -> Result<Self, OpenError> {
+        match engine.reach().await {
+            Err(OpenError::Unreachable(_)) if options.is_awaited => {}
+            reached => reached?,
+        }
+        Ok(Self::new(engine, options))
+    }
+
     fn new(engine: Arc<dyn Engine>, options: &Options) -> Self {
         let limits = Limits::of(options);
         let mut inner: Arc<dyn Store> = engine.clone();
@@ -140,6 +165,14 @@ impl Database {
     #[must_use]
     pub fn refused(&self) -> Arc<Refused> {
         self.refused.clone()
+    }
+
+    /// Says whether the database can be reached, and whether it lets us in. One that is not migrated does.
+    ///
+    /// # Errors
+    /// [`OpenError::Unreachable`] may pass by itself, the others do not.
+    pub async fn reach(&self) -> Result<(), OpenError> {
+        self.engine.reach().await
     }
 
     /// Applies what is pending, one server at a time, and tells `progress` of each migration after it is applied.
@@ -216,8 +249,7 @@ pub async fn open_sqlite(path: Option<&Path>, options: Options) -> Result<Databa
 /// # Errors
 /// If the address is not understood or the server does not let us in. A database that is not migrated opens.
 pub async fn open_postgres(url: &str, options: Options) -> Result<Database, OpenError> {
-    let engine = postgres::Postgres::open(url, &options).await?;
-    Ok(Database::new(Arc::new(engine), &options))
+    Database::reached(Arc::new(postgres::Postgres::open(url, &options)?), &options).await
 }
 
 /// Opens a MySQL 8 or MariaDB database, by its `mysql://` URL or in the form of Go's driver,
@@ -228,6 +260,5 @@ pub async fn open_postgres(url: &str, options: Options) -> Result<Database, Open
 /// # Errors
 /// If the address is not understood or the server does not let us in. A database that is not migrated opens.
 pub async fn open_mysql(url: &str, options: Options) -> Result<Database, OpenError> {
-    let engine = mysql::Mysql::open(url, &options).await?;
-    Ok(Database::new(Arc::new(engine), &options))
+    Database::reached(Arc::new(mysql::Mysql::open(url, &options)?), &options).await
 }

@@ -23,6 +23,15 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("v2/migrate-sql-down-across-merge", DOWN),
     ("v2/migrate-sql-down-nosteps", DOWN),
     ("v2/migrate-sql-up-down-conflict", DOWN),
+    ("v1/clients-unknown-subcommand", WORD),
+    ("v1/migrate-unknown", WORD),
+    ("v1/serve-unknown-sub", WORD),
+    ("v2/create-unknown", WORD),
+    ("v2/migrate-unknown", WORD),
+    (
+        "v2/list-jwk",
+        "a wrong word is an error, and there is no list of key sets",
+    ),
     ("v2/create-client-file-stdin", "an id in the file is the client's"),
     (
         "v2/create-client-hydra-admin-url-ignored",
@@ -66,6 +75,7 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("v2/perform-authorization-code-denied", DENIED),
     ("v2/perform-authorization-code-login-denied", DENIED),
 ];
+const WORD: &str = "a wrong word in a group of commands does not end with status 0";
 const DENIED: &str = "a flow that gives no tokens does not end with status 0";
 const OBJECT: &str = "one client without an array is imported too";
 const DOWN: &str = "a migration is not undone; the way back is a backup";

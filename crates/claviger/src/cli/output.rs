@@ -137,25 +137,61 @@ fn part(value: Option<Value>, path: &str) -> Result<String, Failure> {
     Ok(line(&serde_json::to_string_pretty(&value)))
 }
 
-/// Names and positions between dots; `#` stands for each element, and at the end for their number.
+/// Names and positions between dots, as GJSON writes them; `#` stands for each element, and at the end for their number;
+/// `#(name=="text")` for the first element with this member and `#(name=="text")#` for all of them. A dot of a name is `\.`.
 fn dotted(value: &Value, path: &str) -> Option<Value> {
-    let Some((first, rest)) = path.split_once('.') else {
-        return match value {
-            Value::Array(items) if path == "#" => Some(items.len().into()),
-            _ => step(value, path).cloned(),
-        };
+    let (first, rest) = split_step(path);
+    let of_all = |items: Vec<&Value>| match rest {
+        Some(rest) => items.into_iter().filter_map(|item| dotted(item, rest)).collect(),
+        None => items.into_iter().cloned().collect(),
     };
     match value {
-        Value::Array(items) if first == "#" => Some(items.iter().filter_map(|item| dotted(item, rest)).collect()),
-        _ => dotted(step(value, first)?, rest),
+        Value::Array(items) if first == "#" => match rest {
+            Some(_) => Some(of_all(items.iter().collect())),
+            None => Some(items.len().into()),
+        },
+        Value::Array(items) if first.starts_with("#(") => {
+            let is_all = first.ends_with('#');
+            let (name, wanted) = first
+                .trim_end_matches('#')
+                .strip_prefix("#(")?
+                .strip_suffix(')')?
+                .split_once("==")?;
+            let wanted: Value = serde_json::from_str(wanted.trim()).ok()?;
+            let mut found = items
+                .iter()
+                .filter(|item| dotted(item, name.trim()).is_some_and(|value| value == wanted));
+            match (is_all, rest) {
+                (true, _) => Some(of_all(found.collect())),
+                (false, Some(rest)) => dotted(found.next()?, rest),
+                (false, None) => found.next().cloned(),
+            }
+        }
+        Value::Array(items) => go_on(items.get(first.parse::<usize>().ok()?)?, rest),
+        _ => go_on(value.get(first.replace("\\.", "."))?, rest),
     }
 }
 
-fn step<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
-    match value {
-        Value::Array(items) => items.get(name.parse::<usize>().ok()?),
-        _ => value.get(name),
+fn go_on(value: &Value, rest: Option<&str>) -> Option<Value> {
+    rest.map_or_else(|| Some(value.clone()), |rest| dotted(value, rest))
+}
+
+/// The path up to the first dot that is neither escaped nor in parentheses, and what is behind it.
+fn split_step(path: &str) -> (&str, Option<&str>) {
+    let (mut is_escaped, mut is_inside) = (false, false);
+    for (at, c) in path.char_indices() {
+        match c {
+            '.' if !is_escaped && !is_inside => {
+                let (first, rest) = path.split_at(at);
+                return (first, rest.strip_prefix('.'));
+            }
+            '(' => is_inside = true,
+            ')' => is_inside = false,
+            _ => {}
+        }
+        is_escaped = c == '\\' && !is_escaped;
     }
+    (path, None)
 }
 
 /// Drops what says nothing: `null`, and where `empty_too`, empty lists.
@@ -231,6 +267,30 @@ mod tests {
         assert_eq!(rendered("jsonpath=items.1.id"), "\"b\"\n");
         assert_eq!(rendered("jsonpath=items.#"), "2\n");
         assert_eq!(rendered("jsonpointer=/items/0/id"), "\"a\"\n");
+    }
+
+    #[test]
+    fn a_path_finds_elements_by_a_member_and_names_with_dots() {
+        let value = json!({
+            "items": [
+                {"id": "a", "n": 1, "of": {"kind": "x.y"}}, {"id": "b", "n": 2, "of": {"kind": "z"}},
+                {"id": "c", "n": 2, "of": {"kind": "z"}},
+            ],
+            "https://a.example/claim": {"v.1": true},
+        });
+        for (path, found) in [
+            (r#"items.#(id=="b").n"#, Some(json!(2))),
+            (r#"items.#(n==2)#.id"#, Some(json!(["b", "c"]))),
+            (r#"items.#(of.kind=="x.y").id"#, Some(json!("a"))),
+            (r#"items.#(id=="b")"#, Some(value["items"][1].clone())),
+            (r#"items.#(n==7)#"#, Some(json!([]))),
+            (r#"items.#(n==7).id"#, None),
+            (r#"items.#(n=2).id"#, None),
+            (r"https://a\.example/claim.v\.1", Some(json!(true))),
+            ("items.3", None),
+        ] {
+            assert_eq!(dotted(&value, path), found, "{path}");
+        }
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! From arguments to [`Cli`], and from what clap says about wrong ones to what scripts written for Hydra expect.
 //!
 //! Status 255 with the message on both streams for the older commands, 1 for all others; help with status 0 for a
-//! group of commands without one of them.
+//! group of commands without one of them. Hydra answers a wrong word in a group with help and status 0 too, so that a script
+//! goes on as if it was done; here it is an error as any other wrong word.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -98,10 +99,6 @@ fn explain(command: &Command, error: &clap::Error, arguments: &[OsString], termi
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
             Some(named(command, &words).render_help().to_string())
         }
-        ErrorKind::InvalidSubcommand if !is_root(command, &words) => {
-            terminal.explain(&format!("{}{}", headline(command, error), similar(error)));
-            Some(named(command, &words).render_help().to_string())
-        }
         _ => None,
     };
     match help {
@@ -111,7 +108,7 @@ fn explain(command: &Command, error: &clap::Error, arguments: &[OsString], termi
 }
 
 fn refuse(command: &Command, error: &clap::Error, words: &[&str], terminal: &mut Terminal) -> ExitCode {
-    let headline = headline(command, error);
+    let headline = headline(&named(command, words), error);
     let rendered = error.render().to_string();
     let advice = rendered.split_once('\n').map_or("", |(_, advice)| advice).trim_end();
     terminal.explain(&format!("Error: {headline}\n{advice}"));
@@ -148,7 +145,10 @@ fn headline(command: &Command, error: &clap::Error) -> String {
             format!("invalid argument {value:?} for \"{flag}\" flag{}", reason(error))
         }
         (ErrorKind::InvalidSubcommand, _, Some(word)) => {
-            format!("unknown command \"{word}\" for \"{}\"", command.get_name())
+            format!(
+                "unknown command \"{word}\" for \"{}\"",
+                command.get_bin_name().unwrap_or(NAME)
+            )
         }
         _ => {
             let rendered = error.render().to_string();
@@ -159,15 +159,6 @@ fn headline(command: &Command, error: &clap::Error) -> String {
                 .trim_start_matches("error: ")
                 .to_owned()
         }
-    }
-}
-
-/// What was probably meant, where help is shown and clap's own advice is not.
-fn similar(error: &clap::Error) -> String {
-    match error.get(ContextKind::SuggestedSubcommand) {
-        Some(ContextValue::Strings(names)) if !names.is_empty() => format!(". Did you mean {}?", names.join(" or ")),
-        Some(ContextValue::String(name)) => format!(". Did you mean {name}?"),
-        _ => String::new(),
     }
 }
 
@@ -194,10 +185,6 @@ fn named(command: &Command, words: &[&str]) -> Command {
         }
     }
     command.clone()
-}
-
-fn is_root(command: &Command, words: &[&str]) -> bool {
-    named(command, words).get_name() == command.get_name()
 }
 
 #[cfg(test)]

@@ -122,7 +122,18 @@ async fn poll(api: &Api, url: &str, credentials: &Credentials, codes: &Codes) ->
             ("grant_type", GRANT.to_owned()),
             ("device_code", codes.device_code.clone()),
         ];
-        let answer = oauth2::post(api, url, credentials, form).await?;
+        let answer = match oauth2::post(api, url, credentials, form).await {
+            Ok(answer) if !answer.status().is_server_error() => answer,
+            // "On encountering a connection timeout, clients MUST unilaterally reduce their polling frequency" (§3.5). The
+            // person may still be typing the code, so neither that nor a server that is busy is the end.
+            failed => {
+                interval = (interval * 2).max(Duration::from_secs(1));
+                if Instant::now() + interval >= end {
+                    return Tokens::read(failed?.json()?, jiff::Timestamp::now());
+                }
+                continue;
+            }
+        };
         match answer.error_code().as_deref() {
             Some("authorization_pending" | "slow_down") if Instant::now() >= end => {
                 return Err(Failure::input("Nobody answered in time. Run the command again"));
@@ -157,5 +168,70 @@ mod rfc8628_3_2 {
         ] {
             assert!(Codes::read(&answer).is_err(), "{answer}");
         }
+    }
+}
+
+#[cfg(test)]
+mod rfc8628_3_5 {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpListener;
+    use std::process::ExitCode;
+
+    use serde_json::json;
+
+    use crate::cli::terminal::testing::terminal;
+
+    /// Answers one request after the other, and ends the connection of one that has none.
+    fn server(answers: Vec<Option<(u16, String)>>) -> (u16, std::thread::JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let serving = std::thread::spawn(move || {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = [0; 4096];
+                assert!(stream.read(&mut request).unwrap() > 0);
+                if let Some((status, body)) = answer {
+                    let length = body.len();
+                    let head = "Content-Type: application/json\r\nConnection: close";
+                    write!(
+                        stream,
+                        "HTTP/1.1 {status} S\r\n{head}\r\nContent-Length: {length}\r\n\r\n{body}"
+                    )
+                    .unwrap();
+                }
+            }
+        });
+        (port, serving)
+    }
+
+    #[test]
+    fn a_server_that_is_busy_or_gone_for_a_moment_is_asked_again() {
+        let codes = json!({
+            "device_code": "d", "user_code": "WDJB-MJHT", "verification_uri": "https://a.example/", "interval": 0,
+        });
+        let busy = json!({"error": "temporarily_unavailable"});
+        let (port, serving) = server(vec![
+            Some((200, codes.to_string())),
+            Some((503, busy.to_string())),
+            None,
+            Some((200, json!({"access_token": "at", "token_type": "bearer"}).to_string())),
+        ]);
+        let (mut terminal, output, errors) = terminal("", Vec::new());
+        let endpoint = format!("http://127.0.0.1:{port}");
+        let words = [
+            "claviger",
+            "perform",
+            "device-code",
+            "-e",
+            &endpoint,
+            "--client-id",
+            "tv",
+            "--format",
+            "json",
+        ];
+        let ended = crate::cli::run(words.map(Into::into), &mut terminal);
+        assert_eq!(ended, ExitCode::SUCCESS, "{}", errors.text());
+        assert!(output.text().contains("\"at\""), "{}", output.text());
+        serving.join().unwrap();
     }
 }

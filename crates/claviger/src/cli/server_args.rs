@@ -99,6 +99,10 @@ pub(crate) struct Migrate {
     #[arg(short, long, global = true, value_name = "FILE", value_delimiter = ',')]
     pub(crate) config: Vec<PathBuf>,
 
+    /// How long to wait for a database server that cannot be reached yet; 0 gives up at once
+    #[arg(long, global = true, value_name = "DURATION", default_value = "5m", value_parser = go_duration::parse)]
+    wait: Duration,
+
     #[command(subcommand)]
     pub(crate) target: MigrateTarget,
 }
@@ -155,6 +159,7 @@ pub(crate) enum MigrateAction {
 #[derive(Clone, Debug)]
 pub(crate) struct MigrateJob {
     pub(crate) config: Vec<PathBuf>,
+    pub(crate) wait: Duration,
     pub(crate) action: MigrateAction,
 }
 
@@ -166,6 +171,7 @@ impl Migrate {
             MigrateTarget::Status { status, .. } => {
                 return MigrateJob {
                     config: self.config,
+                    wait: self.wait,
                     action: MigrateAction::Status(status),
                 };
             }
@@ -180,6 +186,7 @@ impl Migrate {
         };
         MigrateJob {
             config: self.config,
+            wait: self.wait,
             action,
         }
     }

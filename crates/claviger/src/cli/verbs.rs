@@ -23,12 +23,13 @@ pub(crate) struct Verb<O: Subcommand> {
 #[derive(Subcommand, Debug)]
 pub(crate) enum CreateObject {
     /// Create an OAuth 2.0 client
-    #[command(name = "oauth2-client", visible_alias = "client")]
+    #[command(name = "oauth2-client", visible_aliases = ["client", "clients", "oauth2-clients"])]
     Client(Box<oauth2_clients::Create>),
     /// Create a key in a JSON Web Key set
     #[command(visible_alias = "jwks")]
     Jwk(jwks::Create),
     /// Create a key of the admin port, in the database itself
+    #[command(visible_alias = "api-keys")]
     ApiKey(api_keys::Create),
 }
 
@@ -45,7 +46,7 @@ pub(crate) enum GetObject {
 #[derive(Subcommand, Debug)]
 pub(crate) enum ListObject {
     /// List OAuth 2.0 clients, a page at a time
-    #[command(name = "oauth2-clients", visible_alias = "clients")]
+    #[command(name = "oauth2-clients", visible_aliases = ["clients", "client", "oauth2-client"])]
     Clients(oauth2_clients::List),
     /// List the keys of the admin port, from the database itself
     #[command(visible_alias = "api-key")]
@@ -55,14 +56,17 @@ pub(crate) enum ListObject {
 #[derive(Subcommand, Debug)]
 pub(crate) enum UpdateObject {
     /// Replace an OAuth 2.0 client
-    #[command(name = "oauth2-client", visible_alias = "client")]
+    #[command(name = "oauth2-client", visible_aliases = ["client", "clients", "oauth2-clients"])]
     Client(Box<oauth2_clients::Update>),
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum RotateObject {
     /// Give an OAuth 2.0 client one more secret, and print it
-    #[command(name = "oauth2-client-secret", visible_alias = "client-secret")]
+    #[command(
+        name = "oauth2-client-secret",
+        visible_aliases = ["client-secret", "client-secrets", "oauth2-client-secrets"]
+    )]
     ClientSecret(oauth2_clients::Rotation),
 }
 
@@ -72,12 +76,16 @@ pub(crate) enum DeleteObject {
     #[command(name = "oauth2-client", visible_aliases = ["client", "clients", "oauth2-clients"])]
     Client(oauth2_clients::Ids),
     /// End the secrets of an OAuth 2.0 client, except the newest
-    #[command(name = "rotated-oauth2-client-secrets", visible_alias = "rotated-client-secrets")]
+    #[command(
+        name = "rotated-oauth2-client-secrets",
+        visible_aliases = ["rotated-client-secrets", "rotated-client-secret", "rotated-oauth2-client-secret"]
+    )]
     RotatedSecrets(oauth2_clients::Rotation),
     /// Delete JSON Web Key sets
     #[command(visible_alias = "jwks")]
     Jwk(jwks::Delete),
     /// End all access tokens of an OAuth 2.0 client
+    #[command(visible_alias = "access-token")]
     AccessTokens(tokens::DeleteAccessTokens),
 }
 
@@ -87,6 +95,7 @@ pub(crate) enum ImportObject {
     #[command(name = "oauth2-client", visible_aliases = ["client", "clients", "oauth2-clients"])]
     Client(oauth2_clients::Import),
     /// Add keys from files to a JSON Web Key set
+    #[command(visible_alias = "jwks")]
     Jwk(jwks::Import),
 }
 
@@ -103,14 +112,17 @@ pub(crate) enum PerformObject {
 #[derive(Subcommand, Debug)]
 pub(crate) enum IntrospectObject {
     /// Show what a token stands for
+    #[command(visible_alias = "tokens")]
     Token(tokens::IntrospectToken),
 }
 
 #[derive(Subcommand, Debug)]
 pub(crate) enum RevokeObject {
     /// End a token
+    #[command(visible_alias = "tokens")]
     Token(tokens::RevokeToken),
     /// End a key of the admin port, in the database itself
+    #[command(visible_alias = "api-keys")]
     ApiKey(api_keys::Revoke),
 }
 

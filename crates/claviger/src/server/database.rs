@@ -16,40 +16,66 @@ pub(crate) enum DatabaseError {
     Open { error: OpenError, dsn: Box<Dsn> },
 }
 
-/// Opens it for commands.
-pub(super) async fn open(dsn: &Dsn) -> Result<Database, DatabaseError> {
-    open_traced(dsn, false).await
+impl DatabaseError {
+    fn open(dsn: &Dsn, error: OpenError) -> Self {
+        Self::Open {
+            error,
+            dsn: Box::new(dsn.clone()),
+        }
+    }
+
+    /// Whether it may pass without anybody changing a setting.
+    pub(super) fn may_pass(&self) -> bool {
+        matches!(
+            self,
+            Self::Open {
+                error: OpenError::Unreachable(_),
+                ..
+            }
+        )
+    }
 }
 
-/// Opens it, with spans of what is asked of it or without. Its tables are left as they are, except that one in memory, which
-/// nobody else could migrate, gets them.
-pub(super) async fn open_traced(dsn: &Dsn, traced: bool) -> Result<Database, DatabaseError> {
-    let alone = Options {
+/// Opens it for commands.
+pub(super) async fn open(dsn: &Dsn) -> Result<Database, DatabaseError> {
+    open_with(dsn, Options::default()).await
+}
+
+/// Opens it for who waits for it with [`reach`].
+pub(super) async fn open_awaited(dsn: &Dsn, traced: bool) -> Result<Database, DatabaseError> {
+    let options = Options {
         traced,
+        is_awaited: true,
         ..Options::default()
     };
+    open_with(dsn, options).await
+}
+
+/// Says whether it can be reached.
+pub(super) async fn reach(dsn: &Dsn, database: &Database) -> Result<(), DatabaseError> {
+    database.reach().await.map_err(|error| DatabaseError::open(dsn, error))
+}
+
+/// Its tables are left as they are, except that one in memory, which nobody else could migrate, gets them.
+async fn open_with(dsn: &Dsn, alone: Options) -> Result<Database, DatabaseError> {
     let opened = match dsn {
         Dsn::Memory => open_sqlite(None, alone).await,
         Dsn::Sqlite { path } => open_sqlite(Some(path), alone).await,
-        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, traced)).await,
-        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, traced)).await,
+        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, alone)).await,
+        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, alone)).await,
     };
-    let database = opened.map_err(|error| DatabaseError::Open {
-        error,
-        dsn: Box::new(dsn.clone()),
-    })?;
+    let database = opened.map_err(|error| DatabaseError::open(dsn, error))?;
     if *dsn == Dsn::Memory {
         migrate(&database).await?;
     }
     Ok(database)
 }
 
-fn options(pool: &Pool, traced: bool) -> Options {
+fn options(pool: &Pool, alone: Options) -> Options {
     Options {
-        traced,
         max_connections: pool.max_conns,
         connection_lifetime: pool.max_conn_lifetime,
-        ..Options::default()
+        ..alone
     }
 }
 

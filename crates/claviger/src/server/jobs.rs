@@ -8,7 +8,7 @@ use claviger_store::{BackupError, Database};
 
 use super::database::{self, DatabaseError};
 use crate::cli::failure::Failure;
-use crate::config::{self, ConfigError, Purpose, Settings, Sources};
+use crate::config::{self, ConfigError, Dsn, Purpose, Settings, Sources};
 
 /// Why such a command fails.
 #[derive(Debug, thiserror::Error)]
@@ -61,13 +61,33 @@ pub(super) fn work_on<T>(
     settings: &Settings,
     work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
+    run(settings, async |dsn| Ok(database::open(dsn).await?), work)
+}
+
+/// As [`work_on`], for who waits for the database with [`database::reach`] before anything else.
+pub(super) fn wait_and_work_on<T>(
+    settings: &Settings,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    run(
+        settings,
+        async |dsn| Ok(database::open_awaited(dsn, false).await?),
+        work,
+    )
+}
+
+fn run<T>(
+    settings: &Settings,
+    open: impl AsyncFnOnce(&Dsn) -> Result<Database, JobError>,
+    work: impl AsyncFnOnce(&Database) -> Result<T, Failure>,
+) -> Result<T, Failure> {
     let dsn = settings.dsn().map_err(JobError::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(JobError::System)?;
     runtime.block_on(async {
-        let database = database::open(dsn).await.map_err(JobError::from)?;
+        let database = open(dsn).await?;
         let result = work(&database).await;
         database.close().await;
         result

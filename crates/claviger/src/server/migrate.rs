@@ -5,16 +5,18 @@
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use claviger_store::{Database, MigrationStatus};
 use serde_json::{Value, json};
 
-use super::jobs::{JobError, Place, with_database};
+use super::database;
+use super::jobs::{JobError, Place, settings, wait_and_work_on};
 use crate::cli::Terminal;
 use crate::cli::failure::Failure;
 use crate::cli::output::{Document, Format, Layout, Report};
 use crate::cli::server_args::{self, MigrateAction, MigrateJob, MigrateUp};
+use crate::config::Dsn;
 
 /// How often `status --block` looks again.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -37,11 +39,35 @@ pub(crate) fn migrate(job: &MigrateJob, terminal: &mut Terminal) -> Result<(), F
         env: terminal.environment(),
         database_url: database_url.as_deref(),
     };
-    with_database(place, async |database| match &job.action {
-        MigrateAction::Down(_) => Err(Failure::input(NO_WAY_DOWN)),
-        MigrateAction::Up(arguments) => up(database, arguments.yes, terminal).await,
-        MigrateAction::Status(arguments) => status(database, arguments, terminal).await,
+    let settings = settings(place)?;
+    let dsn = settings.dsn().map_err(JobError::from)?;
+    wait_and_work_on(&settings, async |database| {
+        reached(dsn, database, job.wait, terminal).await?;
+        match &job.action {
+            MigrateAction::Down(_) => Err(Failure::input(NO_WAY_DOWN)),
+            MigrateAction::Up(arguments) => up(database, arguments.yes, terminal).await,
+            MigrateAction::Status(arguments) => status(database, arguments, terminal).await,
+        }
     })
+}
+
+/// Waits for a database that is not there yet: whoever starts a whole system starts it at the same moment.
+async fn reached(dsn: &Dsn, database: &Database, wait: Duration, terminal: &mut Terminal) -> Result<(), Failure> {
+    let deadline = Instant::now() + wait;
+    let mut is_told = false;
+    loop {
+        match database::reach(dsn, database).await {
+            Err(error) if error.may_pass() && Instant::now() < deadline => {
+                if !is_told {
+                    let patience = wait.as_secs();
+                    terminal.explain(&format!("{error}. Waiting for it for {patience} seconds (--wait) …"));
+                    is_told = true;
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            reached => return Ok(reached.map_err(JobError::from)?),
+        }
+    }
 }
 
 async fn up(database: &Database, yes: bool, terminal: &mut Terminal) -> Result<(), Failure> {
@@ -133,6 +159,7 @@ mod tests {
         let (mut terminal, output, errors) = terminal(input, Vec::new());
         let job = MigrateJob {
             config: Vec::new(),
+            wait: Duration::ZERO,
             action: action(Some(format!("sqlite://{}", file.display()))),
         };
         let result = migrate(&job, &mut terminal);
@@ -263,6 +290,7 @@ mod tests {
             let (mut terminal, _, _) = terminal("", environment);
             let job = MigrateJob {
                 config: Vec::new(),
+                wait: Duration::ZERO,
                 action: up(true)(argument),
             };
             migrate(&job, &mut terminal).unwrap();
@@ -275,6 +303,7 @@ mod tests {
         let (mut terminal, output, _) = terminal("", Vec::new());
         let job = MigrateJob {
             config: Vec::new(),
+            wait: Duration::ZERO,
             action: up(true)(None),
         };
         let failure = migrate(&job, &mut terminal).unwrap_err().to_string();
@@ -287,6 +316,7 @@ mod tests {
         let (mut terminal, output, _) = terminal("", Vec::new());
         let job = MigrateJob {
             config: Vec::new(),
+            wait: Duration::ZERO,
             action: MigrateAction::Up(MigrateUp {
                 database_url: Some("memory".to_owned()),
                 yes: true,

@@ -6,7 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use claviger_core::context::Entropy;
+use claviger_core::context::{Entropy, Timestamp};
 use claviger_core::port::StoreError;
 use claviger_store::Database;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use crate::clock::Careful;
 use crate::provider::{Current, OperatingSystem, Provider, now};
 
 /// Between two rounds, on average.
-const INTERVAL: Duration = Duration::from_secs(60);
+pub(super) const INTERVAL: Duration = Duration::from_secs(60);
 /// Rows of each kind that one statement removes.
 const BATCH: u32 = 500;
 /// Most batches of a round. What is left is for the next round, which comes soon and may be another server's.
@@ -29,6 +29,22 @@ const UNDER_LOAD: u32 = 4;
 /// Between two rounds when the first has left something: what expires must not pile up where many tokens are issued.
 const BEHIND: Duration = Duration::from_secs(1);
 
+/// Further than this from the clock of the database, in seconds, that of this machine removes nothing: one of the two is wrong,
+/// and what is removed does not come back.
+const MOST_APART: i64 = 300;
+
+/// Why a round removed nothing.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Undone {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(
+        "the clock of the database is {} s {} that of this machine; set both by NTP, as one of them is wrong",
+        .0.abs(), if *.0 < 0 { "behind" } else { "ahead of" }
+    )]
+    Clock(i64),
+}
+
 /// What one round has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Round {
@@ -37,14 +53,14 @@ struct Round {
     is_behind: bool,
 }
 
-/// Works until `stop` is cancelled.
-pub(super) async fn run(current: &Current, database: &Database, stop: &CancellationToken) {
+/// Works until `stop` is cancelled, about once in each `interval`.
+pub(super) async fn run(current: &Current, database: &Database, interval: Duration, stop: &CancellationToken) {
     let mut is_told = false;
     let mut is_behind = false;
     let mut careful = Careful::new(now(), Instant::now());
     loop {
-        let interval = if is_behind { BEHIND } else { INTERVAL };
-        let wait = interval.mul_f64(0.5 + fraction(&OperatingSystem));
+        let next = if is_behind { BEHIND } else { interval };
+        let wait = next.mul_f64(0.5 + fraction(&OperatingSystem));
         if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
             return;
         }
@@ -70,7 +86,7 @@ pub(super) async fn run(current: &Current, database: &Database, stop: &Cancellat
                 }
             }
             // Readiness tells it already.
-            Some(Err(StoreError::NotMigrated)) => {}
+            Some(Err(Undone::Store(StoreError::NotMigrated))) => {}
             Some(Err(error)) => {
                 provider.metrics.purged("failed", 0);
                 tracing::warn!(%error, "what has expired could not be removed; trying again later");
@@ -85,7 +101,10 @@ async fn round(
     database: &Database,
     careful: &mut Careful,
     is_behind: bool,
-) -> Result<Round, StoreError> {
+) -> Result<Round, Undone> {
+    if !is_behind {
+        compare_clocks(database).await?;
+    }
     let mut rows = 0;
     for _ in 0..MOST_BATCHES {
         let begun = Instant::now();
@@ -100,6 +119,22 @@ async fn round(
         tokio::time::sleep(pause(took, waiting && !is_behind)).await;
     }
     Ok(Round { rows, is_behind: true })
+}
+
+/// Whether the clock of the database, if it has one of its own, allows to go by that of this machine.
+pub(super) async fn compare_clocks(database: &Database) -> Result<(), Undone> {
+    match database.clock().await? {
+        Some(theirs) => judge(theirs, now()),
+        None => Ok(()),
+    }
+}
+
+fn judge(theirs: Timestamp, ours: Timestamp) -> Result<(), Undone> {
+    let ahead = theirs.0.saturating_sub(ours.0);
+    if ahead.saturating_abs() > MOST_APART {
+        return Err(Undone::Clock(ahead));
+    }
+    Ok(())
 }
 
 /// At most half of the time is worked, and a fifth under load. Who is behind does not give way further: what expires would pile up
@@ -141,6 +176,18 @@ mod tests {
         assert_eq!((pause(quick, false), pause(slow, false)), (PAUSE, slow));
         assert_eq!((pause(quick, true), pause(slow, true)), (PAUSE * 4, slow * 4));
         assert_eq!(pause(Duration::MAX, true), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_clock_that_is_far_from_the_databases_removes_nothing() {
+        let ours = Timestamp(1_800_000_000);
+        for near in [-300, -1, 0, 300] {
+            assert!(judge(Timestamp(ours.0 + near), ours).is_ok(), "{near}");
+        }
+        let told = |ahead: i64| judge(Timestamp(ours.0 + ahead), ours).unwrap_err().to_string();
+        assert!(told(301).contains("301 s ahead of"), "{}", told(301));
+        assert!(told(-86_400).contains("86400 s behind"), "{}", told(-86_400));
+        assert!(judge(Timestamp(i64::MIN), ours).is_err());
     }
 
     /// An hour of 3000 tokens a second is removed within the hour, if the database takes 50 ms for a batch.

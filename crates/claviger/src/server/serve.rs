@@ -33,6 +33,10 @@ use crate::telemetry::trace::Traces;
 /// How long the database may take to let go when everything else has ended.
 const CLOSING: Duration = Duration::from_secs(5);
 
+/// Between two attempts to reach a database that was not there at the start: the first, doubled up to the longest.
+const FIRST_WAIT: Duration = Duration::from_millis(250);
+const LONGEST_WAIT: Duration = Duration::from_secs(8);
+
 /// Why a server does not start. Each is one line that says what to change.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
@@ -137,17 +141,51 @@ async fn serve_until_stopped(
     listeners: Listeners,
     inherited: Inherited,
 ) -> Result<(), StartError> {
-    let stop = stop::on_signal().map_err(|error| StartError::System { what: "signals", error })?;
+    let signals = |error| StartError::System { what: "signals", error };
+    let stop = stop::on_signal().map_err(signals)?;
+    let hangups = stop::Hangups::listen().map_err(signals)?;
     let sides = Side::of(listeners);
     // First, so that a second server on the same ports ends before it touches anything.
     let ports = Ports::bind(settings, sides, inherited).await?;
-    let database = Arc::new(database::open_traced(settings.dsn()?, settings.collector.is_some()).await?);
+    let database = Arc::new(database::open_awaited(settings.dsn()?, settings.collector.is_some()).await?);
     let served = async {
-        let provider = prepare(settings, &database).await?;
+        let provider = provider(settings, &database)?;
+        let is_prepared = match prepare(settings, &provider, &database).await {
+            Err(StartError::Database(error)) if error.may_pass() => {
+                tracing::warn!("{}; until it is, requests are answered with 503", one_line(&error));
+                false
+            }
+            prepared => prepared.map(|()| true)?,
+        };
+        // Only now, so that a start that fails says one thing.
+        for warning in &settings.warnings {
+            tracing::warn!("{warning}");
+        }
         if settings.dev {
             welcome::print(settings, sides);
         }
-        serve_ports(settings, origin, ports, (provider, &database), &stop).await
+        // Who serves without its database is what a server is whose database went away, and is alive for those who look.
+        let (ended, ()) = tokio::join!(
+            async {
+                let arrived = match is_prepared {
+                    true => Ok(()),
+                    false => arrival(settings, &provider, &database, &stop).await,
+                };
+                if arrived.is_err() {
+                    stop.cancel();
+                }
+                arrived
+            },
+            serve_ports(
+                settings,
+                origin,
+                ports,
+                hangups,
+                (Arc::clone(&provider), &database),
+                &stop
+            )
+        );
+        ended
     };
     let served = served.await;
     if tokio::time::timeout(CLOSING, database.close()).await.is_err() {
@@ -156,19 +194,45 @@ async fn serve_until_stopped(
     served
 }
 
-/// Everything that must be right before the first request.
-async fn prepare(settings: &Settings, database: &Arc<Database>) -> Result<Shared, StartError> {
+/// Everything of the database that must be right before the first request.
+async fn prepare(settings: &Settings, provider: &Provider, database: &Database) -> Result<(), StartError> {
+    database::reach(settings.dsn()?, database).await?;
     if settings.dev {
         database::migrate(database).await?;
     }
-    let provider = provider(settings, database)?;
-    ensure_keys(&provider).await?;
-    // Only now, so that a start that fails says one thing.
-    for warning in &settings.warnings {
-        tracing::warn!("{warning}");
+    ensure_keys(provider).await?;
+    tell_schema(provider).await;
+    if let Err(error @ purge::Undone::Clock(_)) = purge::compare_clocks(database).await {
+        tracing::warn!("{error}; until they agree, nothing that has expired is removed");
     }
-    tell_schema(&provider).await;
-    Ok(provider)
+    Ok(())
+}
+
+/// Waits for a database that was not there at the start, and ends the server if it is found to be a wrong one.
+async fn arrival(
+    settings: &Settings,
+    provider: &Provider,
+    database: &Database,
+    stop: &CancellationToken,
+) -> Result<(), StartError> {
+    let mut wait = FIRST_WAIT;
+    loop {
+        if stop.run_until_cancelled(tokio::time::sleep(wait)).await.is_none() {
+            return Ok(());
+        }
+        wait = (wait * 2).min(LONGEST_WAIT);
+        match stop.run_until_cancelled(prepare(settings, provider, database)).await {
+            None => return Ok(()),
+            Some(Err(StartError::Database(error))) if error.may_pass() => {
+                tracing::warn!("{}; trying again in {} s", one_line(&error), wait.as_secs_f32());
+            }
+            Some(Ok(())) => {
+                tracing::info!("the database is reached");
+                return Ok(());
+            }
+            Some(Err(error)) => return Err(error),
+        }
+    }
 }
 
 /// Everything that the endpoints share, over this database.
@@ -259,14 +323,14 @@ async fn serve_ports(
     settings: &Settings,
     origin: Origin,
     ports: Ports,
+    hangups: stop::Hangups,
     (provider, database): (Shared, &Arc<Database>),
     stop: &CancellationToken,
-) -> Result<(), StartError> {
-    let hangups = stop::Hangups::listen().map_err(|error| StartError::System { what: "signals", error })?;
+) {
     let current = Arc::new(Current::new(Arc::clone(&provider)));
     let purging = {
         let (current, database, stop) = (Arc::clone(&current), Arc::clone(database), stop.clone());
-        tokio::spawn(async move { purge::run(&current, &database, &stop).await })
+        tokio::spawn(async move { purge::run(&current, &database, purge::INTERVAL, &stop).await })
     };
     let telling = {
         let (current, stop) = (Arc::clone(&current), stop.clone());
@@ -300,5 +364,4 @@ async fn serve_ports(
         tracing::error!("the job that talks to the supervisor had ended early");
     }
     tracing::info!("stopped");
-    Ok(())
 }

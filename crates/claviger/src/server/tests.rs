@@ -2,10 +2,12 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
+use claviger_core::context::Timestamp;
+use claviger_core::port::{Change, Digest, Outcome, UsedAssertion};
 use claviger_store::Database;
 use http::{Method, Request};
 use http_body_util::BodyExt as _;
@@ -17,10 +19,10 @@ use tower_service::Service as _;
 
 use super::ports::{Ports, Side};
 use super::serve::provider;
-use super::{database, routes};
+use super::{database, purge, routes};
 use crate::config::{self, Purpose, Settings, Sources};
 use crate::edge::inherited::Inherited;
-use crate::provider::Shared;
+use crate::provider::{Current, Shared, now};
 
 const SECRET: &str = "aSecretOfTests0123456789";
 
@@ -206,6 +208,54 @@ async fn a_server_answers_until_it_is_told_to_stop() {
         .unwrap()
         .unwrap();
     assert!(TcpStream::connect(&addresses[0]).await.is_err());
+}
+
+/// More than two batches of what expired, and one row that did not.
+#[tokio::test]
+async fn the_server_removes_what_has_expired_by_itself_until_it_is_told_to_stop() {
+    let (database, provider) = open(&settings("memory")).await;
+    let store = Arc::clone(&provider.store);
+    let used = |number: u32, expires_at: i64| {
+        let mut digest = [0; 32];
+        digest[..4].copy_from_slice(&number.to_be_bytes());
+        UsedAssertion {
+            digest: Digest(digest),
+            expires_at: Timestamp(expires_at),
+        }
+    };
+    for number in 0..1200 {
+        let change = Change::UseAssertion(used(number, 1000));
+        assert_eq!(store.apply(change).await.unwrap(), Outcome::Applied);
+    }
+    let live = used(1200, now().0 + 3600);
+    store.apply(Change::UseAssertion(live)).await.unwrap();
+    let admin = routes::admin(&provider, false, true);
+    let (current, stop) = (Current::new(provider), CancellationToken::new());
+    let watching = async {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let metrics = async || get(&admin, "/metrics/prometheus").await.1;
+        while !metrics().await.contains("claviger_purged_rows_total 1200\n") {
+            assert!(Instant::now() < deadline, "{}", metrics().await);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(
+            !metrics()
+                .await
+                .contains("claviger_purge_rounds_total{outcome=\"done\"} 0\n")
+        );
+        assert!(
+            metrics()
+                .await
+                .contains("claviger_purge_rounds_total{outcome=\"failed\"} 0\n")
+        );
+        stop.cancel();
+    };
+    tokio::join!(
+        purge::run(&current, &database, Duration::from_millis(50), &stop),
+        watching
+    );
+    assert!(!store.is_used(used(7, 0).digest).await.unwrap());
+    assert!(store.is_used(live.digest).await.unwrap());
 }
 
 #[tokio::test]

@@ -118,6 +118,34 @@ async fn every_change_on_the_admin_port_says_who_and_what_and_no_reading_does() 
     }
 }
 
+/// Of the whole table, also the routes of tomorrow: what may change something is told, and what cannot is not.
+#[tokio::test]
+async fn every_route_that_may_change_something_is_told() {
+    let database = Database::sqlite();
+    let options = guarded(&database).with("LOG_FORMAT", "json");
+    let server = server(&database, options).await;
+    let all = key(&database, "ops", "all");
+    let routes = crate::keys::routes();
+    let mut last = None;
+    for (method, route) in &routes {
+        let url = server.admin(&route.replace(['{', '}'], "x"));
+        let method = http::Method::from_bytes(method.as_bytes()).unwrap();
+        last = Some(Http::new().send(Request::new(method, &url).bearer(&all)).await);
+    }
+    settled(&server, &last.unwrap()).await;
+    let lines = lines(&server);
+    let mut told = 0;
+    for (method, route) in &routes {
+        let action = format!("{method} {route}");
+        let is_told = lines.iter().any(|line| line["action"] == action.as_str());
+        // Looking at a token changes nothing, and is much.
+        let is_change = method != "GET" && route != "/admin/oauth2/introspect";
+        assert_eq!(is_told, is_change, "{action}");
+        told += usize::from(is_told);
+    }
+    assert!(told > 15, "{told}");
+}
+
 #[tokio::test]
 async fn what_looks_like_an_attack_is_told_with_the_client_and_the_address() {
     let database = Database::sqlite();

@@ -15,21 +15,27 @@ async fn ask(server: &Server, method: &Method, path: &str, key: &str) -> clavige
     Http::new().send(request).await
 }
 
-#[tokio::test]
-async fn every_route_but_health_asks_for_a_key() {
-    let database = Database::sqlite();
-    let server = server(&database, guarded(&database)).await;
-    let all = key(&database, "ops", "all");
+/// The routes of the admin port, as the description of it names them: method and path.
+pub(crate) fn routes() -> Vec<(String, String)> {
     let described = std::fs::read_to_string(binary::root().join("docs/openapi/admin.json")).unwrap();
     let described: Value = serde_json::from_str(&described).unwrap();
     let mut routes = Vec::new();
     for (path, methods) in described["paths"].as_object().unwrap() {
         let methods = methods.as_object().unwrap().keys();
         let methods = methods.filter(|name| ["get", "post", "put", "patch", "delete"].contains(&&***name));
-        routes.extend(methods.map(|method| (method.to_uppercase(), path.replace(['{', '}'], "x"))));
+        routes.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
     }
     assert!(routes.len() > 30, "{routes:?}");
-    for (method, path) in routes {
+    routes
+}
+
+#[tokio::test]
+async fn every_route_but_health_asks_for_a_key() {
+    let database = Database::sqlite();
+    let server = server(&database, guarded(&database)).await;
+    let all = key(&database, "ops", "all");
+    for (method, route) in routes() {
+        let path = route.replace(['{', '}'], "x");
         let method = Method::from_bytes(method.as_bytes()).unwrap();
         let is_open = path.starts_with("/admin/health");
         for path in [path.as_str(), path.strip_prefix("/admin").unwrap()] {

@@ -8,7 +8,7 @@ use claviger_core::port::StoreError;
 use mysql_async::{ClientIdentity, Conn, DriverError, Error, Opts, OptsBuilder, Row, SslOpts};
 
 use super::address::{Address, Place, Tls};
-use super::fault::{Failed, explained};
+use super::fault::{explained, is_away, transport};
 use super::line::sets;
 use super::read::column;
 use crate::{OpenError, Options};
@@ -90,9 +90,14 @@ impl Connector {
 
     /// A connection to the server that answered last, or to the next one that answers.
     pub(super) async fn connect(&self) -> Result<Connected, StoreError> {
+        self.attempt().await.map_err(OpenError::unavailable)
+    }
+
+    /// The same, which says whether it may pass that there is none.
+    pub(super) async fn attempt(&self) -> Result<Connected, OpenError> {
         let first = self.first.load(Ordering::Relaxed);
         let count = self.servers.len();
-        let mut refusal = StoreError::Unavailable("the address names no server".to_owned());
+        let mut refusal = OpenError::Unreachable("the address names no server".to_owned());
         for step in 0..count {
             let number = first.wrapping_add(step).checked_rem(count).unwrap_or_default();
             match self.connect_to(number).await {
@@ -101,6 +106,8 @@ impl Connector {
                     self.prefer(first, number);
                     return Ok(connected);
                 }
+                // What one of them refuses for good is what a person has to hear.
+                Err(OpenError::Unreachable(_)) if !matches!(refusal, OpenError::Unreachable(_)) => {}
                 Err(error) => refusal = error,
             }
         }
@@ -117,15 +124,20 @@ impl Connector {
         self.prefer(server, next);
     }
 
+    /// Whether somebody left the server: who reads from it still reads what it was when it was the primary.
+    pub(super) fn is_left(&self, server: usize) -> bool {
+        self.first.load(Ordering::Relaxed) != server
+    }
+
     /// Another one is tried first, if nobody changed that since it was read.
     fn prefer(&self, seen: usize, next: usize) {
         let order = Ordering::Relaxed;
         let _ = self.first.compare_exchange(seen, next, order, order);
     }
 
-    async fn connect_to(&self, number: usize) -> Result<Connected, StoreError> {
+    async fn connect_to(&self, number: usize) -> Result<Connected, OpenError> {
         let Some(server) = self.servers.get(number) else {
-            return Err(StoreError::Unavailable("the address names no such server".to_owned()));
+            return Err(OpenError::Unreachable("the address names no such server".to_owned()));
         };
         // Who has others to ask asks them soon.
         let patience = if self.servers.len() > 1 {
@@ -139,12 +151,13 @@ impl Connector {
                 has_peers,
                 server: number,
             }),
-            Ok(Err(Opened::Failed(error))) => Err(match Failed::from(&error).into() {
-                StoreError::Broken(reason) => StoreError::Unavailable(reason),
-                error => error,
+            Ok(Err(Opened::Failed(error))) => Err(match is_away(&error) {
+                true => OpenError::Unreachable(reason(&error)),
+                false => OpenError::Server(reason(&error)),
             }),
-            Ok(Err(Opened::Unfit(reason))) => Err(StoreError::Unavailable(reason)),
-            Err(_) => Err(StoreError::Unavailable("connecting took too long".to_owned())),
+            Ok(Err(Opened::ReadOnly(reason))) => Err(OpenError::Unreachable(reason)),
+            Ok(Err(Opened::TooOld(reason))) => Err(OpenError::Server(reason)),
+            Err(_) => Err(OpenError::Unreachable("connecting took too long".to_owned())),
         }
     }
 
@@ -163,7 +176,7 @@ impl Connector {
         // Alone, it still answers who reads. Among several, it is a replica or a primary of before: it lags, and an account
         // with all rights could even write to it.
         if let Some(variable) = read_only.filter(|_| self.servers.len() > 1) {
-            return Err(Opened::Unfit(format!(
+            return Err(Opened::ReadOnly(format!(
                 "the server is read-only ({} is on), and of several servers one that takes changes is used",
                 text(Some(variable), 0)
             )));
@@ -179,8 +192,9 @@ impl Connector {
 
 enum Opened {
     Failed(Error),
-    /// It is too old, or another one has to be asked.
-    Unfit(String),
+    TooOld(String),
+    /// Another one has to be asked.
+    ReadOnly(String),
 }
 
 impl From<Error> for Opened {
@@ -203,7 +217,7 @@ fn limits(version: &str, timeout: Duration) -> Result<String, Opened> {
     let is_mariadb = version.contains("MariaDB");
     let least: [u32; 2] = if is_mariadb { [10, 6] } else { [8, 0] };
     if numbers.as_slice() < least.as_slice() {
-        return Err(Opened::Unfit(format!(
+        return Err(Opened::TooOld(format!(
             "the server is {version}, and MySQL 8.0 or MariaDB 10.6 is the oldest that is supported"
         )));
     }
@@ -253,19 +267,11 @@ fn tls(address: &Address) -> Option<SslOpts> {
     ))
 }
 
-/// What a refused connection says to the person who starts the program.
-pub(super) fn unopened(error: StoreError) -> Option<OpenError> {
-    match error {
-        StoreError::NotMigrated => None,
-        StoreError::Unavailable(reason) | StoreError::Broken(reason) => Some(OpenError::Server(reason)),
-    }
-}
-
-/// The text of an error of the migration.
+/// What an error says to the person who starts the program, or migrates.
 pub(super) fn reason(error: &Error) -> String {
     match error {
         Error::Server(error) => explained(error),
-        error => StoreError::from(Failed::from(error)).to_string(),
+        error => transport(error),
     }
 }
 
@@ -281,6 +287,8 @@ mod tests {
             connector.leave(0);
             assert_eq!(first(), 1);
         }
+        // Who reads from it does not stay there either.
+        assert!(connector.is_left(0) && !connector.is_left(1));
         // Who began before that, and reached the first one, does not lead everybody back to it.
         connector.prefer(0, 0);
         assert_eq!(first(), 1);
@@ -292,7 +300,7 @@ mod tests {
     fn servers_that_are_too_old_are_refused_by_name() {
         let timeout = Duration::from_secs(5);
         for version in ["10.5.29-MariaDB-0+deb11u1", "5.7.44-log", "10.3.0-MariaDB"] {
-            let Err(Opened::Unfit(reason)) = limits(version, timeout) else {
+            let Err(Opened::TooOld(reason)) = limits(version, timeout) else {
                 panic!("{version} is too old");
             };
             assert!(reason.contains(version), "{reason}");

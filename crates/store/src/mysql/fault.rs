@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use claviger_core::port::StoreError;
-use mysql_async::{Error, ServerError};
+use mysql_async::{DriverError, Error, IoError, ServerError};
 
 /// Undone for the sake of another transaction, here (1213, 1205) or on another server of the cluster (1213).
 const DEADLOCK: u16 = 1213;
@@ -163,6 +163,16 @@ impl From<Failed> for StoreError {
     }
 }
 
+/// Whether there is no connection because nobody is there, or nobody who is up. A certificate that is not trusted, or a method of
+/// authentication that is not known, does not mend itself.
+pub(super) fn is_away(error: &Error) -> bool {
+    match error {
+        Error::Server(error) => PASSING.contains(&error.code) || ELSEWHERE.contains(&error.code),
+        Error::Io(IoError::Io(_)) | Error::Driver(DriverError::ConnectionClosed) => true,
+        _ => false,
+    }
+}
+
 /// The message with its code; without the message where that repeats values.
 pub(super) fn explained(error: &ServerError) -> String {
     let ServerError { code, message, state } = error;
@@ -173,7 +183,7 @@ pub(super) fn explained(error: &ServerError) -> String {
     }
 }
 
-fn transport(error: &Error) -> String {
+pub(super) fn transport(error: &Error) -> String {
     match error {
         Error::Io(error) => error.to_string(),
         Error::Driver(error) => match error {

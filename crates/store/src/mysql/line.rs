@@ -184,7 +184,7 @@ impl Line {
     }
 
     async fn usable(&self, session: Option<Session>) -> Option<Session> {
-        let mut session = session?;
+        let mut session = session.filter(|session| !self.connector.is_left(session.server))?;
         if self
             .lifetime
             .is_some_and(|lifetime| session.opened.elapsed() >= lifetime)

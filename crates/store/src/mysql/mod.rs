@@ -28,7 +28,7 @@ use claviger_core::context::{Id, Timestamp};
 use claviger_core::port::{AccessFacts, Change, NoticeRecord, Outcome, Purged, StoreError};
 use mysql_async::Row;
 
-use self::connect::{Connector, unopened};
+use self::connect::Connector;
 use self::fault::Failed;
 use self::lane::{Issue, Lane, Question};
 use self::line::{Line, sets};
@@ -61,20 +61,13 @@ pub(crate) struct Mysql {
 }
 
 impl Mysql {
-    pub(crate) async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         let connector = Arc::new(Connector::new(url, options)?);
         let deadline = options.statement_timeout + options.patience;
         // Connections by their work; with fewer, some share one.
         let most = options.max_connections.unwrap_or(u32::MAX).clamp(1, 5);
         let line = |_| Arc::new(Line::new(connector.clone(), options.connection_lifetime, deadline));
         let lines: Vec<Arc<Line>> = (0..most).map(line).collect();
-        if let Some(first) = lines.first() {
-            // Says at once what is wrong with the address.
-            first
-                .connect()
-                .await
-                .or_else(|error| unopened(error).map_or(Ok(()), Err))?;
-        }
         let statistics = Arc::new(Statistics::default());
         let limits = Limits::of(options);
         let lane = |turn: usize| -> Result<Lane, OpenError> {
@@ -176,6 +169,17 @@ impl Mysql {
 
 #[async_trait]
 impl Engine for Mysql {
+    async fn reach(&self) -> Result<(), OpenError> {
+        match self.slow.line.connect().await {
+            Ok(()) | Err(StoreError::NotMigrated) => Ok(()),
+            Err(StoreError::Broken(reason)) => Err(OpenError::Server(reason)),
+            Err(StoreError::Unavailable(reason)) => {
+                self.connector.attempt().await?;
+                Err(OpenError::Unreachable(reason))
+            }
+        }
+    }
+
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError> {
         migrate::run(self.connector.connect().await?.conn, progress).await
     }

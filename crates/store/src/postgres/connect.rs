@@ -15,7 +15,7 @@ use tokio_postgres::config::SslMode;
 use tokio_postgres::{Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::fault::{explained, refused};
+use super::fault::{explained, is_away};
 use crate::{OpenError, Options};
 
 /// What `sslmode` asks of the server's certificate, as libpq understands it.
@@ -78,8 +78,14 @@ impl Connector {
         self.is_pooled
     }
 
-    /// A connection, whose task ends when the client is dropped.
+    /// A connection, whose task ends when the client is dropped. Who has served already, and is not let in any more, does not
+    /// fail for good: passwords are replaced, and databases restored.
     pub(super) async fn connect(&self) -> Result<Client, StoreError> {
+        self.attempt().await.map_err(OpenError::unavailable)
+    }
+
+    /// The same, which says whether it may pass that there is none.
+    pub(super) async fn attempt(&self) -> Result<Client, OpenError> {
         let connecting = async {
             let (client, connection) = self.config.connect(self.tls.clone()).await?;
             // The task's owner is the client: it ends when that is dropped, and its error reaches every caller.
@@ -95,11 +101,11 @@ impl Connector {
         };
         // The driver's own limit is per address, and does not cover the handshakes.
         match tokio::time::timeout(self.patience * 2, connecting).await {
-            Ok(connected) => connected.map_err(|error: tokio_postgres::Error| match refused(&error) {
-                StoreError::Broken(reason) => StoreError::Unavailable(reason),
-                error => error,
+            Ok(connected) => connected.map_err(|error: tokio_postgres::Error| match is_away(&error) {
+                true => OpenError::Unreachable(explained(&error)),
+                false => OpenError::Server(explained(&error)),
             }),
-            Err(_) => Err(StoreError::Unavailable("connecting took too long".to_owned())),
+            Err(_) => Err(OpenError::Unreachable("connecting took too long".to_owned())),
         }
     }
 }

@@ -39,6 +39,18 @@ pub(super) fn refused(error: &Error) -> StoreError {
     }
 }
 
+/// Whether there is no connection because nobody is there, or nobody who is up: starting, stopping, full, or a standby where
+/// a primary is asked for. A certificate that is not trusted does not mend itself.
+pub(super) fn is_away(error: &Error) -> bool {
+    if let Some(code) = error.code() {
+        return ["08", "53", "57"].iter().any(|class| code.code().starts_with(class));
+    }
+    let cause = error
+        .source()
+        .and_then(|source| source.downcast_ref::<std::io::Error>());
+    error.is_closed() || cause.is_some_and(|cause| cause.kind() != std::io::ErrorKind::InvalidData)
+}
+
 /// Whether the connection is of no use any more: it is closed, or the server shuts down or was told to end it.
 pub(super) fn is_lost(error: &Error) -> bool {
     let shutdown = [

@@ -92,16 +92,11 @@ impl Lines {
 }
 
 impl Postgres {
-    pub(crate) async fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
+    pub(crate) fn open(url: &str, options: &Options) -> Result<Self, OpenError> {
         let connector = Arc::new(Connector::new(url, options)?);
         let deadline = options.statement_timeout + options.patience;
         let line = || Arc::new(Line::new(connector.clone(), options.connection_lifetime, deadline));
         let lines = Lines::new(options.max_connections.unwrap_or(u32::MAX), line);
-        // Says at once what is wrong with the address; a schema that is not there is reported when it is needed.
-        match lines.points.session().await {
-            Ok(_) | Err(StoreError::NotMigrated) => {}
-            Err(StoreError::Unavailable(reason) | StoreError::Broken(reason)) => return Err(OpenError::Server(reason)),
-        }
         let statistics = Arc::new(Statistics::default());
         let limits = Limits::of(options);
         let lane = |line: &Arc<Line>| Lane {
@@ -198,6 +193,18 @@ impl Postgres {
 
 #[async_trait]
 impl Engine for Postgres {
+    async fn reach(&self) -> Result<(), OpenError> {
+        match self.lines.points.session().await {
+            // A schema that is not there is reported when it is needed.
+            Ok(_) | Err(StoreError::NotMigrated) => Ok(()),
+            Err(StoreError::Broken(reason)) => Err(OpenError::Server(reason)),
+            Err(StoreError::Unavailable(reason)) => {
+                self.connector.attempt().await?;
+                Err(OpenError::Unreachable(reason))
+            }
+        }
+    }
+
     async fn migrate(&self, progress: &(dyn Fn(MigrationStatus) + Send + Sync)) -> Result<(), StoreError> {
         migrate::run(self.connector.connect().await?, progress).await?;
         *self.last_schema.lock().await = None;

@@ -1,6 +1,6 @@
 //! Many expired rows leave in small batches, while others are at work, and nothing else leaves.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use claviger_core::port::*;
 
@@ -103,11 +103,12 @@ fn insert((table, _, columns, values): &Kind, count: u32, dialect: &Dialect) -> 
     )
 }
 
-/// Small batches until nothing is left.
-async fn purged(store: &dyn Store) -> u64 {
+/// Small batches until nothing is left; counts them.
+async fn purged(store: &dyn Store, batches: &AtomicU32) -> u64 {
     let mut rows = 0;
     loop {
         let purged = store.purge(NOW, BATCH).await.unwrap();
+        batches.fetch_add(1, Ordering::Relaxed);
         assert!(purged.rows <= u64::from(BATCH) * 9, "{purged:?}");
         rows += purged.rows;
         if purged.rows == 0 && !purged.busy {
@@ -116,9 +117,14 @@ async fn purged(store: &dyn Store) -> u64 {
     }
 }
 
-/// Tokens are issued and found until `done`; says how many.
-async fn others_at_work(store: &dyn Store, client: &ClientRecord, done: &AtomicBool) -> i64 {
-    let mut tokens = 0;
+/// Tokens are issued and found until `done`; says how many, and how many batches ended while somebody waited, at most.
+async fn others_at_work(
+    store: &dyn Store,
+    client: &ClientRecord,
+    done: &AtomicBool,
+    batches: &AtomicU32,
+) -> (i64, u32) {
+    let (mut tokens, mut longest) = (0, 0);
     while !done.load(Ordering::Relaxed) {
         let access = own_access(&client.id);
         let id = access.id;
@@ -126,11 +132,15 @@ async fn others_at_work(store: &dyn Store, client: &ClientRecord, done: &AtomicB
             access,
             client: proof(client),
         };
+        let begun = batches.load(Ordering::Relaxed);
         applied(store, issue).await;
+        let issued = batches.load(Ordering::Relaxed);
         assert!(store.access(id).await.unwrap().is_some());
+        let found = batches.load(Ordering::Relaxed);
+        longest = longest.max(issued - begun).max(found - issued);
         tokens += 1;
     }
-    tokens
+    (tokens, longest)
 }
 
 async fn leave(scene: &Scene, dialect: &Dialect, hundreds: u32) {
@@ -141,12 +151,15 @@ async fn leave(scene: &Scene, dialect: &Dialect, hundreds: u32) {
     let store = scene.store();
     let client = crate::scene::read_client(&*store, "app").await;
     let done = AtomicBool::new(false);
+    let batches = AtomicU32::new(0);
     let purge = async {
-        let rows = purged(&*store).await;
+        let rows = purged(&*store, &batches).await;
         done.store(true, Ordering::Relaxed);
         rows
     };
-    let (rows, tokens) = tokio::join!(purge, others_at_work(&*store, &client, &done));
+    let (rows, (tokens, longest)) = tokio::join!(purge, others_at_work(&*store, &client, &done, &batches));
+    // Whatever the machine: nobody waits for more than the batch that is at work, and the next one that was ahead of him.
+    assert!(longest <= 4, "{longest} of {batches:?} batches");
     assert_eq!(rows, u64::from(hundreds) * 99);
     assert!(tokens > 0);
     for (table, share, ..) in KINDS {

@@ -32,6 +32,7 @@ mod mariadb_plans;
 mod memory;
 mod pgbouncer;
 mod postgres_days;
+mod postgres_failover;
 mod postgres_only;
 mod purge;
 mod races;

@@ -299,7 +299,7 @@ async fn a_server_that_is_not_there_is_an_error_at_the_start() {
         .port();
     let url = format!("postgres://someone:geheim@127.0.0.1:{nobody}/db?sslmode=disable");
     let refusal = open_postgres(&url, Options::default()).await.err().unwrap();
-    assert!(matches!(refusal, OpenError::Server(_)), "{refusal}");
+    assert!(matches!(refusal, OpenError::Unreachable(_)), "{refusal}");
     assert!(!refusal.to_string().contains("geheim"), "{refusal}");
 }
 

@@ -248,6 +248,60 @@ fn what_is_mistyped_leads_to_what_was_meant() {
 }
 
 #[test]
+fn a_wrong_word_in_a_group_is_an_error_and_a_group_alone_is_help() {
+    for (words, status) in [
+        (&["list", "clientss"][..], 1),
+        (&["list", "nonsense"], 1),
+        (&["create", "-e", "http://127.0.0.1:1", "nonsense"], 1),
+        (&["migrate", "sqll"], 1),
+        (&["serve", "everything"], 1),
+        (&["clients", "creat"], 255),
+        (&["keys", "nonsense"], 255),
+    ] {
+        let (ended, output, errors) = refused(words);
+        assert_eq!(ended, ExitCode::from(status), "{words:?}: {errors}");
+        let told = format!(
+            "unknown command \"{}\" for \"claviger {}\"",
+            words[words.len() - 1],
+            words[0]
+        );
+        assert!(errors.contains(&told), "{words:?}: {errors}");
+        assert!(output.is_empty() || status == 255, "{words:?}: {output}");
+    }
+    for group in ["create", "list", "migrate", "serve", "clients", "keys"] {
+        let (ended, output, errors) = refused(&[group]);
+        assert_eq!((ended, errors.as_str()), (ExitCode::SUCCESS, ""), "{group}");
+        assert!(output.contains("Usage"), "{group}: {output}");
+    }
+}
+
+#[test]
+fn what_is_done_to_one_and_to_several_is_the_same_word() {
+    let mut root = command();
+    root.build();
+    for verb in [
+        "create",
+        "get",
+        "list",
+        "update",
+        "rotate",
+        "delete",
+        "import",
+        "introspect",
+        "revoke",
+    ] {
+        let group = root.find_subcommand(verb).unwrap();
+        for object in group.get_subcommands().filter(|object| object.get_name() != "help") {
+            for name in object.get_name_and_visible_aliases() {
+                let other = name.strip_suffix('s').map_or(format!("{name}s"), str::to_owned);
+                let found = group.find_subcommand(&other).map(Command::get_name);
+                assert_eq!(found, Some(object.get_name()), "{verb} {other}");
+            }
+        }
+    }
+}
+
+#[test]
 fn flags_for_pgp_are_refused_with_the_way_to_do_it() {
     for words in [
         ["create", "client", "-e", "http://127.0.0.1:1", "--pgp-key", "abc"],

@@ -1,7 +1,8 @@
 //! Days on which something around the server is broken: it says what, loses nothing, and goes on when it is mended.
 //!
-//! A database that is away while requests come is in `conform/database.rs`; one that is not there at the start, and ports that
-//! are taken, in `start.rs`.
+//! A database that is away is in `away.rs`; ports that are taken are in `start.rs`.
+
+mod away;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -26,7 +27,11 @@ fn execute(database: &Database, sql: &str) {
             let status = psql.args(["-q", "-v", "ON_ERROR_STOP=1", "-c", sql]).arg(dsn).status();
             assert!(status.unwrap().success(), "{sql}");
         }
-        Database::Mariadb { .. } => panic!("no test asks for it"),
+        Database::Mariadb { name, .. } => {
+            let mut mariadb = claviger_e2e::mariadb::server().program("mariadb");
+            let status = mariadb.arg(name).arg(format!("--execute={sql}")).status();
+            assert!(status.unwrap().success(), "{sql}");
+        }
     }
 }
 
@@ -41,7 +46,7 @@ fn rows(database: &Database) -> Vec<String> {
 
 #[tokio::test]
 async fn a_server_with_the_wrong_secret_overwrites_nothing() {
-    for database in [Database::sqlite(), Database::postgres()] {
+    for database in [Database::sqlite(), Database::postgres(), Database::mariadb()] {
         let server = Server::on(&database).await;
         let mut flow = Flow::new(&server).await;
         let tokens = flow.tokens().await;
@@ -67,15 +72,20 @@ async fn a_server_with_the_wrong_secret_overwrites_nothing() {
 
 #[tokio::test]
 async fn a_signing_key_that_is_damaged_is_named_and_nothing_takes_its_place() {
-    let database = Database::sqlite();
-    Server::on(&database).await.stop();
-    execute(&database, "UPDATE claviger_key SET sealed = zeroblob(64)");
-    let before = rows(&database);
-    let mut process = ServerOptions::new(&database).spawn();
-    assert_eq!(process.wait().code(), Some(1), "{}", process.output());
-    let told = process.output();
-    assert!(told.contains("key") && told.contains("hydra.openid.id-token"), "{told}");
-    assert_eq!(rows(&database), before);
+    for database in [Database::sqlite(), Database::postgres(), Database::mariadb()] {
+        Server::on(&database).await.stop();
+        let damaged = match database {
+            Database::Postgres { .. } => "decode(repeat('00', 64), 'hex')".to_owned(),
+            _ => format!("X'{}'", "00".repeat(64)),
+        };
+        execute(&database, &format!("UPDATE claviger_key SET sealed = {damaged}"));
+        let before = rows(&database);
+        let mut process = ServerOptions::new(&database).spawn();
+        assert_eq!(process.wait().code(), Some(1), "{}", process.output());
+        let told = process.output();
+        assert!(told.contains("key") && told.contains("hydra.openid.id-token"), "{told}");
+        assert_eq!(rows(&database), before);
+    }
 }
 
 /// As many programs as there are servers in a rollout run it at the same moment.
@@ -98,7 +108,7 @@ fn migrations_that_run_at_once_all_succeed() {
 
 #[tokio::test]
 async fn a_migration_that_was_killed_is_repeated_and_finishes() {
-    for database in [Database::sqlite(), Database::postgres()] {
+    for database in [Database::sqlite(), Database::postgres(), Database::mariadb()] {
         let dsn = database.dsn();
         // Wherever each of them was.
         for milliseconds in [1, 5, 10, 20, 40, 80] {
@@ -117,7 +127,7 @@ async fn a_migration_that_was_killed_is_repeated_and_finishes() {
 /// A newer release migrated the database: the older one works on, and says what it sees.
 #[tokio::test]
 async fn an_old_server_works_beside_a_newer_schema_and_says_so() {
-    for database in [Database::sqlite(), Database::postgres()] {
+    for database in [Database::sqlite(), Database::postgres(), Database::mariadb()] {
         claviger_e2e::server::migrate(&database);
         newer(&database);
         let server = ServerOptions::new(&database).start().await;
@@ -132,8 +142,18 @@ async fn an_old_server_works_beside_a_newer_schema_and_says_so() {
     }
 }
 
-/// What a release from the future leaves.
+/// What a release from the future leaves: columns that this one does not fill, a table, an index, and its migration.
 fn newer(database: &Database) {
+    for table in ["client", "flow", "access", "refresh", "session", "key"] {
+        for column in ["future_note VARCHAR(40)", "future_count INTEGER NOT NULL DEFAULT 7"] {
+            execute(database, &format!("ALTER TABLE claviger_{table} ADD COLUMN {column}"));
+        }
+        execute(
+            database,
+            &format!("CREATE INDEX claviger_{table}_future ON claviger_{table} (future_count)"),
+        );
+    }
+    execute(database, "CREATE TABLE claviger_future (id INTEGER PRIMARY KEY)");
     let columns = "version, name, sha256, applied_at";
     execute(
         database,
@@ -144,19 +164,56 @@ fn newer(database: &Database) {
     );
 }
 
+/// Whose clock is wrong cannot be known, and what is removed does not come back.
+#[tokio::test]
+async fn a_clock_that_is_far_from_that_of_the_database_is_told_at_the_start() {
+    let database = Database::postgres();
+    let name = database
+        .dsn()
+        .rsplit('/')
+        .next()
+        .unwrap()
+        .split('?')
+        .next()
+        .unwrap()
+        .to_owned();
+    // The tables stay in `public`; this function stands before that of the server.
+    for sql in [
+        "CREATE SCHEMA skewed",
+        "CREATE FUNCTION skewed.clock_timestamp() RETURNS timestamptz LANGUAGE sql AS \
+         $$SELECT pg_catalog.clock_timestamp() - interval '2 hours'$$",
+        &format!("ALTER DATABASE {name} SET search_path = public, skewed, pg_catalog"),
+    ] {
+        execute(&database, sql);
+    }
+    let server = Server::on(&database).await;
+    let log = server.log();
+    assert!(
+        log.contains("7200 s behind") || log.contains("7199 s behind") || log.contains("7201 s behind"),
+        "{log}"
+    );
+    assert!(log.contains("nothing that has expired is removed"), "{log}");
+    Flow::new(&server).await.tokens().await;
+}
+
 /// A small disk of its own, for as long as it is held.
 struct SmallDisk(Database);
 
 impl SmallDisk {
-    /// None where this user may not mount one.
-    fn mounted() -> Option<Self> {
+    fn mounted() -> Self {
         let disk = Self(Database::sqlite());
         let folder = disk.0.file().unwrap().parent().unwrap().to_owned();
         let mut mount = Command::new("mount");
         let mounted = mount
             .args(["-t", "tmpfs", "-o", "size=8m", "claviger-test"])
             .arg(folder);
-        mounted.output().is_ok_and(|ran| ran.status.success()).then_some(disk)
+        let mounted = mounted.output().unwrap();
+        assert!(
+            mounted.status.success(),
+            "this test mounts a small disk, which only root may do: {}",
+            String::from_utf8_lossy(&mounted.stderr)
+        );
+        disk
     }
 
     fn filler(&self) -> std::path::PathBuf {
@@ -187,10 +244,7 @@ async fn refused_changes(server: &Server) -> u64 {
 
 #[tokio::test]
 async fn a_disk_that_is_full_is_503_until_there_is_room_and_nothing_is_lost() {
-    let Some(disk) = SmallDisk::mounted() else {
-        eprintln!("not tried: only root may mount a small disk");
-        return;
-    };
+    let disk = SmallDisk::mounted();
     let server = Server::on(&disk.0).await;
     let mut flow = Flow::new(&server).await;
     let tokens = flow.tokens().await;
