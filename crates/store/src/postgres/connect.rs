@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::port::StoreError;
+use futures_util::future::join;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -60,7 +61,7 @@ impl Connector {
         let timeout = options.statement_timeout.as_millis();
         let settings = format!(
             "SET statement_timeout = {timeout}; SET idle_in_transaction_session_timeout = {timeout}; \
-             SET client_encoding = 'UTF8'; {PLANNING}"
+             SET client_encoding = 'UTF8'"
         );
         let is_pooled = parameters.is_pooled()?;
         // There they would stay for strangers, and not for us.
@@ -95,7 +96,16 @@ impl Connector {
                 }
             });
             if !self.is_pooled {
-                client.batch_execute(&self.settings).await?;
+                // An engine that only speaks like PostgreSQL may not know how it plans, and does without.
+                let planning = client.batch_execute(PLANNING);
+                let (set, planned) = join(client.batch_execute(&self.settings), planning).await;
+                set?;
+                if let Err(error) = planned {
+                    tracing::debug!(
+                        reason = explained(&error),
+                        "the database plans statements in its own way"
+                    );
+                }
             }
             Ok(client)
         };
