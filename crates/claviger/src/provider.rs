@@ -87,6 +87,8 @@ pub struct Provider {
     pub(crate) limiter: Option<Arc<Limiter>>,
     /// Whose word about the addresses of the public port's clients counts.
     pub(crate) public_proxies: Networks,
+    /// The same of the admin port.
+    pub(crate) admin_proxies: Networks,
     clients: ParsedClients,
     guesses: Arc<Guesses>,
     slow: SlowThreads,
@@ -102,6 +104,7 @@ impl Provider {
             admission: Admission::new(Arc::clone(&store), settings.admin_asks_for_keys),
             limiter: Limiter::new(&settings.rates),
             public_proxies: settings.public.proxies.clone(),
+            admin_proxies: settings.admin.proxies.clone(),
             store,
             ring: Arc::new(ring),
             policy,
@@ -163,6 +166,7 @@ impl Provider {
             admission: Arc::clone(&self.admission),
             limiter: self.limiter.clone(),
             public_proxies: self.public_proxies.clone(),
+            admin_proxies: self.admin_proxies.clone(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Arc::clone(&self.guesses),
             slow: self.slow.clone(),
