@@ -60,7 +60,7 @@ fn what_the_hook_gives_at_a_code_stays_with_the_grant() {
     scene.says(204, "");
     let second = scene.refresh(first.refresh(), &[]).expect("the hook agrees");
     assert_eq!(scene.ext(&second.access_token), json!({"tenant": "acme"}));
-    let asked = scene.desk.network.asked();
+    let asked = scene.asked();
     let grants: Vec<_> = asked.iter().map(|body| &body["request"]["grant_types"][0]).collect();
     assert_eq!(grants, ["authorization_code", "refresh_token"]);
     assert_eq!(asked[1]["session"]["extra"], json!({"tenant": "acme"}));
@@ -151,7 +151,7 @@ fn at_a_refresh_its_own_hook_comes_first_and_at_no_other_grant() {
     assert_eq!(scene.asked().len(), 1);
     let second = scene.refresh(first.refresh(), &[]).expect("both agree");
     assert_eq!(scene.ext(&second.access_token), json!({"tenant": "acme"}));
-    let asked = scene.desk.network.asked();
+    let asked = scene.asked();
     assert_eq!(asked.len(), 2);
     assert_eq!(asked[0]["requester"]["client_id"], "app");
     assert_eq!(asked[1]["session"]["extra"], json!({"tenant": "acme"}));
