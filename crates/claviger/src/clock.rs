@@ -34,12 +34,19 @@ impl Growing {
     }
 }
 
+/// The time that has passed since the first call, whatever becomes of the clock.
+pub(crate) fn uptime() -> Duration {
+    static BEGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    BEGIN.elapsed()
+}
+
 /// The time of new ids: that of the clock, or later where the clock was set back.
-pub(crate) fn millis_of_ids(wall: Duration) -> u64 {
-    static BEGIN: LazyLock<(Instant, Growing)> = LazyLock::new(|| (Instant::now(), Growing::default()));
-    let (begin, growing) = &*BEGIN;
+pub(crate) fn millis_of_ids(wall: Duration, uptime: Duration) -> u64 {
+    static GROWING: Growing = Growing {
+        ahead: AtomicU64::new(0),
+    };
     let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    growing.millis(millis(wall), millis(begin.elapsed()))
+    GROWING.millis(millis(wall), millis(uptime))
 }
 
 /// How much more than the time that has passed a clock may go forward without being doubted.

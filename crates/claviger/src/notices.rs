@@ -11,18 +11,18 @@ use claviger_core::context::Timestamp;
 use claviger_core::fault::Failure;
 use claviger_core::logout::notice::{LEASE, Told, tell};
 use claviger_core::port::{NoticeRecord, StoreError};
-use futures_util::future::join_all;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::provider::{Current, Provider};
+use crate::provider::{Current, Provider, Shared};
 
 /// Between two looks at the queue, if nothing happens here.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Before the next look when the database did not answer.
 const PAUSE: Duration = Duration::from_secs(60);
-/// Most notices of one claim. All of them must be told within the lease.
-const BATCH: u32 = 16;
+/// How many clients are told at once. What is claimed is told at once, so that its lease does not end before.
+const AT_ONCE: usize = 64;
 
 /// What the handlers and the job share.
 #[derive(Debug, Default)]
@@ -92,39 +92,43 @@ impl Notices {
 /// Works until `stop` is cancelled. What is being told then is told again by another server, or after the restart.
 pub(crate) async fn run(current: &Current, stop: &CancellationToken) {
     let notices = Arc::clone(&current.now().notices);
+    // A client that does not answer holds up nobody else: each has a task, and a place that is free is filled at once.
+    let mut told = JoinSet::new();
     loop {
-        let bell = notices.bell.notified();
-        let waiting = tokio::time::timeout(INTERVAL, bell);
-        if stop.run_until_cancelled(waiting).await.is_none() {
-            return;
-        }
-        match stop.run_until_cancelled(round(&current.now())).await {
+        while told.try_join_next().is_some() {}
+        let pause = match stop.run_until_cancelled(fill(&current.now(), &mut told)).await {
             None => return,
             // Readiness tells it already.
-            Some(Ok(()) | Err(StoreError::NotMigrated)) => {}
+            Some(Ok(()) | Err(StoreError::NotMigrated)) => INTERVAL,
             Some(Err(error)) => {
                 tracing::warn!(%error, "logout notices could not be read; trying again later");
-                stop.run_until_cancelled(tokio::time::sleep(PAUSE)).await;
+                PAUSE
             }
+        };
+        let is_full = told.len() == AT_ONCE;
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = told.join_next(), if is_full => {}
+            () = notices.bell.notified(), if !is_full && pause == INTERVAL => {}
+            () = tokio::time::sleep(pause), if !is_full => {}
         }
     }
 }
 
-/// Tells all that is due.
-async fn round(provider: &Provider) -> Result<(), StoreError> {
-    loop {
-        let now = provider.cx().now;
-        let lease: Timestamp = now.plus(LEASE);
-        let claimed = provider.store.claim_notices(now, lease, BATCH).await?;
-        let is_last = claimed.len() < usize::try_from(BATCH).unwrap_or(usize::MAX);
-        let in_hand = u64::try_from(claimed.len()).unwrap_or(u64::MAX);
-        provider.notices.in_hand.store(in_hand, Ordering::Relaxed);
-        join_all(claimed.into_iter().map(|notice| tell_one(provider, notice))).await;
-        provider.notices.in_hand.store(0, Ordering::Relaxed);
-        if is_last {
-            return Ok(());
-        }
+/// Claims as many notices as places are free, and begins to tell them.
+async fn fill(provider: &Shared, told: &mut JoinSet<()>) -> Result<(), StoreError> {
+    let free = u32::try_from(AT_ONCE.saturating_sub(told.len())).unwrap_or_default();
+    let now = provider.cx().now;
+    let lease: Timestamp = now.plus(LEASE);
+    for notice in provider.store.claim_notices(now, lease, free).await? {
+        let provider = Arc::clone(provider);
+        told.spawn(async move {
+            provider.notices.in_hand.fetch_add(1, Ordering::Relaxed);
+            tell_one(&provider, notice).await;
+            provider.notices.in_hand.fetch_sub(1, Ordering::Relaxed);
+        });
     }
+    Ok(())
 }
 
 async fn tell_one(provider: &Provider, notice: NoticeRecord) {

@@ -18,7 +18,7 @@ use claviger_store::Refused;
 use tokio::sync::Semaphore;
 
 use crate::admin::version::VERSION;
-use crate::clock::millis_of_ids;
+use crate::clock::{millis_of_ids, uptime};
 use crate::config::settings::Cookies;
 use crate::config::tls::Networks;
 use crate::config::{self, Settings};
@@ -87,6 +87,8 @@ pub struct Provider {
     pub(crate) limiter: Option<Arc<Limiter>>,
     /// Whose word about the addresses of the public port's clients counts.
     pub(crate) public_proxies: Networks,
+    /// The same of the admin port.
+    pub(crate) admin_proxies: Networks,
     clients: ParsedClients,
     guesses: Arc<Guesses>,
     slow: SlowThreads,
@@ -98,11 +100,11 @@ impl Provider {
     /// A provider over an open database.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, ring: KeyRing, policy: Policy, secrets: Secrets, settings: &Settings) -> Self {
-        let proxies = settings.admin.proxies.clone();
         Self {
-            admission: Admission::new(Arc::clone(&store), settings.admin_asks_for_keys, proxies),
-            limiter: Limiter::new(&settings.rates, &settings.public.proxies),
+            admission: Admission::new(Arc::clone(&store), settings.admin_asks_for_keys),
+            limiter: Limiter::new(&settings.rates),
             public_proxies: settings.public.proxies.clone(),
+            admin_proxies: settings.admin.proxies.clone(),
             store,
             ring: Arc::new(ring),
             policy,
@@ -164,6 +166,7 @@ impl Provider {
             admission: Arc::clone(&self.admission),
             limiter: self.limiter.clone(),
             public_proxies: self.public_proxies.clone(),
+            admin_proxies: self.admin_proxies.clone(),
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Arc::clone(&self.guesses),
             slow: self.slow.clone(),
@@ -175,10 +178,11 @@ impl Provider {
     /// The context of a request that arrives now.
     #[must_use]
     pub fn cx(&self) -> Cx<'_> {
-        let elapsed = since_epoch();
+        let (elapsed, uptime) = (since_epoch(), uptime());
         Cx {
             now: timestamp(elapsed),
-            millis: millis_of_ids(elapsed),
+            millis: millis_of_ids(elapsed, uptime),
+            uptime,
             entropy: &OperatingSystem,
             policy: &self.policy,
             secrets: &self.secrets,

@@ -105,6 +105,8 @@ pub struct Cx<'a> {
     pub now: Timestamp,
     /// The same time in milliseconds, for time-ordered ids.
     pub millis: u64,
+    /// The time since this server started, which nobody can set; it stands still while the machine sleeps.
+    pub uptime: Duration,
     /// Randomness.
     pub entropy: &'a dyn Entropy,
     /// What the operator decided.

@@ -3,7 +3,8 @@
 //! No specification; the shapes are Hydra's (`oauth2.token_hook`, `oauth2.refresh_token_hook`). A hook runs after everything
 //! else was judged and before anything is written, so that who refuses uses nothing up. It may give claims, for the access
 //! token and for the ID token; what it does not name stays. Deviates from Hydra: claims of the hook win over those of the
-//! consent at every grant, an empty answer changes nothing, and an answer with a failure is not asked for again.
+//! consent at every grant, an empty answer changes nothing, and an answer that is a failure of the hook's own is not asked for
+//! again.
 //!
 //! Attacks: a service that passes for the hook (TLS and the key that is sent are the operator's choice), one that never
 //! answers (time and size are bounded by the way out), claims that pass as ours (reserved ones are left out where tokens
@@ -19,11 +20,8 @@ use crate::client::Client;
 use crate::consented::Consented;
 use crate::context::{Cx, Timestamp};
 use crate::fault::{Failure, Fault};
-use crate::outgoing::{Answer, FetchFailed, Outgoing};
+use crate::outgoing::{Answer, Outgoing};
 use crate::world::World;
-
-/// How often a hook is asked of which nothing is heard.
-const TRIES: usize = 3;
 
 /// Whom to ask.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,7 +174,7 @@ impl Event<'_> {
 /// The claims that the hook gives; none if it lets everything be.
 async fn ask(world: &World<'_>, hook: &Hook, body: &Value) -> Result<Session, Failure> {
     let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
-    let mut request = Outgoing::post(&hook.url, "application/json; charset=UTF-8", body);
+    let mut request = Outgoing::post(&hook.url, "application/json; charset=UTF-8", body).repeated();
     if let Some(auth) = &hook.auth {
         request = if auth.in_cookie {
             request.with_header("Cookie", &format!("{}={}", auth.name, auth.value.as_str()))
@@ -184,15 +182,7 @@ async fn ask(world: &World<'_>, hook: &Hook, body: &Value) -> Result<Session, Fa
             request.with_header(&auth.name, &auth.value)
         };
     }
-    let mut last = Err(FetchFailed::Unreachable);
-    for _ in 0..TRIES {
-        last = world.fetch.fetch(request.clone()).await;
-        // Whoever answered has decided, and whoever is slow is not helped by more to do.
-        if last != Err(FetchFailed::Unreachable) {
-            break;
-        }
-    }
-    match last {
+    match world.fetch.fetch(request).await {
         Ok(Answer { status: 204, .. }) => Ok(Session::default()),
         Ok(Answer { status: 200, body }) if body.is_empty() => Ok(Session::default()),
         Ok(Answer { status: 200, body }) => {

@@ -30,7 +30,8 @@ pub enum Caller<'a> {
         /// Only a token with all of these scopes, space-delimited, counts as active.
         scope: Option<&'a str>,
     },
-    /// A client: its own tokens are described, and access tokens that have it in their audience.
+    /// A client: its own tokens are described, and access tokens that have it in their audience; to a resource server, every
+    /// access token.
     Client(&'a Authenticated),
 }
 
@@ -148,7 +149,9 @@ fn access(cx: &Cx<'_>, token: &KnownAccess, caller: Caller<'_>) -> Result<Intros
         && match caller {
             Caller::Admin { scope } => has_scopes(cx, token.scope(), scope),
             Caller::Client(Authenticated { client, .. }) => {
-                client.id == *token.client_id() || token.audience().iter().any(|entry| **entry == *client.id)
+                client.is_resource_server()
+                    || client.id == *token.client_id()
+                    || token.audience().iter().any(|entry| **entry == *client.id)
             }
         };
     let person = if is_told {

@@ -19,6 +19,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, Zeroizing<String>)>,
     /// What is sent.
     pub content: Option<Content>,
+    /// Whether it is sent again, a few times, to somebody who is away for a moment.
+    pub is_repeated: bool,
 }
 
 /// The body of a POST.
@@ -84,6 +86,7 @@ impl Outgoing {
             accept: "application/json",
             headers: Vec::new(),
             content: None,
+            is_repeated: false,
         }
     }
 
@@ -104,6 +107,13 @@ impl Outgoing {
             content: Some(Content { media_type, body }),
             ..Self::get(url)
         }
+    }
+
+    /// The same for somebody who does no more when asked twice.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        self.is_repeated = true;
+        self
     }
 
     /// The same with one more header.

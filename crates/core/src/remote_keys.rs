@@ -6,12 +6,13 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use claviger_jose::{Jwk, VerifyingKey, parse_object};
 use quick_cache::sync::Cache;
 use serde_json::Value;
 
-use crate::context::Timestamp;
+use crate::context::{Cx, Timestamp};
 use crate::outgoing::{FetchFailed, Outgoing};
 use crate::world::World;
 
@@ -20,7 +21,7 @@ const FRESH: u64 = 300;
 /// How long a set is used while it cannot be fetched again, in seconds.
 const USABLE: u64 = 24 * 3600;
 /// At most one fetch of a URL in so many seconds.
-const PAUSE: i64 = 30;
+const PAUSE: u64 = 30;
 /// Most keys of a set; the rest is not looked at.
 const MOST_KEYS: usize = 64;
 
@@ -29,6 +30,16 @@ pub(crate) struct KeySet {
     /// Those of its keys that verify signatures.
     pub(crate) keys: Vec<VerifyingKey>,
     fetched_at: Timestamp,
+    fetched_after: Duration,
+}
+
+impl KeySet {
+    /// In seconds, by the clock that makes it older: one may have been set back, and the other one stands still while the
+    /// machine sleeps.
+    fn age(&self, cx: &Cx<'_>) -> u64 {
+        let passed = cx.uptime.saturating_sub(self.fetched_after).as_secs();
+        passed.max(cx.now.seconds_since(self.fetched_at))
+    }
 }
 
 type Fetched = Result<Arc<KeySet>, FetchFailed>;
@@ -53,16 +64,12 @@ impl RemoteKeys {
     /// The set at `url`, from memory if it is fresh, or cannot be fetched and is not too old.
     pub(crate) async fn known(&self, world: &World<'_>, url: &str) -> Fetched {
         let known = self.sets.get(url);
-        // A set from the future was fetched before the clock was set back: nobody knows how old it is.
-        let age = |known: &Arc<KeySet>| match known.fetched_at.seconds_since(world.cx.now) {
-            0..FRESH => world.cx.now.seconds_since(known.fetched_at),
-            _ => FRESH,
-        };
-        if let Some(known) = known.clone().filter(|known| age(known) < FRESH) {
+        let younger_than = |most| known.clone().filter(|known| known.age(&world.cx) < most);
+        if let Some(known) = younger_than(FRESH) {
             return Ok(known);
         }
         let fetched = self.fetch(world, url).await;
-        fetched.or_else(|why| known.filter(|known| age(known) < USABLE).ok_or(why))
+        fetched.or_else(|why| younger_than(USABLE).ok_or(why))
     }
 
     /// The set at `url` as it is now; none if it was looked at just before `known` did not help.
@@ -77,7 +84,7 @@ impl RemoteKeys {
     }
 
     async fn fetch(&self, world: &World<'_>, url: &str) -> Fetched {
-        let stretch = format!("{} {url}", world.cx.now.0.div_euclid(PAUSE));
+        let stretch = format!("{} {url}", world.cx.uptime.as_secs() / PAUSE);
         let fetching = async {
             let fetched = read(world, url).await;
             if let Ok(set) = &fetched {
@@ -110,5 +117,53 @@ async fn read(world: &World<'_>, url: &str) -> Fetched {
     Ok(Arc::new(KeySet {
         keys: keys.filter_map(|key| VerifyingKey::from_jwk(&key).ok()).collect(),
         fetched_at: world.cx.now,
+        fetched_after: world.cx.uptime,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{Desk, now};
+
+    const URL: &str = "https://app.example/jwks";
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn desk() -> Desk {
+        let desk = Desk::new();
+        desk.network.publish(URL, 200, r#"{"keys": []}"#);
+        desk
+    }
+
+    /// How often the set had to be fetched to be known.
+    fn fetches(desk: &Desk) -> usize {
+        let world = desk.world();
+        assert!(now(world.remote_keys.known(&world, URL)).is_ok());
+        desk.network.asked().len()
+    }
+
+    #[test]
+    fn a_set_does_not_become_fresh_again_because_the_clock_was_set_back() {
+        let desk = desk();
+        assert_eq!((fetches(&desk), fetches(&desk)), (1, 0));
+        desk.advance(HOUR);
+        desk.rewind(HOUR);
+        assert_eq!((fetches(&desk), fetches(&desk)), (1, 0));
+        // Nor does what was fetched in the same half minute of the clock.
+        desk.advance(HOUR);
+        assert_eq!(fetches(&desk), 1);
+        desk.rewind(HOUR);
+        desk.advance(Duration::from_secs(FRESH));
+        assert_eq!(fetches(&desk), 1);
+    }
+
+    #[test]
+    fn a_set_is_as_old_as_the_clock_says_if_that_went_on_while_the_machine_slept() {
+        let desk = desk();
+        assert_eq!(fetches(&desk), 1);
+        desk.sleep(HOUR);
+        // At most one fetch in half a minute of work.
+        desk.advance(Duration::from_secs(PAUSE));
+        assert_eq!(fetches(&desk), 1);
+    }
 }

@@ -89,6 +89,15 @@ impl Visit {
     }
 }
 
+/// The whole way of a browser that leaves, and lands where the application said.
+pub async fn log_out(server: &Server, visit: &mut Visit) {
+    let hint = visit.id_token.clone();
+    let parameters = [("id_token_hint", hint.as_str()), ("post_logout_redirect_uri", GOODBYE)];
+    let challenge = visit.challenge(server, &parameters).await;
+    let answer = visit.agree(server, &challenge).await;
+    assert_eq!((answer.status, answer.header("location")), (302, GOODBYE));
+}
+
 /// A logout request.
 #[must_use]
 pub fn url(server: &Server, parameters: &[(&str, &str)]) -> String {

@@ -201,6 +201,35 @@ async fn a_key_can_go_in_a_cookie_and_a_hook_may_be_at_a_private_address() {
     assert!(head.contains("cookie: key=of-the-hook"), "{head}");
 }
 
+/// First it hangs up, then a proxy answers for it, and then it is there again.
+#[tokio::test]
+async fn a_hook_that_comes_back_while_it_is_asked_again_decides() {
+    let database = Database::sqlite();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    let server = server(&database, &[("OAUTH2_TOKEN_HOOK", url)]).await;
+    let restarting = thread::spawn(move || {
+        for answer in ["", "503 Service Unavailable", "204 No Content"] {
+            let (mut stream, _) = listener.accept().unwrap();
+            // To its end: what is left unread would take the answer along.
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"}") {
+                let length = stream.read(&mut part).unwrap();
+                assert_ne!(length, 0, "the request broke off");
+                request.extend_from_slice(&part[..length]);
+            }
+            if !answer.is_empty() {
+                let answer = format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n");
+                stream.write_all(answer.as_bytes()).unwrap();
+            }
+        }
+    });
+    let flow = Flow::new(&server).await;
+    let answer = flow.token(&[("grant_type", "client_credentials")]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    restarting.join().unwrap();
+}
+
 #[tokio::test]
 async fn a_hook_that_is_away_or_says_nothing_is_a_clear_error_and_uses_nothing_up() {
     for database in [Database::postgres(), Database::sqlite()] {

@@ -2,7 +2,7 @@
 //! not repeated.
 
 use claviger_e2e::binary::run_with;
-use claviger_e2e::{Database, Flow, Http, Request, Server, ServerOptions};
+use claviger_e2e::{Database, Flow, Http, Request, Server, ServerOptions, logout, ports};
 use serde_json::json;
 
 #[test]
@@ -127,6 +127,19 @@ async fn refresh_tokens_that_never_end_stay_when_the_janitor_has_been_there() {
     .success();
     let refreshed = flow.refresh(refresh).await;
     assert_eq!(refreshed.status, 200, "{}", refreshed.text());
+}
+
+/// Nobody listens where a client wants to be told. The browser is led on all the same, and so is the one of the next person.
+#[tokio::test]
+async fn an_unreachable_back_channel_receiver_does_not_break_the_logout_of_the_browser() {
+    let (_database, mut server) = logout::server().await;
+    let uri = format!("http://127.0.0.1:{}/logout", ports::free());
+    for _ in 0..2 {
+        let mut visit = logout::Visit::begin(&server, &json!({"backchannel_logout_uri": uri})).await;
+        logout::log_out(&server, &mut visit).await;
+        assert!(!visit.is_logged_in().await);
+    }
+    server.process.wait_for_output("could not be told of a logout");
 }
 
 #[tokio::test]

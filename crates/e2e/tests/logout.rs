@@ -188,6 +188,9 @@ mod front_channel_logout {
 }
 
 mod back_channel_logout {
+    use claviger_e2e::logout::log_out;
+    use claviger_e2e::process::PATIENCE;
+
     use super::*;
 
     #[tokio::test]
@@ -261,6 +264,29 @@ mod back_channel_logout {
         assert!(!visit.is_logged_in().await);
         server.stop();
         assert_eq!(client.forms().len(), 1);
+    }
+
+    /// It accepts the connection and says nothing. Neither the browser nor another client waits for it.
+    #[tokio::test]
+    async fn a_client_that_never_answers_holds_up_nobody() {
+        let (_database, server) = server().await;
+        let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("http://{}/logout", silent.local_addr().unwrap());
+        let (sends, called) = std::sync::mpsc::channel();
+        std::thread::spawn(move || sends.send(silent.accept().unwrap().0));
+        let listening = Callback::listen();
+        let mut first = Visit::begin(&server, &json!({"backchannel_logout_uri": uri})).await;
+        let mut second = Visit::begin(&server, &json!({"backchannel_logout_uri": listening.url()})).await;
+        log_out(&server, &mut first).await;
+        let held = called.recv_timeout(PATIENCE).unwrap();
+        log_out(&server, &mut second).await;
+        told(&listening, 1).await;
+        // The server still waits for an answer of the first one: its half of the connection is open.
+        held.set_nonblocking(true).unwrap();
+        let mut rest = Vec::new();
+        let ended = std::io::Read::read_to_end(&mut &held, &mut rest).map_err(|error| error.kind());
+        assert_eq!(ended, Err(std::io::ErrorKind::WouldBlock));
+        assert!(rest.starts_with(b"POST /logout HTTP/1.1"));
     }
 
     /// Whoever claims a notice first sends it, and the metrics of both servers add up.

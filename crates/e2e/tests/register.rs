@@ -90,6 +90,7 @@ async fn d10_a_stranger_gets_no_scope_grant_or_lifespan_that_only_the_operator_g
         json!({ "grant_types": ["client_credentials"] }),
         json!({ "refresh_token_grant_refresh_token_lifespan": "9000h" }),
         json!({ "skip_consent": true }),
+        json!({ "resource_server": true }),
         json!({ "metadata": { "role": "admin" } }),
     ] {
         let answer = register(&server, &body).await;

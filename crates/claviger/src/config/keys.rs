@@ -358,6 +358,7 @@ pub static SECTIONS: &[Section] = &[
     Section { title: "Outgoing requests", keys: &[
         key("clients.http.disallow_private_ip_ranges", Bool, "true", "Refuse to fetch what clients name from private and loopback addresses, or to send there. `false` in development mode.").hot(),
         key("clients.http.private_ip_exception_urls", Texts, "", "URLs that are fetched from there all the same; `*` stands for a part of one, `**` for any text.").hot(),
+        key("clients.http.ca.path", Text, "", "PEM file of authorities that are trusted beside the public ones, in all requests that the server makes over `https`; read at the start."),
     ] },
     Section { title: "Tracing", keys: &[
         key("tracing.provider", OneOf(&["jaeger", "otel", "zipkin", "datadog", "elastic-apm", "instana"]), "", "Set to `otel` to send traces; the others are refused, as they take OTLP too."),

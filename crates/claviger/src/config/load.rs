@@ -152,12 +152,13 @@ fn collect(sources: Sources) -> Result<Values, ConfigError> {
 
 /// Refuses what cannot serve `purpose`.
 fn judge(values: &Arc<Values>, purpose: Purpose) -> Result<Settings, ConfigError> {
-    let settings = Settings::from_values(values)?;
+    let mut settings = Settings::from_values(values)?;
     if purpose != Purpose::Show {
         settings.dsn()?;
     }
     if let Purpose::Serve { admin, .. } = purpose {
         check_withheld(values)?;
+        settings.read_authorities()?;
         check_secrets(&settings)?;
         check_issuer(&settings, values)?;
         check_pairwise(values)?;

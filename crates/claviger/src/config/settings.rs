@@ -1,9 +1,11 @@
 //! The settings that work in this release, as typed values.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::token::access::AccessTokens;
+use rustls::RootCertStore;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -20,6 +22,7 @@ use super::secret::Secret;
 use super::signing::Signing;
 use super::tracing::Collector;
 use super::values::Values;
+use crate::authorities::trusted;
 
 /// Longest `ttl.authentication_session`: 180 days.
 const LONGEST_SESSION: Duration = Duration::from_secs(180 * 24 * 3600);
@@ -174,7 +177,7 @@ pub enum SigningAlg {
 }
 
 /// `clients.http`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct Outgoing {
     /// Whether private and loopback addresses are refused.
     pub disallow_private_ip_ranges: bool,
@@ -182,6 +185,8 @@ pub struct Outgoing {
     pub private_ip_exception_urls: Vec<String>,
     /// The operator's hooks, wherever they are.
     pub own_urls: Vec<String>,
+    /// The public authorities and the operator's; none if there are only the public ones.
+    pub authorities: Option<Arc<RootCertStore>>,
 }
 
 impl Settings {
@@ -226,6 +231,21 @@ impl Settings {
         &self.values
     }
 
+    /// Reads the operator's authorities, so that what is wrong with the file is said before anything starts.
+    pub(super) fn read_authorities(&mut self) -> Result<(), ConfigError> {
+        const PATH: &str = "clients.http.ca.path";
+        let Some(file) = self.values.get::<Option<PathBuf>>(PATH)? else {
+            return Ok(());
+        };
+        let read = trusted(Some(&file)).map(Arc::new);
+        let read = read.map_err(|reason| self.values.invalid(PATH, format!("is of no use: {reason}")))?;
+        if let Some(collector) = &mut self.collector {
+            collector.authorities = Some(Arc::clone(&read));
+        }
+        self.outgoing.authorities = Some(read);
+        Ok(())
+    }
+
     pub(super) fn from_values(values: &Arc<Values>) -> Result<Self, ConfigError> {
         let dsn: Option<Secret> = values.get("dsn")?;
         let dsn = dsn.map(|text| Dsn::parse(text.expose())).transpose();
@@ -262,6 +282,7 @@ impl Settings {
                 disallow_private_ip_ranges: values.get("clients.http.disallow_private_ip_ranges")?,
                 private_ip_exception_urls: list(values, "clients.http.private_ip_exception_urls")?,
                 own_urls: oauth2::hook_urls(values)?,
+                authorities: None,
             },
             warnings: values
                 .changed(Standing::NotYet)

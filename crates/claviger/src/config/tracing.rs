@@ -1,5 +1,9 @@
 //! `tracing`: where traces go, and which.
 
+use std::sync::Arc;
+
+use rustls::RootCertStore;
+
 use super::error::ConfigError;
 use super::secret::Secret;
 use super::values::Values;
@@ -20,6 +24,8 @@ pub struct Collector {
     pub service_name: String,
     /// What its environment is called.
     pub environment: Option<String>,
+    /// As in [`super::settings::Outgoing`].
+    pub authorities: Option<Arc<RootCertStore>>,
 }
 
 impl Collector {
@@ -52,6 +58,7 @@ impl Collector {
             ratio: values.get("tracing.providers.otlp.sampling.sampling_ratio")?,
             service_name: values.get("tracing.service_name")?,
             environment: values.get("tracing.deployment_environment")?,
+            authorities: None,
         }))
     }
 }

@@ -18,16 +18,13 @@ use zeroize::Zeroizing;
 
 use super::call::Arrival;
 use super::problem::{Problem, Resource};
-use super::proxies::client_address;
 use super::reply;
-use crate::config::tls::Networks;
 use crate::provider;
 
 /// The guard of the admin port.
 pub struct Admission {
     store: Arc<dyn Store>,
     asks_for_keys: bool,
-    proxies: Networks,
     /// Whether a note of a key's use is under way; one at a time is enough.
     is_noting: Arc<AtomicBool>,
 }
@@ -42,23 +39,26 @@ pub struct Actor {
 }
 
 impl Admission {
-    /// `proxies` are those whose word about addresses counts.
     #[must_use]
-    pub fn new(store: Arc<dyn Store>, asks_for_keys: bool, proxies: Networks) -> Arc<Self> {
+    pub fn new(store: Arc<dyn Store>, asks_for_keys: bool) -> Arc<Self> {
         Arc::new(Self {
             store,
             asks_for_keys,
-            proxies,
             is_noting: Arc::default(),
         })
     }
 
     /// Who asks, and the key that they show. The request is not kept: its body could not wait for the database.
-    pub(super) fn hear(&self, request: &Request, arrival: &Arrival) -> (Actor, Option<Zeroizing<String>>) {
+    pub(super) fn hear(
+        &self,
+        request: &Request,
+        arrival: &Arrival,
+        address: Option<IpAddr>,
+    ) -> (Actor, Option<Zeroizing<String>>) {
         let actor = Actor {
             key: None,
             certificate: arrival.certificate.clone(),
-            address: client_address(arrival.peer, request.headers(), &self.proxies),
+            address,
         };
         // A header that was sent twice means nothing.
         let mut headers = request.headers().get_all(AUTHORIZATION).iter();

@@ -66,9 +66,10 @@ impl Route {
             address,
             ..Actor::default()
         };
-        let limited = self.limiter.as_ref().map_or(Ok(()), |limiter| {
-            limiter.admit(arrival.at, arrival.peer, request.headers())
-        });
+        let limited = self
+            .limiter
+            .as_ref()
+            .map_or(Ok(()), |limiter| limiter.admit(arrival.at, address));
         if let Err(wait) = limited {
             let response = reply::too_fast(wait, self.is_page, arrival.id);
             self.report(&stranger(), request.method(), &response, arrival.id);
@@ -83,7 +84,7 @@ impl Route {
         let object = self
             .is_change(&method)
             .then(|| audit::object(self.pattern, request.uri()));
-        let (actor, shown) = admission.hear(&request, arrival);
+        let (actor, shown) = admission.hear(&request, arrival, address);
         let (actor, judged) = admission.judge(actor, shown, self.areas).await;
         let response = match judged {
             Ok(()) => {

@@ -47,6 +47,7 @@ impl Desk {
         Cx {
             now,
             millis: self.millis,
+            uptime: std::time::Duration::ZERO,
             entropy: &Dice,
             policy: &self.policy,
             secrets: &self.secrets,

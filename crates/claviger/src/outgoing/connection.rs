@@ -9,16 +9,16 @@ use http::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValu
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1;
-use hyper_rustls::ConfigBuilderExt as _;
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
 use super::guard::Guard;
+use crate::authorities::trusted;
 use crate::telemetry::trace;
 
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("claviger/", env!("CARGO_PKG_VERSION")));
@@ -31,18 +31,32 @@ pub(super) struct Reply {
 }
 
 /// Made when the first `https` URL is fetched: most servers never fetch one, and the trusted roots take memory.
-#[derive(Default)]
-pub(super) struct Tls(OnceLock<Option<TlsConnector>>);
+pub(super) struct Tls {
+    /// Those that are trusted; none for the public ones.
+    authorities: Option<Arc<RootCertStore>>,
+    connector: OnceLock<Option<TlsConnector>>,
+}
 
 impl Tls {
+    pub(super) fn trusting(authorities: Option<Arc<RootCertStore>>) -> Self {
+        Self {
+            authorities,
+            connector: OnceLock::new(),
+        }
+    }
+
     fn connector(&self) -> Option<&TlsConnector> {
         let make = || {
             let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
             let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-            let config = builder.ok()?.with_webpki_roots().with_no_client_auth();
+            let roots = match &self.authorities {
+                Some(authorities) => Arc::clone(authorities),
+                None => Arc::new(trusted(None).ok()?),
+            };
+            let config = builder.ok()?.with_root_certificates(roots).with_no_client_auth();
             Some(TlsConnector::from(Arc::new(config)))
         };
-        self.0.get_or_init(make).as_ref()
+        self.connector.get_or_init(make).as_ref()
     }
 }
 

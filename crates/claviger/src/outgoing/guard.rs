@@ -230,8 +230,8 @@ mod tests {
     fn the_operators_own_urls_are_meant_literally_and_serve_no_documents() {
         let guard = Guard::new(&Outgoing {
             disallow_private_ip_ranges: true,
-            private_ip_exception_urls: Vec::new(),
             own_urls: vec!["http://Hook.internal:80/a*".to_owned()],
+            ..Outgoing::default()
         });
         assert!(lets(&guard, "http://hook.internal/a*", "10.0.0.1"));
         for url in [

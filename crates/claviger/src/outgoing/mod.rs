@@ -7,21 +7,21 @@
 
 mod connection;
 mod guard;
+mod room;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use claviger_core::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
 use http::header::LOCATION;
-use tokio::sync::Semaphore;
 use tracing::Instrument as _;
 use url::Url;
 
 use self::connection::{Reply, Tls, exchange};
 use self::guard::Guard;
+use self::room::{Errand, Room};
 use crate::config::settings;
 use crate::telemetry::trace;
 
@@ -31,8 +31,12 @@ const TIME: Duration = Duration::from_secs(10);
 const LONGEST: usize = 512 * 1024;
 /// How many redirects of a GET are followed.
 const REDIRECTS: usize = 3;
-/// How many exchanges run at once; further ones wait, and their time counts.
-const AT_ONCE: usize = 64;
+/// How long it is waited before a request that may be repeated is sent again.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(400),
+    Duration::from_millis(1500),
+];
 
 /// The limits of one exchange.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +50,7 @@ pub struct GuardedClient {
     guard: Guard,
     limits: Limits,
     tls: Tls,
-    room: Arc<Semaphore>,
+    room: Room,
 }
 
 impl GuardedClient {
@@ -60,14 +64,35 @@ impl GuardedClient {
         Self {
             guard: Guard::new(settings),
             limits,
-            tls: Tls::default(),
-            room: Arc::new(Semaphore::new(AT_ONCE)),
+            tls: Tls::trusting(settings.authorities.clone()),
+            room: Room::new(),
+        }
+    }
+
+    /// As often as the request may be sent. Nothing is held during the pauses.
+    async fn persist(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
+        for pause in PAUSES.iter().filter(|_| request.is_repeated) {
+            let answer = self.follow(request.clone()).await;
+            if !is_passing(&answer) {
+                return answer;
+            }
+            tokio::time::sleep(*pause).await;
+        }
+        self.follow(request).await
+    }
+
+    fn errand(&self, url: &Url, request: &Outgoing) -> Errand {
+        match &request.content {
+            None => Errand::Document,
+            Some(_) if self.guard.is_own(url) => Errand::Own,
+            Some(_) => Errand::Message,
         }
     }
 
     async fn follow(&self, mut request: Outgoing) -> Result<Answer, FetchFailed> {
-        let _place = self.room.acquire().await.map_err(|_| FetchFailed::Unreachable)?;
         let mut url = fetchable(&request.url)?;
+        let place = self.room.enter(self.errand(&url, &request), &url).await;
+        let _place = place.ok_or(FetchFailed::Unreachable)?;
         for _ in 0..=REDIRECTS {
             self.require_tls(&url, &request)?;
             let reply = exchange(&self.guard, &self.tls, self.limits.longest, &url, &request).await?;
@@ -118,10 +143,19 @@ impl Fetch for GuardedClient {
 impl GuardedClient {
     /// Sends the request without a span of its own.
     pub(crate) async fn send(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
-        match tokio::time::timeout(self.limits.time, self.follow(request)).await {
+        match tokio::time::timeout(self.limits.time, self.persist(request)).await {
             Ok(answer) => answer,
             Err(_) => Err(FetchFailed::TimedOut),
         }
+    }
+}
+
+/// Whether it may be over in a moment: nobody is there, or a proxy says so (RFC 9110 §15.6.3 to §15.6.5). Everything else
+/// was decided, and whoever is slow is not helped by more to do.
+fn is_passing(answer: &Result<Answer, FetchFailed>) -> bool {
+    match answer {
+        Ok(answer) => matches!(answer.status, 502..=504),
+        Err(failed) => *failed == FetchFailed::Unreachable,
     }
 }
 

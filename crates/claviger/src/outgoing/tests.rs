@@ -1,9 +1,13 @@
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{RootCertStore, ServerConfig};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
@@ -15,22 +19,24 @@ struct Elsewhere {
 }
 
 impl Elsewhere {
-    async fn answering(reply: impl Fn(&str) -> String + Send + 'static) -> Self {
+    async fn answering(reply: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
+        Self::speaking(None, reply).await
+    }
+
+    async fn speaking(tls: Option<TlsAcceptor>, reply: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
         let heard = Arc::new(Mutex::new(Vec::new()));
         let notes = Arc::clone(&heard);
         let task = tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut buffer = vec![0; 4096];
-                let length = stream.read(&mut buffer).await.unwrap_or_default();
-                let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
-                let answer = reply(&request);
-                notes.lock().expect("no panic").push(request);
-                let _ = stream.write_all(answer.as_bytes()).await;
-                if answer.is_empty() {
-                    // Says nothing and holds the connection, until the other side gives up.
-                    let _ = stream.read(&mut buffer).await;
+            while let Ok((stream, _)) = listener.accept().await {
+                match &tls {
+                    None => answer(stream, &reply, &notes).await,
+                    Some(tls) => {
+                        if let Ok(stream) = tls.accept(stream).await {
+                            answer(stream, &reply, &notes).await;
+                        }
+                    }
                 }
             }
         });
@@ -46,6 +52,23 @@ impl Elsewhere {
     }
 }
 
+async fn answer(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    reply: &impl Fn(&str) -> String,
+    notes: &Mutex<Vec<String>>,
+) {
+    let mut buffer = vec![0; 4096];
+    let length = stream.read(&mut buffer).await.unwrap_or_default();
+    let request = String::from_utf8_lossy(&buffer[..length]).into_owned();
+    let answer = reply(&request);
+    notes.lock().expect("no panic").push(request);
+    let _ = stream.write_all(answer.as_bytes()).await;
+    if answer.is_empty() {
+        // Says nothing and holds the connection, until the other side gives up.
+        let _ = stream.read(&mut buffer).await;
+    }
+}
+
 impl Drop for Elsewhere {
     fn drop(&mut self) {
         self.task.abort();
@@ -56,7 +79,7 @@ fn client(is_strict: bool, exceptions: &[String]) -> GuardedClient {
     GuardedClient::new(&settings::Outgoing {
         disallow_private_ip_ranges: is_strict,
         private_ip_exception_urls: exceptions.to_vec(),
-        own_urls: Vec::new(),
+        ..settings::Outgoing::default()
     })
 }
 
@@ -211,4 +234,86 @@ async fn a_server_that_does_not_speak_http_is_unreachable() {
     );
     let https = server.url("/").replacen("http:", "https:", 1);
     assert_eq!(get(&client(false, &[]), &https).await, Err(FetchFailed::Unreachable));
+}
+
+#[tokio::test]
+async fn a_server_that_never_answers_takes_no_place_of_hooks_notices_or_other_servers() {
+    let silent = Elsewhere::answering(|_| String::new()).await;
+    let others = Elsewhere::answering(|_| ok("{}")).await;
+    let client = Arc::new(GuardedClient::new(&settings::Outgoing {
+        own_urls: vec![others.url("/hook")],
+        ..settings::Outgoing::default()
+    }));
+    let stuck: Vec<_> = (0..200)
+        .map(|n| {
+            let (client, url) = (Arc::clone(&client), silent.url(&format!("/{n}")));
+            tokio::spawn(async move { client.fetch(Outgoing::get(&url)).await.is_ok() })
+        })
+        .collect();
+    while silent.heard().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let hook = Outgoing::post(&others.url("/hook"), "application/json", Vec::new());
+    assert!(client.fetch(hook).await.is_ok());
+    let notice = Outgoing::post_form(&others.url("/logout"), &[("logout_token", "a")]);
+    assert!(client.fetch(notice).await.is_ok());
+    assert_eq!(get(&client, &others.url("/jwks")).await.as_deref(), Ok("{}"));
+    assert!(stuck.iter().all(|fetch| !fetch.is_finished()));
+    stuck.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn who_is_away_for_a_moment_is_asked_again_if_that_does_no_harm() {
+    for (status, is_repeated, times) in [(503, true, 3), (503, false, 1), (500, true, 1), (403, true, 1)] {
+        let count = AtomicUsize::new(0);
+        let service = Elsewhere::answering(move |_| match count.fetch_add(1, Ordering::Relaxed) {
+            0 => format!("HTTP/1.1 {status} Away\r\ncontent-length: 0\r\n\r\n"),
+            // Something is there, and it is no HTTP.
+            1 => "\r\n\r\n\r\n".to_owned(),
+            _ => ok("{}"),
+        });
+        let service = service.await;
+        let request = Outgoing::post(&service.url("/hook"), "application/json", Vec::new());
+        let request = if is_repeated { request.repeated() } else { request };
+        let answer = client(false, &[]).fetch(request).await.expect("an answer");
+        let expected = if times == 1 { status } else { 200 };
+        assert_eq!((answer.status, service.heard().len()), (expected, times), "{status}");
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_the_operators_own_authority_counts_if_it_was_named() {
+    let mut params = CertificateParams::new(Vec::new()).expect("no names");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("an authority");
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(["localhost".to_owned(), "127.0.0.1".to_owned()]).expect("names");
+    let certificate = params.signed_by(&key, &authority).expect("a certificate");
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
+    let config = builder.expect("versions").with_no_client_auth();
+    let config = config
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("they belong together");
+    let service = Elsewhere::speaking(Some(TlsAcceptor::from(Arc::new(config))), |_| ok("{}")).await;
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.der().clone()).expect("an authority");
+    let trusting = GuardedClient::new(&settings::Outgoing {
+        authorities: Some(Arc::new(roots)),
+        ..settings::Outgoing::default()
+    });
+    for host in ["localhost", "127.0.0.1"] {
+        let url = format!("https://{host}:{}/jwks", service.address.port());
+        assert_eq!(get(&trusting, &url).await.as_deref(), Ok("{}"), "{host}");
+        assert_eq!(
+            get(&client(false, &[]), &url).await,
+            Err(FetchFailed::Unreachable),
+            "{host}"
+        );
+    }
+    // Whom the authority vouches for is somebody else.
+    let port = service.address.port();
+    let wrong = format!("https://127.0.0.2:{port}/");
+    assert_eq!(get(&trusting, &wrong).await, Err(FetchFailed::Unreachable));
 }

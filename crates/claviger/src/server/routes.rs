@@ -104,6 +104,7 @@ pub fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
 pub(crate) fn admin_table(provider: &Shared, quiet: bool, v1_paths: bool) -> Routes<'_, Shared> {
     let routes = Routes::admin(&provider.metrics, v1_paths)
         .guarded(Arc::clone(&provider.admission))
+        .behind(provider.admin_proxies.clone())
         .quiet(if quiet { ADMIN_PROBES } else { &[] })
         .on_for_all(&Method::GET, "/admin/health/alive", health::alive, about::alive)
         .on_for_all(&Method::GET, "/admin/health/ready", health::ready, about::ready)

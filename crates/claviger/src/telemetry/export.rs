@@ -37,6 +37,7 @@ impl Courier {
             disallow_private_ip_ranges: true,
             private_ip_exception_urls: Vec::new(),
             own_urls: vec![collector.url.clone()],
+            authorities: collector.authorities.clone(),
         };
         Self {
             client: Arc::new(GuardedClient::new(&settings)),

@@ -169,6 +169,9 @@ pub struct Metadata {
     pub skip_consent: bool,
     /// Nobody is asked whether to log out, if the client sends an ID token; `null` for no.
     pub skip_logout_consent: Option<bool>,
+    /// On the public port, introspection describes every access token to it, not only those for it. An addition of Claviger.
+    #[serde(skip_serializing_if = "is_false")]
+    pub resource_server: bool,
     /// How long access tokens of the code flow live.
     #[serde(with = "lifespan")]
     #[schemars(with = "lifespan::Lifespan")]

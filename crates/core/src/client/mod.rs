@@ -185,6 +185,12 @@ impl Client {
         self.choices.access_token.unwrap_or(policy.access_token.format)
     }
 
+    /// `resource_server`: whether the operator lets it know what every access token stands for.
+    #[must_use]
+    pub fn is_resource_server(&self) -> bool {
+        self.display.get("resource_server") == Some(&serde_json::Value::Bool(true))
+    }
+
     /// Whether the client has no secret (RFC 6749 §2.1).
     #[must_use]
     pub fn is_public(&self) -> bool {

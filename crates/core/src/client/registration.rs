@@ -230,6 +230,7 @@ fn keep_members(metadata: &mut Metadata, mut known: Metadata, strangers: &Strang
         access_token_strategy: String::is_empty;
         skip_consent: |skip: &bool| !skip;
         skip_logout_consent: |skip: &Option<bool>| *skip != Some(true);
+        resource_server: |is_one: &bool| !is_one;
     }
     if strangers.decide("lifespans") {
         return Ok(());

@@ -56,6 +56,13 @@ pub fn validate(mut metadata: Metadata, policy: &Policy) -> Result<Validated, Fa
     subject_type(&mut metadata, policy)?;
     let auth_method = auth_method(&metadata.token_endpoint_auth_method)?;
     signing(&metadata, auth_method)?;
+    if metadata.resource_server && auth_method == AuthMethod::None {
+        return Err(refused(
+            "A client with the 'token_endpoint_auth_method' none cannot be a 'resource_server': introspection needs to know \
+             who asks. Register it with a secret or keys."
+                .to_owned(),
+        ));
+    }
     let secret = chosen_secret(&mut metadata, auth_method)?;
     let scope = scope(&metadata.scope, policy)?;
     fill_defaults(&mut metadata);

@@ -195,6 +195,7 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             }
             proof = Some(client.proof());
         }
+        let accepting = proof.as_ref().map(|proof| Arc::clone(&proof.id));
         let state = asked.state.clone().consented(answer.clone(), asked.handle.asked);
         let change = Change::Advance {
             flow: FlowRecord {
@@ -210,25 +211,25 @@ async fn answer(world: &World<'_>, challenge: &str, answer: ConsentAnswer) -> Re
             client: proof,
         };
         if world.store.apply(change).await? == Outcome::Applied {
-            tell(world, &asked.state, &answer);
+            tell(world, &asked.state, accepting.as_deref());
             return Ok(onward(world, &asked, tag(&answer)?));
         }
     }
     Err(Failure::from(Fault::Unavailable).into())
 }
 
-fn tell(world: &World<'_>, state: &FlowState, answer: &ConsentAnswer) {
-    let (Ok(params), Ok(login)) = (state.params(), accepted_login(state)) else {
+/// `accepting` is the client that something was granted to.
+fn tell(world: &World<'_>, state: &FlowState, accepting: Option<&str>) {
+    let Ok(LoginAccepted { subject, .. }) = accepted_login(state) else {
         return;
     };
-    let parties = Parties {
-        client: params.get("client_id").unwrap_or_default(),
-        subject: &login.subject,
-    };
-    world.witness.see(match answer {
-        ConsentAnswer::Accepted(_) => Seen::ConsentAccepted(parties),
-        ConsentAnswer::Rejected(_) => Seen::ConsentRejected(parties),
-    });
+    if let Some(client) = accepting {
+        return world.witness.see(Seen::ConsentAccepted(Parties { client, subject }));
+    }
+    if let Ok(params) = state.params() {
+        let client = params.get("client_id").unwrap_or_default();
+        world.witness.see(Seen::ConsentRejected(Parties { client, subject }));
+    }
 }
 
 /// Finds the flow of a challenge, if the question still stands.

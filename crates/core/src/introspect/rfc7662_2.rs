@@ -162,6 +162,25 @@ fn a_client_learns_of_its_own_tokens_and_of_those_that_are_for_it() {
     assert!(!is_active(&stranger, &pair.access.text) && !is_active(&stranger, &pair.refresh.text));
 }
 
+/// RFC 7662 §2.1.
+#[test]
+fn a_resource_server_learns_of_every_access_token_and_of_no_refresh_token_of_others() {
+    let desk = Desk::new();
+    let owner = desk.register(&desk.draft("app"));
+    let mut draft = desk.draft("api");
+    draft.display.insert("resource_server".to_owned(), json!(true));
+    let api = desk.authenticated(&desk.register(&draft));
+    let pair = desk.issued(&owner, &desk.consent(&owner, "openid", &consented()), None);
+    let own = desk.own_token(&owner, "profile");
+    for text in [&pair.access.text, &own.text] {
+        assert_eq!(told(&desk, text, Caller::Client(&api)), told(&desk, text, ADMIN));
+    }
+    assert_eq!(
+        told(&desk, &pair.refresh.text, Caller::Client(&api)),
+        json!({"active": false})
+    );
+}
+
 #[test]
 fn a_public_client_is_not_authenticated_and_learns_nothing() {
     let desk = Desk::new();

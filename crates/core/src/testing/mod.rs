@@ -62,6 +62,7 @@ pub(crate) struct Desk {
     guesses: Guesses,
     entropy: Counter,
     time: AtomicI64,
+    uptime: AtomicI64,
 }
 
 impl Desk {
@@ -79,6 +80,7 @@ impl Desk {
             guesses: Guesses::default(),
             entropy: Counter::default(),
             time: AtomicI64::new(START.0),
+            uptime: AtomicI64::new(0),
         }
     }
 
@@ -101,6 +103,7 @@ impl Desk {
         Cx {
             now: Timestamp(now),
             millis: now.unsigned_abs() * 1000,
+            uptime: Duration::from_secs(self.uptime.load(Ordering::Relaxed).unsigned_abs()),
             entropy: &self.entropy,
             policy: &self.policy,
             secrets: &self.secrets,
@@ -113,10 +116,17 @@ impl Desk {
         self.time.fetch_sub(seconds, Ordering::Relaxed);
     }
 
+    /// Lets time pass of which the server knows nothing.
+    pub(crate) fn sleep(&self, by: Duration) {
+        let seconds = i64::try_from(by.as_secs()).expect("a test is short");
+        self.time.fetch_add(seconds, Ordering::Relaxed);
+    }
+
     /// Lets time pass.
     pub(crate) fn advance(&self, life: Duration) {
         let seconds = i64::try_from(life.as_secs()).expect("a test is short");
         self.time.fetch_add(seconds, Ordering::Relaxed);
+        self.uptime.fetch_add(seconds, Ordering::Relaxed);
     }
 }
 

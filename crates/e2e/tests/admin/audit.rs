@@ -20,6 +20,24 @@ fn line(lines: &[Value], is_wanted: impl Fn(&Value) -> bool) -> &Value {
 }
 
 #[tokio::test]
+async fn behind_a_trusted_proxy_the_line_names_the_address_of_whoever_asked() {
+    let database = Database::sqlite();
+    let options = ServerOptions::new(&database)
+        .with("LOG_FORMAT", "json")
+        .with("SERVE_ADMIN_TLS_ALLOW_TERMINATION_FROM", "127.0.0.0/8");
+    let server = server(&database, options).await;
+    let request = Request::post(&server.admin("/admin/clients"))
+        .header("x-forwarded-proto", "https")
+        .header("x-forwarded-for", "192.0.2.9");
+    let made = Http::new().send(request.json(&json!({"client_id": "shop"}))).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    settled(&server, &made).await;
+    let lines = lines(&server);
+    let created = line(&lines, |line| line["action"] == "POST /admin/clients");
+    assert_eq!(created["address"], "192.0.2.9");
+}
+
+#[tokio::test]
 async fn every_change_on_the_admin_port_says_who_and_what_and_no_reading_does() {
     let database = Database::sqlite();
     // Also where little else is logged.

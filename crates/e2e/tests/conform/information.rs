@@ -36,6 +36,49 @@ async fn d24_introspection_is_never_cached() {
     assert_eq!(server.introspect("nonsense").await, json!({"active": false}));
 }
 
+/// RFC 7662 §2.1. The operator alone says who is a resource server, and may take it back.
+#[tokio::test]
+async fn a_resource_server_introspects_access_tokens_of_others_on_the_public_port() {
+    let (_database, server) = server().await;
+    let mut flow = Flow::new(&server).await;
+    let granted = flow.tokens().await;
+    let api = json!({"client_id": "api", "client_secret": "secret-of-the-api", "grant_types": ["client_credentials"]});
+    server.create_client(&api).await;
+    let told = async |token: &str| {
+        let request = Request::post(&server.public("/oauth2/introspect"));
+        let form = [("token", token)];
+        let answer = Http::new()
+            .send(request.basic("api", "secret-of-the-api").form(&form))
+            .await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()
+    };
+    let (access, refresh) = (text(&granted, "access_token"), text(&granted, "refresh_token"));
+    let inactive = json!({"active": false});
+    assert_eq!(told(&access).await, inactive);
+    for is_one in [true, false] {
+        let patch = json!([{"op": "add", "path": "/resource_server", "value": is_one}]);
+        let url = server.admin("/admin/clients/api");
+        let patched = Http::new().send(Request::patch(&url).json(&patch)).await;
+        assert_eq!(patched.status, 200, "{}", patched.text());
+        let expected = if is_one {
+            server.introspect(&access).await
+        } else {
+            inactive.clone()
+        };
+        assert_eq!(told(&access).await, expected);
+        assert_eq!(told(&refresh).await, inactive);
+    }
+    let public = json!({"token_endpoint_auth_method": "none", "resource_server": true});
+    let refused = Http::new()
+        .send(Request::post(&server.admin("/admin/clients")).json(&public))
+        .await;
+    assert_eq!(
+        (refused.status, refused.error().as_str()),
+        (400, "invalid_client_metadata")
+    );
+}
+
 /// OpenID Connect Core §5.3.2 and RFC 6750 §3.1.
 #[tokio::test]
 async fn d25_userinfo_needs_openid_and_says_what_is_wrong_as_rfc_6750_does() {

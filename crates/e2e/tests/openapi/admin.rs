@@ -17,6 +17,7 @@ pub async fn clients(server: &Server) {
     full["default_acr_values"] = json!(["2"]);
     full["require_auth_time"] = json!(true);
     full["skip_logout_consent"] = json!(true);
+    full["resource_server"] = json!(true);
     full["userinfo_signed_response_alg"] = json!("none");
     full["access_token_strategy"] = json!("jwt");
     full["jwt_bearer_grant_access_token_lifespan"] = json!("1h30m");

@@ -125,6 +125,7 @@ const MEMBERS: &[Member] = &[
     member("access_token_strategy", Text, CHOICE, &[("\"bogus\"", BAD)]),
     member("skip_consent", Flag, FLAG, &[]),
     member("skip_logout_consent", Flag, FLAG, &[]),
+    member("resource_server", Flag, FLAG, &[]),
     member(
         "authorization_code_grant_access_token_lifespan",
         Text,
@@ -216,6 +217,7 @@ async fn metadata_of_a_stranger() {
         member("jwks_uri", Text, ADDRESS, BAD_ADDRESS),
         member("owner", Text, [OK, OK, BAD, BAD], &[("\"me\"", BAD)]),
         member("skip_consent", Flag, [OK, OK, BAD, BAD], &[("true", BAD)]),
+        member("resource_server", Flag, [OK, OK, BAD, BAD], &[("true", BAD)]),
         member("metadata", Free, [OK, OK, BAD, BAD], &[]),
     ];
     for stage in stages().await {

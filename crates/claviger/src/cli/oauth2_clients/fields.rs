@@ -121,6 +121,10 @@ pub(super) struct Fields {
     #[arg(long)]
     skip_logout_consent: bool,
 
+    /// An API that may introspect every access token on the public port
+    #[arg(long)]
+    resource_server: bool,
+
     /// Form of access tokens: opaque or jwt
     #[arg(long, value_name = "STRATEGY")]
     access_token_strategy: Option<String>,
@@ -198,6 +202,7 @@ impl Fields {
             "redirect_uris": self.redirect_uri,
             "request_object_signing_alg": self.request_object_signing_alg,
             "request_uris": self.request_uri,
+            "resource_server": self.resource_server,
             "response_types": self.response_type,
             "scope": Some(self.scope.join(" ")).filter(|scope| !scope.is_empty()),
             "sector_identifier_uri": self.sector_identifier_uri,

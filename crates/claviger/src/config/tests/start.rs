@@ -336,3 +336,26 @@ fn client_certificates_open_the_admin_port_to_other_machines_and_need_tls() {
     assert!(settings.admin.tls.unwrap().client_ca.is_some());
     assert!(settings.public.tls.unwrap().client_ca.is_none());
 }
+
+#[test]
+fn authorities_of_the_operators_own_are_read_at_the_start_and_what_is_wrong_with_them_is_said() {
+    assert!(Start::served().load().outgoing.authorities.is_none());
+    let key = rcgen::KeyPair::generate().unwrap();
+    let params = rcgen::CertificateParams::new(["ca.example".to_owned()]).unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    let named = |text: &str| {
+        let start = Start::served();
+        let path = start.path("ca.pem");
+        std::fs::write(&path, text).unwrap();
+        start.env("CLIENTS_HTTP_CA_PATH", path.to_str().unwrap())
+    };
+    let trusted = named(&pem).load().outgoing.authorities.unwrap();
+    assert!(trusted.len() > 100, "the public ones count, too");
+    let error = named("no PEM").error();
+    assert!(
+        error.contains("clients.http.ca.path") && error.contains("no certificate"),
+        "{error}"
+    );
+    // Commands that only need the database ask nobody.
+    named("no PEM").purpose(Purpose::Database).load();
+}

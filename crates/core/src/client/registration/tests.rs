@@ -73,6 +73,7 @@ mod rfc7591_3 {
             json!({ "access_token_strategy": "opaque" }),
             json!({ "skip_consent": true }),
             json!({ "skip_logout_consent": true }),
+            json!({ "resource_server": true }),
             json!({ "refresh_token_grant_refresh_token_lifespan": "9000h" }),
         ] {
             let refused = fault(now(register(&desk.world(), metadata(members.clone()))));
@@ -101,7 +102,11 @@ mod rfc7591_3 {
         assert_eq!(client.client.grant_types, ["client_credentials", "authorization_code"]);
         let shown = serde_json::to_value(&client).expect("a client is JSON");
         assert_eq!(shown["client_credentials_grant_access_token_lifespan"], "5m0s");
-        for members in [json!({ "owner": "root" }), json!({ "skip_consent": true })] {
+        for members in [
+            json!({ "owner": "root" }),
+            json!({ "skip_consent": true }),
+            json!({ "resource_server": true }),
+        ] {
             let refused = fault(now(register(&desk.world(), metadata(members.clone()))));
             assert_eq!(refused, Fault::ClientMetadataInvalid, "{members}");
         }

@@ -43,7 +43,7 @@ fn full() -> Value {
         "frontchannel_logout_session_required": true, "post_logout_redirect_uris": ["https://app.example/bye"],
         "backchannel_logout_uri": "https://app.example/bc", "backchannel_logout_session_required": true,
         "initiate_login_uri": "https://app.example/login", "metadata": {"k": [1, null, {"n": -0.5}]},
-        "access_token_strategy": "opaque", "skip_consent": true, "skip_logout_consent": true,
+        "access_token_strategy": "opaque", "skip_consent": true, "skip_logout_consent": true, "resource_server": true,
         "authorization_code_grant_access_token_lifespan": "1h30m0s",
         "refresh_token_grant_refresh_token_lifespan": "36h0m0s",
         "device_authorization_grant_refresh_token_lifespan": "1s",
