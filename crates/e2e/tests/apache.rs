@@ -151,7 +151,9 @@ fn question(url: &Url) -> Option<(&'static str, String)> {
 async fn agree(server: &Server, kind: &str, challenge: &str) -> String {
     let body = match kind {
         "login" => json!({"subject": SUBJECT, "remember": true}),
-        "consent" => json!({"grant_scope": ["openid", "profile", "offline_access"], "session": {"id_token": {"email": SUBJECT}}}),
+        "consent" => {
+            json!({"grant_scope": ["openid", "profile", "offline_access"], "session": {"id_token": {"email": SUBJECT}}})
+        }
         _ => Value::Null,
     };
     let path = format!("/admin/oauth2/auth/requests/{kind}/accept?{kind}_challenge={challenge}");
