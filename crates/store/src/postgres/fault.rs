@@ -66,7 +66,7 @@ pub(super) fn is_passing(error: &Error) -> bool {
 pub(super) fn is_outdated(error: &Error) -> bool {
     matches!(
         error.code(),
-        Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME | &SqlState::UNDEFINED_TABLE)
+        Some(&SqlState::FEATURE_NOT_SUPPORTED | &SqlState::INVALID_SQL_STATEMENT_NAME)
     )
 }
 

@@ -192,13 +192,18 @@ impl Lane {
 
     async fn together(&self, session: &Arc<Session>, batch: &[Change]) -> Result<Vec<Outcome>, Failed> {
         self.statistics.sent_batch(Kind::Change, batch.len());
+        let steps: Vec<_> = batch
+            .iter()
+            .filter_map(|change| step(&session.statements, change))
+            .collect();
         let asking = async {
+            for step in &steps {
+                step.statement.prepare(&session.client).await?;
+            }
             let mut begin = sent(session.client.batch_execute("BEGIN")).await;
-            let mut changes = Vec::with_capacity(batch.len());
-            for change in batch {
-                if let Some(step) = step(&session.statements, change) {
-                    changes.push(sent(run(session, step)).await);
-                }
+            let mut changes = Vec::with_capacity(steps.len());
+            for step in steps {
+                changes.push(sent(run(session, step)).await);
             }
             let mut commit = sent(session.client.batch_execute("COMMIT")).await;
             // All answers are taken, so that an error leaves no transaction open. After an error the server answers

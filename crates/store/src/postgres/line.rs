@@ -92,11 +92,13 @@ impl Line {
 
     async fn open(&self) -> Result<Session, StoreError> {
         let client = self.connector.connect().await?;
-        let preparing = tokio::time::timeout(self.deadline, Statements::prepare(&client, self.connector.is_pooled()));
-        let statements = match preparing.await {
-            Ok(prepared) => prepared.map_err(|error| refused(&error))??,
-            Err(_) => return Err(StoreError::Unavailable("preparing statements took too long".to_owned())),
-        };
+        let statements = Statements::new();
+        if self.connector.is_pooled() {
+            match tokio::time::timeout(self.deadline, statements.type_values(&client)).await {
+                Ok(typed) => typed.map_err(|error| refused(&error))?,
+                Err(_) => return Err(StoreError::Unavailable("preparing statements took too long".to_owned())),
+            }
+        }
         Ok(Session {
             client,
             statements,

@@ -1,4 +1,4 @@
-//! PostgreSQL: a handful of connections with every statement prepared, each fed by a lane.
+//! PostgreSQL: a handful of connections with prepared statements, each fed by a lane.
 //!
 //! Tokens of clients themselves are inserted, and access tokens are read, many in one statement. Every other change is
 //! one statement, and those that wait share one transaction. Other reads are pipelined on one connection. Nothing waits

@@ -1,4 +1,4 @@
-//! Every statement of the PostgreSQL engine, prepared on each connection.
+//! Every statement of the PostgreSQL engine.
 //!
 //! A change is one statement: the part that carries its predicates says by its rows whether it was applied, and the
 //! other parts read from that part. Columns are always named, as a later migration may add some.
@@ -12,7 +12,7 @@ use super::prepared::Prepared;
 
 macro_rules! statements {
     ($($name:ident = $sql:expr;)*) => {
-        /// The prepared statements of one connection.
+        /// The statements of one connection.
         pub(super) struct Statements {
             $(pub(super) $name: Prepared,)*
             rare: Vec<Prepared>,
@@ -22,36 +22,35 @@ macro_rules! statements {
         pub(super) const ALL: &[(&str, &str)] = &[$((stringify!($name), $sql)),*];
 
         impl Statements {
-            /// Prepares all in one round trip. Behind a pooler that takes a transaction, in which they are named, asked for
-            /// their types, and forgotten.
-            pub(super) async fn prepare(client: &Client, is_pooled: bool) -> Result<Result<Self, StoreError>, Error> {
-                if is_pooled {
-                    client.batch_execute("BEGIN").await?;
+            pub(super) fn new() -> Self {
+                Self {
+                    $($name: Prepared::new($sql),)*
+                    rare: RARE.iter().copied().map(Prepared::new).collect(),
                 }
-                let all = [$($sql),*].into_iter().chain(RARE.iter().copied());
-                let mut all = try_join_all(all.map(|sql| Prepared::new(client, sql, is_pooled))).await?;
-                if is_pooled {
-                    client.batch_execute("COMMIT").await?;
-                }
-                let rare = all.split_off(ALL.len());
-                let mut all = all.into_iter();
-                let mut next = || all.next().ok_or_else(missing);
-                Ok((|| Ok(Self { $($name: next()?,)* rare }))())
+            }
+
+            fn all(&self) -> impl Iterator<Item = &Prepared> {
+                [$(&self.$name),*].into_iter().chain(&self.rare)
             }
         }
     };
 }
 
 impl Statements {
+    /// Asks for the types of all, in one round trip and one transaction, as a pooler takes it: in it they are named, and
+    /// forgotten.
+    pub(super) async fn type_values(&self, client: &Client) -> Result<(), Error> {
+        client.batch_execute("BEGIN").await?;
+        try_join_all(self.all().map(|prepared| prepared.type_values(client))).await?;
+        client.batch_execute("COMMIT").await
+    }
+
     /// One of [`RARE`], or the one that claims notices.
     pub(super) fn rare(&self, sql: &str) -> Result<&Prepared, StoreError> {
         let mut all = self.rare.iter().chain([&self.claim_notices]);
+        let missing = || StoreError::Broken("a statement is missing".to_owned());
         all.find(|prepared| prepared.sql == sql).ok_or_else(missing)
     }
-}
-
-fn missing() -> StoreError {
-    StoreError::Broken("a statement is missing".to_owned())
 }
 
 macro_rules! grant_columns {

@@ -223,16 +223,15 @@ impl Store for Postgres {
         self.statistics.asked(Kind::Schema);
         self.statistics.sent(Kind::Schema);
         let line = &self.lines.slow;
-        match line.session().await {
-            Ok(session) => {
-                let asking = session.statements.migrations.query(&session.client, &[]);
-                let rows = line
-                    .answer(&session, asking)
-                    .await
-                    .map_err(|failed| StoreError::from(&failed))?;
-                Ok(migrate::read(&rows)?.schema())
-            }
-            // Its statements cannot be prepared, as the schema is behind.
+        let asking = async {
+            let session = line.session().await?;
+            let asking = session.statements.migrations.query(&session.client, &[]);
+            let rows = line.answer(&session, asking).await;
+            migrate::read(&rows.map_err(|failed| StoreError::from(&failed))?)
+        };
+        match asking.await {
+            Ok(comparison) => Ok(comparison.schema()),
+            // There is no such table yet, or a pooler cannot be asked for types, as the schema is behind.
             Err(StoreError::NotMigrated) => self.unprepared_schema().await,
             Err(error) => Err(error),
         }

@@ -23,6 +23,7 @@ use claviger_core::port::{
     Freshness, GrantQuery, GrantRecord, KeyRecord, NoticeRecord, Outcome, Participant, Purged, RefreshFacts,
     SchemaStatus, SessionRecord, Store, StoreError, TrustQuery, TrustRecord,
 };
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode};
 
 use self::writer::Worker;
@@ -129,6 +130,8 @@ fn connect(path: Option<&Path>, options: &Options) -> rusqlite::Result<Connectio
     };
     connection.busy_timeout(options.patience)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    // Else a statement that might use a partial index is compiled anew for each value.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)?;

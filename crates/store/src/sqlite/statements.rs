@@ -322,6 +322,8 @@ statements! {
 mod tests {
     use rusqlite::Connection;
 
+    use rusqlite::StatementStatus;
+
     use super::*;
     use crate::migrate::SQLITE;
     use crate::sqlite::purge::ALL as ALL_OF_PURGE;
@@ -355,6 +357,24 @@ mod tests {
                     "{name}: {step}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn no_statement_is_compiled_anew_for_other_values() {
+        let connection = crate::sqlite::connect(None, &crate::Options::default()).unwrap();
+        for migration in SQLITE {
+            connection.execute_batch(migration.sql).unwrap();
+        }
+        for (name, sql) in ALL.iter().copied() {
+            let mut statement = connection.prepare(sql).unwrap();
+            for _ in 0..3 {
+                let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+                let mut rows = statement.query(rusqlite::params_from_iter(nulls)).unwrap();
+                // What cannot be null does not matter here.
+                let _ = rows.next();
+            }
+            assert_eq!(statement.get_status(StatementStatus::RePrepare), 0, "{name}");
         }
     }
 }
