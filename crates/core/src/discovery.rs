@@ -144,10 +144,11 @@ pub fn is_issuer_path(policy: &Policy, path: &str) -> bool {
         .is_ok_and(|issuer| issuer.path().trim_end_matches('/') == path.trim_end_matches('/'))
 }
 
-/// The configured algorithm, then the others that have a key. A client may choose any: the first one that does, makes it.
+/// The configured algorithm, the others that have a key, and RS256, which "MUST be included" (Discovery §3). A client may
+/// choose any: the first one that does, makes its key.
 fn signing(policy: &Policy, algorithms: &[Alg]) -> Vec<&'static str> {
     let mut names = vec![policy.id_token_alg.as_str()];
-    for alg in algorithms {
+    for alg in algorithms.iter().chain([&Alg::RS256]) {
         if !names.contains(&alg.as_str()) {
             names.push(alg.as_str());
         }
@@ -282,6 +283,23 @@ mod rfc8414_2 {
             document["userinfo_signing_alg_values_supported"],
             json!(["none", "ES256", "RS256"])
         );
+    }
+
+    /// Discovery §3, whichever algorithm is configured.
+    #[test]
+    fn rs256_is_always_listed_once() {
+        for algorithms in [&[][..], &[Alg::ES256], &[Alg::RS256, Alg::EdDSA]] {
+            for configured in [Alg::ES256, Alg::EdDSA, Alg::RS256] {
+                let mut policy = Desk::new().policy;
+                policy.id_token_alg = configured;
+                let document = document(&policy, algorithms);
+                let listed = document["id_token_signing_alg_values_supported"]
+                    .as_array()
+                    .expect("a list");
+                assert_eq!(listed[0], configured.as_str());
+                assert_eq!(listed.iter().filter(|name| *name == "RS256").count(), 1, "{listed:?}");
+            }
+        }
     }
 
     #[test]

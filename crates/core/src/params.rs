@@ -5,7 +5,7 @@
 //! (`resource`, RFC 8707 §2; `audience`, RFC 8693 §2.1).
 
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 /// Parameters that may be sent more than once.
 const REPEATABLE: [&str; 2] = ["audience", "resource"];
@@ -41,10 +41,8 @@ impl Params {
     /// If a parameter is repeated, the encoding is broken, or there are far too many.
     pub fn parse(encoded: &[u8]) -> Result<Self, ParamsError> {
         let mut params: Vec<(String, String)> = Vec::new();
-        for pair in encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
-            let mut halves = pair.splitn(2, |byte| *byte == b'=');
-            let name = decode(halves.next().unwrap_or_default())?;
-            let value = decode(halves.next().unwrap_or_default())?;
+        for (name, value) in halves(encoded) {
+            let (name, value) = (decode(name)?, decode(value)?);
             if params.len() >= MOST {
                 return Err(ParamsError::TooMany);
             }
@@ -54,6 +52,24 @@ impl Params {
             params.push((name, value));
         }
         Ok(Self(params))
+    }
+
+    /// What is certain of a query or form that [`Self::parse`] refuses: parameters that were sent once and can be read. None
+    /// if one of those named was sent and is not certain.
+    #[must_use]
+    pub fn certain(encoded: &[u8], named: &[&str]) -> Option<Self> {
+        let mut sent: BTreeMap<String, Option<String>> = BTreeMap::new();
+        for (name, value) in halves(encoded) {
+            if let Ok(name) = decode(name) {
+                let value = decode(value).ok();
+                sent.entry(name).and_modify(|first| *first = None).or_insert(value);
+            }
+        }
+        if named.iter().any(|name| sent.get(*name) == Some(&None)) {
+            return None;
+        }
+        let certain = sent.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        Some(Self(certain.collect()))
     }
 
     /// Parameters made by the program itself.
@@ -143,18 +159,27 @@ impl Params {
     }
 }
 
+/// The names and values of a query or form, as they were sent.
+fn halves(encoded: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pairs = encoded.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
+    pairs.map(|pair| {
+        let mut halves = pair.splitn(2, |byte| *byte == b'=');
+        (halves.next().unwrap_or_default(), halves.next().unwrap_or_default())
+    })
+}
+
 /// Splits a space-delimited list (RFC 6749 §3.3) and drops empty items.
 pub fn words(list: &str) -> impl Iterator<Item = &str> {
     list.split(' ').filter(|word| !word.is_empty())
 }
 
-/// Decodes one form-encoded name or value.
 pub(crate) fn distinct<'a>(items: impl Iterator<Item = &'a str>) -> Vec<String> {
     // A stranger chooses how many there are.
     let mut seen = HashSet::new();
     items.filter(|item| seen.insert(*item)).map(str::to_owned).collect()
 }
 
+/// Decodes one form-encoded name or value.
 pub(crate) fn decode(text: &[u8]) -> Result<String, ParamsError> {
     let spaced: Cow<'_, [u8]> = if text.contains(&b'+') {
         Cow::Owned(
@@ -223,6 +248,22 @@ mod rfc6749_3_1 {
             assert_eq!(Params::parse(broken), Err(ParamsError::Encoding), "{broken:?}");
         }
         assert_eq!(Params::parse(b"a=%00"), Err(ParamsError::Nul));
+    }
+
+    #[test]
+    fn of_a_request_that_is_refused_what_was_sent_once_and_readably_is_certain() {
+        let certain = Params::certain(b"a=1&b=%zz&c=1&c=1&d&%zz=1&e=%00", &["a", "d", "x"]).expect("they are certain");
+        assert_eq!(
+            certain,
+            Params(vec![("a".into(), "1".into()), ("d".into(), String::new())])
+        );
+        for doubtful in ["b", "c", "e"] {
+            assert_eq!(
+                Params::certain(b"a=1&b=%zz&c=1&c=1&e=%00", &[doubtful]),
+                None,
+                "{doubtful}"
+            );
+        }
     }
 
     #[test]

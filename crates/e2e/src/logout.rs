@@ -23,6 +23,14 @@ pub async fn server() -> (Database, Server) {
     (database, server)
 }
 
+/// The same on a database of another kind too, which writes what a logout does in a way of its own.
+pub async fn servers() -> Vec<(Database, Server)> {
+    let database = Database::mariadb();
+    crate::server::migrate(&database);
+    let other = options(&database).start().await;
+    vec![server().await, (database, other)]
+}
+
 /// How such a server is started.
 #[must_use]
 pub fn options(database: &Database) -> ServerOptions {

@@ -96,7 +96,7 @@ impl Device {
 
 #[tokio::test]
 async fn a_device_gets_tokens_after_its_owner_allowed_it() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let mut device = Device::on(&database).await;
         assert_eq!(device.poll().await.error(), "authorization_pending");
         device.approve().await;

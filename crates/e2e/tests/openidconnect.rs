@@ -87,7 +87,7 @@ async fn the_crate_discovers_logs_in_verifies_renews_and_reads_userinfo() {
             id_token.signing_alg().unwrap(),
             id_token.signing_key(&check).unwrap(),
         );
-        assert!(claims.access_token_hash().is_none_or(|told| *told == hash.unwrap()));
+        assert!(claims.access_token_hash() == Some(&hash.unwrap()));
 
         let asked = client
             .user_info(tokens.access_token().clone(), Some(claims.subject().clone()))

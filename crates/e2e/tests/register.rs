@@ -30,7 +30,7 @@ async fn manage(request: Request, token: &str) -> Answer {
 
 #[tokio::test]
 async fn a_client_registers_reads_changes_and_removes_itself() {
-    for database in [Database::postgres(), Database::sqlite()] {
+    for database in [Database::postgres(), Database::mariadb(), Database::sqlite()] {
         let server = open(&database).await;
         let body = json!({ "client_name": "Shop", "redirect_uris": ["https://shop.example/cb"] });
         let answer = register(&server, &body).await;

@@ -292,4 +292,31 @@ mod tests {
         assert!(from_pem(certificate).unwrap_err().contains("no key"));
         assert!(from_pem("-----BEGIN PRIVATE KEY-----\n***\n-----END PRIVATE KEY-----\n").is_err());
     }
+
+    proptest::proptest! {
+        /// Whatever a file holds, nothing panics, and base64 is read as it was written.
+        #[test]
+        fn any_file_has_an_answer(text in "(-----BEGIN [A-Z ]{0,12} KEY-----)?\\PC{0,80}(-----END)?", der: Vec<u8>) {
+            if let Ok(inside) = from_pem(&text) {
+                let _ = to_jwk(&inside);
+            }
+            let _ = to_jwk(&der);
+            let written = format!("-----BEGIN PUBLIC KEY-----\n{}\n-----END PUBLIC KEY-----", STANDARD.encode(&der));
+            proptest::prop_assert_eq!(from_pem(&written), Ok(der));
+        }
+
+        /// A key with some octets changed is another key or none.
+        #[test]
+        fn a_changed_key_has_an_answer(changes in proptest::collection::vec((0..200_usize, proptest::num::u8::ANY), 1..6)) {
+            let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+            let mut der = pair.to_pkcs8v1().unwrap().as_ref().to_vec();
+            for (at, byte) in changes {
+                let at = at % der.len();
+                der[at] = byte;
+            }
+            if let Ok(key) = to_jwk(&der) {
+                proptest::prop_assert_eq!(key["kty"].as_str(), Some("EC"));
+            }
+        }
+    }
 }

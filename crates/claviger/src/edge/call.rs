@@ -149,16 +149,21 @@ impl Call {
     ///
     /// A POST may carry some in its query and some in its body. Sent in both, a parameter is repeated.
     pub async fn query_or_form(&mut self) -> Result<Params, Unreadable> {
+        let encoded = self.encoded_query_or_form().await?;
+        Params::parse(&encoded).map_err(|error| Unreadable::Failure(error.into()))
+    }
+
+    /// The same as they were sent, for who makes something of those that cannot be read whole.
+    pub async fn encoded_query_or_form(&mut self) -> Result<Vec<u8>, Unreadable> {
         if self.method != Method::POST {
-            return Ok(self.query()?);
+            return Ok(self.uri.query().unwrap_or_default().as_bytes().to_vec());
         }
         let body = self.read(self.arrival.limits.form_bytes).await?;
         if !body.is_empty() && !self.is_form() {
             return Err(Unreadable::NotAForm);
         }
         let query = self.uri.query().unwrap_or_default();
-        let all = [query.as_bytes(), &body].join(&b'&');
-        Params::parse(&all).map_err(|error| Unreadable::Failure(error.into()))
+        Ok([query.as_bytes(), &body].join(&b'&'))
     }
 
     /// A JSON document in the body, read as leniently as clients of Hydra rely on.

@@ -5,11 +5,12 @@
 
 use axum::extract::State;
 use axum::response::Response;
-use claviger_core::authorize::{Delivery, Destination, Reply, authorize};
+use claviger_core::authorize::{Delivery, Destination, Reply, authorize, refuse_unreadable};
 use claviger_core::context::Policy;
+use claviger_core::params::Params;
 
 use super::cookies::Jar;
-use crate::edge::call::{Call, Unreadable};
+use crate::edge::call::Call;
 use crate::edge::problem::Problem;
 use crate::edge::reply;
 use crate::pages;
@@ -17,13 +18,15 @@ use crate::provider::Shared;
 
 /// `GET /oauth2/auth` and `POST /oauth2/auth`
 pub async fn authorization(State(provider): State<Shared>, mut call: Call) -> Response {
-    let params = match call.query_or_form().await {
-        Ok(params) => params,
-        Err(Unreadable::Failure(failure)) => return error_page(&provider.policy, &call, &failure.into()),
+    let encoded = match call.encoded_query_or_form().await {
+        Ok(encoded) => encoded,
         Err(unreadable) => return reply::error_page(&call, &unreadable.into()),
     };
     let jar = Jar::read(&provider.cookies, &call.headers);
-    let answer = authorize(&provider.world(), &params, &jar.browser()).await;
+    let answer = match Params::parse(&encoded) {
+        Ok(params) => authorize(&provider.world(), &params, &jar.browser()).await,
+        Err(error) => refuse_unreadable(&provider.world(), &encoded, error.into()).await,
+    };
     browse(&provider.policy, &call, &jar, answer)
 }
 

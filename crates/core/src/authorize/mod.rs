@@ -24,6 +24,7 @@ mod return_path;
 mod start;
 #[cfg(test)]
 mod tests;
+mod unreadable;
 
 use std::time::Duration;
 
@@ -42,6 +43,7 @@ use self::request::Refused;
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;
 pub(crate) use self::return_path::is_registered;
+pub use self::unreadable::refuse_unreadable;
 
 /// One try on remembered facts, then these on the latest ones. Only a write proves what is remembered, so whatever is
 /// answered without one, refusals above all, is decided on the latest facts.

@@ -17,7 +17,7 @@ use crate::port::Freshness;
 use crate::world::World;
 
 /// Most bytes that the parameters of a request may have. An `id_token_hint` has a few thousand.
-const LONGEST: usize = 16 * 1024;
+pub(super) const LONGEST: usize = 16 * 1024;
 
 pub(super) async fn start(world: &World<'_>, params: Params, browser: &Browser) -> Result<Reply, Refused> {
     // What is sent comes back in redirects, which browsers and proxies cut off or refuse when they are long.

@@ -59,6 +59,7 @@ pub(super) const RULES: &[Rule] = &[
     rule("contacts", |m| &m.contacts, text),
     rule("allowed_cors_origins", |m| &m.allowed_cors_origins, origin),
     rule("subject_type", |m| from_ref(&m.subject_type), subject_type),
+    rule("application_type", |m| from_ref(&m.application_type), application_type),
     rule("sector_identifier_uri", |m| from_ref(&m.sector_identifier_uri), sector),
     rule("jwks_uri", |m| from_ref(&m.jwks_uri), endpoint),
     rule(
@@ -81,6 +82,36 @@ pub(super) const RULES: &[Rule] = &[
         "id_token_signed_response_alg",
         |m| from_ref(&m.id_token_signed_response_alg),
         own_algorithm,
+    ),
+    rule(
+        "id_token_encrypted_response_alg",
+        |m| from_ref(&m.id_token_encrypted_response_alg),
+        encryption,
+    ),
+    rule(
+        "id_token_encrypted_response_enc",
+        |m| from_ref(&m.id_token_encrypted_response_enc),
+        encryption,
+    ),
+    rule(
+        "userinfo_encrypted_response_alg",
+        |m| from_ref(&m.userinfo_encrypted_response_alg),
+        encryption,
+    ),
+    rule(
+        "userinfo_encrypted_response_enc",
+        |m| from_ref(&m.userinfo_encrypted_response_enc),
+        encryption,
+    ),
+    rule(
+        "request_object_encryption_alg",
+        |m| from_ref(&m.request_object_encryption_alg),
+        encryption,
+    ),
+    rule(
+        "request_object_encryption_enc",
+        |m| from_ref(&m.request_object_encryption_enc),
+        encryption,
     ),
     rule("default_acr_values", |m| &m.default_acr_values, acr_value),
     rule(
@@ -263,6 +294,18 @@ fn own_algorithm(value: &str) -> Result<(), &'static str> {
 
 fn own_algorithm_or_none(value: &str) -> Result<(), &'static str> {
     if value == "none" { Ok(()) } else { own_algorithm(value) }
+}
+
+fn application_type(value: &str) -> Result<(), &'static str> {
+    match value {
+        "web" | "native" => Ok(()),
+        _ => Err("is not a kind of application; use web or native"),
+    }
+}
+
+/// A client that asked for secrecy must not get less without a word.
+fn encryption(_: &str) -> Result<(), &'static str> {
+    Err("asks for encryption, which this server does not do; leave the member out")
 }
 
 /// Requested as `acr_values`, a list that is delimited by spaces (OpenID Connect Core §3.1.2.1).

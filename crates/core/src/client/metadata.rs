@@ -100,6 +100,9 @@ pub struct Metadata {
     pub client_secret_expires_at: i64,
     /// `public` or `pairwise`.
     pub subject_type: String,
+    /// `web` or `native`. Says where the redirect URIs of a client that registers itself may be.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub application_type: String,
     /// A JSON array with all redirect URIs; its host is the sector of pairwise subjects.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub sector_identifier_uri: String,
@@ -149,6 +152,30 @@ pub struct Metadata {
     /// The algorithm of its ID tokens, if not the server's own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub id_token_signed_response_alg: String,
+    /// Read only to be refused, since nothing is encrypted for clients.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub id_token_encrypted_response_alg: String,
+    /// Read only to be refused, since nothing is encrypted for clients.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub id_token_encrypted_response_enc: String,
+    /// Read only to be refused, since nothing is encrypted for clients.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub userinfo_encrypted_response_alg: String,
+    /// Read only to be refused, since nothing is encrypted for clients.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub userinfo_encrypted_response_enc: String,
+    /// Read only to be refused, since nothing is encrypted for clients.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub request_object_encryption_alg: String,
+    /// Read only to be refused, since nothing is encrypted for clients.
+    #[serde(skip_serializing)]
+    #[schemars(skip)]
+    pub request_object_encryption_enc: String,
     /// `max_age` of requests that have none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_max_age: Option<u32>,

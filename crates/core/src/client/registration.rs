@@ -5,7 +5,10 @@
 //! a new one after each change.
 //!
 //! Attacks: strangers who register for more than the operator offers (D10): scopes and grant types come from the configured
-//! lists, public clients must use PKCE, and what only the operator decides keeps its value.
+//! lists, public clients must use PKCE, what only the operator decides keeps its value, and addresses must be where clients
+//! of their kind can be ([`addresses`]).
+
+mod addresses;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -206,7 +209,8 @@ fn limit(metadata: &mut Metadata, known: Metadata, policy: &Policy) -> Result<()
     if !metadata.client_secret.is_empty() {
         return Err(told("client_secret", "cannot be chosen; leave it out"));
     }
-    keep_members(metadata, known, &policy.strangers)
+    keep_members(metadata, known, &policy.strangers)?;
+    addresses::limit(metadata)
 }
 
 /// Takes over the members of the operator, and refuses other values for them.

@@ -91,7 +91,7 @@ fn refused(detail: String) -> Failure {
 }
 
 /// Names the member and repeats its value, or the beginning of a long one.
-fn told(member: &str, value: &str, reason: &str) -> String {
+pub(super) fn told(member: &str, value: &str, reason: &str) -> String {
     const SHOWN: usize = 100;
     let shown: String = value.chars().take(SHOWN).collect();
     let dots = if shown.len() < value.len() { "..." } else { "" };
@@ -323,25 +323,27 @@ fn keys(metadata: &Metadata) -> Result<(), Failure> {
 
 /// Each must share scheme, host and port with a redirect URI, so that a registered origin vouches for it.
 fn post_logout_redirect_uris(metadata: &Metadata) -> Result<(), Failure> {
-    let place = |text: &str| {
-        let url = Url::parse(text).ok()?;
-        Some((
-            url.scheme().to_owned(),
-            url.host_str().map(str::to_owned),
-            url.port_or_known_default(),
-        ))
-    };
-    let known: Vec<_> = metadata.redirect_uris.iter().filter_map(|uri| place(uri)).collect();
     for value in &metadata.post_logout_redirect_uris {
         let fault = |reason| refused(told("post_logout_redirect_uris", value, reason));
         redirect_uri(value).map_err(fault)?;
-        if !place(value).is_some_and(|place| known.contains(&place)) {
-            return Err(fault(
-                "must have the scheme, host and port of one of the 'redirect_uris'",
-            ));
+        if !is_beside_redirects(metadata, value) {
+            return Err(fault(NOT_BESIDE));
         }
     }
     Ok(())
+}
+
+pub(super) const NOT_BESIDE: &str = "must have the scheme, host and port of one of the 'redirect_uris'";
+
+/// Whether an address has the scheme, host and port of a redirect URI.
+pub(super) fn is_beside_redirects(metadata: &Metadata, address: &str) -> bool {
+    let place = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        let host = url.host_str().map(str::to_owned);
+        Some((url.scheme().to_owned(), host, url.port_or_known_default()))
+    };
+    let wanted = place(address);
+    wanted.is_some() && metadata.redirect_uris.iter().any(|uri| place(uri) == wanted)
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ mod trusts;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use claviger_e2e::client::parameter;
-use claviger_e2e::flow::{text, web_client};
+use claviger_e2e::flow::{REDIRECT_URI, text, web_client};
+use claviger_e2e::process::PATIENCE;
 use claviger_e2e::signer::{Key, encode, now};
 use claviger_e2e::{Answer, Database, Flow, Http, Request, Server, ServerOptions, dump};
 use serde_json::{Value, json};
@@ -62,7 +64,7 @@ fn assert_refused(answer: &Answer) {
     );
 }
 
-/// Publishes a key set on loopback, and notes how often it was asked for.
+/// Publishes a document on loopback, a key set mostly, and notes how often it was asked for.
 struct Publisher {
     address: SocketAddr,
     document: Arc<Mutex<String>>,
@@ -72,9 +74,13 @@ struct Publisher {
 
 impl Publisher {
     async fn of(set: &Value) -> Self {
+        Self::of_text(set.to_string()).await
+    }
+
+    async fn of_text(document: String) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let document = Arc::new(Mutex::new(set.to_string()));
+        let document = Arc::new(Mutex::new(document));
         let asked = Arc::new(Mutex::new(0));
         let (shown, count) = (document.clone(), asked.clone());
         let task = tokio::spawn(async move {
@@ -264,6 +270,18 @@ async fn published_keys_are_fetched_kept_and_looked_up_again() {
         assert_refused(&for_itself(&server, &unknown).await);
     }
     assert!(publisher.asked() <= 3, "the server was used to flood the publisher");
+    // The publisher is asked once in half a minute at most: then the new key is known.
+    let deadline = Instant::now() + PATIENCE.max(Duration::from_secs(60));
+    loop {
+        let answer = for_itself(&server, &new.sign(&claims(&server, "app", "app").await)).await;
+        if answer.status == 200 {
+            break;
+        }
+        assert_refused(&answer);
+        assert!(Instant::now() < deadline, "the key was never looked up again");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert_refused(&for_itself(&server, &old.sign(&claims(&server, "app", "app").await)).await);
 }
 
 #[tokio::test]
@@ -328,4 +346,48 @@ async fn a_signed_request_object_supersedes_the_parameters() {
     assert_eq!(context["login_hint"], "alice");
     let landed = flow.finish().await;
     assert_eq!(parameter(&landed, "state").as_deref(), Some("state-of-the-object"));
+}
+
+/// RFC 9101 §5.2: the object is fetched where it is registered, once the operator allows that address.
+#[tokio::test]
+async fn a_request_object_is_fetched_from_its_registered_address() {
+    let database = Database::sqlite();
+    let own = Key::new("own");
+    let object = json!({"iss": "app", "client_id": "app", "response_type": "code", "scope": "openid",
+        "redirect_uri": REDIRECT_URI, "state": "state-of-the-object", "nonce": "nonce-of-the-object"});
+    let header = json!({"alg": "ES256", "typ": "oauth-authz-req+jwt", "kid": "own"});
+    let publisher = Publisher::of_text(own.sign_as(&header, &object)).await;
+    let address = publisher.url();
+    let server = fetching(&database, "CLIENTS_HTTP_PRIVATE_IP_EXCEPTION_URLS", &address).await;
+    let mut metadata = web_client();
+    metadata["client_id"] = json!("app");
+    metadata["jwks"] = own.set();
+    metadata["request_uris"] = json!([address, format!("{address}#other")]);
+    let flow = Flow::of(&server, &server.create_client(&metadata).await);
+    let by_reference = |uri: &str| {
+        let bare = ["response_type", "redirect_uri", "state", "nonce"];
+        bare.iter()
+            .fold(flow.clone(), |flow, name| flow.without(name))
+            .with("request_uri", uri)
+    };
+    let landed = by_reference(&address)
+        .finish_with(&json!({"subject": "foo"}), &json!({"grant_scope": ["openid"]}))
+        .await;
+    assert!(landed.as_str().starts_with(REDIRECT_URI), "{landed}");
+    assert_eq!(parameter(&landed, "state").as_deref(), Some("state-of-the-object"));
+    let code = parameter(&landed, "code").unwrap();
+    assert_eq!(flow.redeem(&code).await.status, 200);
+    assert_eq!(publisher.asked(), 1);
+    // Another address is not even asked.
+    let elsewhere = by_reference(&format!("{address}?x"))
+        .with("redirect_uri", REDIRECT_URI)
+        .start()
+        .await
+        .location();
+    assert_eq!(
+        parameter(&elsewhere, "error").as_deref(),
+        Some("invalid_request_uri"),
+        "{elsewhere}"
+    );
+    assert_eq!(publisher.asked(), 1);
 }

@@ -99,7 +99,35 @@ async fn d20_a_repeated_parameter_is_refused() {
         let told = answer.header("location").to_owned() + &answer.text();
         assert!(told.contains("invalid_request"), "{name}: {} {told}", answer.status);
         assert!(!told.contains("login_challenge"), "{name}: {told}");
+        // RFC 6749 §4.1.2.1: only who may not be trusted with the answer gets none.
+        assert!(
+            told.starts_with(REDIRECT_URI) && told.contains("state="),
+            "{name}: {told}"
+        );
     }
+    let mut form = flow
+        .clone()
+        .with("response_mode", "form_post")
+        .adding("prompt", "login")
+        .adding("prompt", "login");
+    let posted = form.start().await.text();
+    assert!(
+        posted.contains("invalid_request") && posted.contains("<form"),
+        "{posted}"
+    );
+    let states = flow
+        .clone()
+        .with("state", "a-state-1234")
+        .adding("state", "a-state-1234")
+        .start()
+        .await
+        .location();
+    assert_eq!(
+        parameter(&states, "error").as_deref(),
+        Some("invalid_request"),
+        "{states}"
+    );
+    assert_eq!(parameter(&states, "state"), None, "nobody knows which one: {states}");
     // RFC 8707 §2: these may repeat.
     let mut metadata = web_client();
     metadata["audience"] = json!(["https://a.example/", "https://b.example/"]);

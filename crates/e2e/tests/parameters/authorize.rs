@@ -25,7 +25,8 @@ const LINES: &[Line] = &[
         "client_id",
         [BAD_CLIENT; 3],
         &[("nobody", BAD_CLIENT), ("../app", BAD_CLIENT)],
-    ),
+    )
+    .unreadable(BAD_PAGE),
     line(
         "redirect_uri",
         [BAD_PAGE; 3],
@@ -44,7 +45,8 @@ const LINES: &[Line] = &[
             ("http://127.0.0.1:9010/callback\r\nX: y", BAD_PAGE),
             ("https://app.example/callback/../callback", BAD_PAGE),
         ],
-    ),
+    )
+    .unreadable(BAD_PAGE),
     line(
         "response_type",
         [BAD_TYPE; 3],
@@ -179,7 +181,7 @@ const LINES: &[Line] = &[
 const AUTHORIZE: Endpoint = Endpoint {
     name: "/oauth2/auth",
     good: "login",
-    unreadable: BAD_PAGE,
+    unreadable: BAD_REQUEST,
     repeatable: &["audience", "resource"],
     is_single_use: false,
     lines: LINES,

@@ -84,6 +84,28 @@ const MEMBERS: &[Member] = &[
     member("contacts", List, [OK, OK, OK, BAD], &[]),
     member("client_secret_expires_at", Number, FLAG, &[]),
     member("subject_type", Text, CHOICE, &[("\"bogus\"", BAD)]),
+    member(
+        "application_type",
+        Text,
+        CHOICE,
+        &[("\"bogus\"", BAD), ("\"web\"", OK), ("\"native\"", OK)],
+    ),
+    member(
+        "id_token_encrypted_response_alg",
+        Text,
+        CHOICE,
+        &[("\"RSA-OAEP\"", BAD)],
+    ),
+    member("id_token_encrypted_response_enc", Text, CHOICE, &[("\"A256GCM\"", BAD)]),
+    member(
+        "userinfo_encrypted_response_alg",
+        Text,
+        CHOICE,
+        &[("\"RSA-OAEP\"", BAD)],
+    ),
+    member("userinfo_encrypted_response_enc", Text, CHOICE, &[("\"A256GCM\"", BAD)]),
+    member("request_object_encryption_alg", Text, CHOICE, &[("\"RSA-OAEP\"", BAD)]),
+    member("request_object_encryption_enc", Text, CHOICE, &[("\"A256GCM\"", BAD)]),
     member("sector_identifier_uri", Text, ADDRESS, BAD_ADDRESS),
     member("jwks_uri", Text, ADDRESS, BAD_ADDRESS),
     member(
@@ -215,6 +237,24 @@ async fn metadata_of_a_stranger() {
             &[("{\"keys\":[{\"kty\":\"oct\",\"k\":\"AAAA\"}]}", BAD)],
         ),
         member("jwks_uri", Text, ADDRESS, BAD_ADDRESS),
+        member(
+            "id_token_encrypted_response_alg",
+            Text,
+            CHOICE,
+            &[("\"RSA-OAEP\"", BAD)],
+        ),
+        member(
+            "application_type",
+            Text,
+            [OK, OK, BAD, BAD],
+            &[("\"bogus\"", BAD), ("\"native\"", BAD_URI), ("\"web\"", OK)],
+        ),
+        member(
+            "frontchannel_logout_uri",
+            Text,
+            ADDRESS,
+            &[("\"https://app.example/out\"", OK), ("\"https://evil.example/\"", BAD)],
+        ),
         member("owner", Text, [OK, OK, BAD, BAD], &[("\"me\"", BAD)]),
         member("skip_consent", Flag, [OK, OK, BAD, BAD], &[("true", BAD)]),
         member("resource_server", Flag, [OK, OK, BAD, BAD], &[("true", BAD)]),
@@ -228,7 +268,9 @@ async fn metadata_of_a_stranger() {
             malformed: BAD,
             members: FREE,
         };
-        check(&register, || Request::post(&url), &good()).await;
+        let mut web = good();
+        web["redirect_uris"] = json!(["https://app.example/callback"]);
+        check(&register, || Request::post(&url), &web).await;
     }
 }
 

@@ -23,7 +23,7 @@ pub(crate) struct Stage {
 /// Every table holds on every database.
 pub(crate) async fn stages() -> Vec<Stage> {
     let mut stages = Vec::new();
-    for database in [Database::sqlite(), Database::postgres()] {
+    for database in [Database::sqlite(), Database::postgres(), Database::mariadb()] {
         claviger_e2e::server::migrate(&database);
         let options = ServerOptions::new(&database).with("OIDC_DYNAMIC_CLIENT_REGISTRATION_ENABLED", "true");
         stages.push(Stage {

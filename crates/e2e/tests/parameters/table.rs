@@ -16,6 +16,17 @@ pub(crate) struct Line {
     pub(crate) empty: &'static str,
     pub(crate) long: &'static str,
     pub(crate) others: &'static [(&'static str, &'static str)],
+    /// The answer where it is sent twice or cannot be read, if not that of the endpoint.
+    unreadable: Option<&'static str>,
+}
+
+impl Line {
+    pub(crate) const fn unreadable(self, answer: &'static str) -> Self {
+        Self {
+            unreadable: Some(answer),
+            ..self
+        }
+    }
 }
 
 pub(crate) const fn line(
@@ -29,6 +40,7 @@ pub(crate) const fn line(
         empty,
         long,
         others,
+        unreadable: None,
     }
 }
 
@@ -160,10 +172,11 @@ pub(crate) async fn check(endpoint: &Endpoint, make: impl AsyncFn() -> Good) {
             let value = walk.good.resolve(value);
             walk.one(&make, name, &value, Some(value.as_bytes()), expected).await;
         }
+        let unreadable = line.unreadable.unwrap_or(endpoint.unreadable);
         let twice = if endpoint.repeatable.contains(&name) {
             endpoint.good
         } else {
-            endpoint.unreadable
+            unreadable
         };
         if is_sent {
             walk.twice(&make, name, twice).await;
@@ -171,7 +184,7 @@ pub(crate) async fn check(endpoint: &Endpoint, make: impl AsyncFn() -> Good) {
         for (what, bytes) in [("broken UTF-8", &b"a\xff"[..]), ("NUL", b"a\0b")] {
             // A header can have no NUL, and is read before what is in the form.
             if name != AUTHORIZATION {
-                walk.one(&make, name, what, Some(bytes), endpoint.unreadable).await;
+                walk.one(&make, name, what, Some(bytes), unreadable).await;
             }
         }
     }

@@ -98,6 +98,22 @@ const USERINFO: Endpoint = Endpoint {
     )
 };
 
+/// RFC 6750 §2.2: the token may be in the form of a POST.
+const USERINFO_FORM: Endpoint = endpoint(
+    "/userinfo with a form",
+    &[line(
+        "access_token",
+        [NO_TOKEN, NO_TOKEN, BAD_TOKEN],
+        &[
+            ("nonsense", BAD_TOKEN),
+            ("$forged", BAD_TOKEN),
+            ("$refresh token", BAD_TOKEN),
+            ("$id token", BAD_TOKEN),
+            ("$own token", "403 insufficient_scope Bearer"),
+        ],
+    )],
+);
+
 #[tokio::test]
 async fn tokens() {
     for stage in stages().await {
@@ -141,6 +157,18 @@ async fn tokens() {
             })
             .await;
         }
+        check(&USERINFO_FORM, async || {
+            Good::new(
+                Method::POST,
+                stage.server.public("/userinfo"),
+                &[("access_token", &token)],
+            )
+            .knowing("forged", &forged(&token))
+            .knowing("refresh token", &text(&tokens, "refresh_token"))
+            .knowing("id token", &text(&tokens, "id_token"))
+            .knowing("own token", &text(&own, "access_token"))
+        })
+        .await;
         // Whatever was refused revoked nothing, and another client's token is its own.
         let refresh = text(&tokens, "refresh_token");
         check(&REVOKE, async || ask("/oauth2/revoke", &refresh)).await;

@@ -87,24 +87,37 @@ const FORMATS: [(&str, Format); 3] = [
     ("text/plain", Format::Text),
 ];
 
-/// What the client likes best, and the first of what it likes alike. Where it takes anything before that, or says nothing,
-/// the audience decides.
+/// What the client likes best, and the first of what it likes alike (RFC 9110 §12.5.1). Where several are meant by one range,
+/// or it says nothing, the audience decides.
 fn preferred(headers: &HeaderMap, audience: Audience) -> Format {
     let usual = match audience {
         Audience::People => Format::Html,
         Audience::Programs => Format::Json,
     };
     let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-    let (mut best, mut anything) = ((usual, 0.0), 0.0);
-    for (media_type, weight) in lines.flat_map(|line| line.split(',')).map(weighed) {
-        let known = FORMATS.iter().find(|(name, _)| media_type.eq_ignore_ascii_case(name));
-        match known {
-            Some((_, format)) if weight > best.1 => best = (*format, weight),
-            None if media_type == "*/*" => anything = weight,
-            _ => {}
-        }
+    let ranges: Vec<(&str, f32)> = lines.flat_map(|line| line.split(',')).map(weighed).collect();
+    let taken = FORMATS.iter().filter_map(|(name, format)| {
+        let meant = ranges.iter().enumerate();
+        let meant = meant.filter_map(|(at, (range, weight))| Some((breadth(range, name)?, *weight, at)));
+        // "The most specific reference has precedence."
+        let (_, weight, at) = meant.min_by(|a, b| a.0.cmp(&b.0).then(b.1.total_cmp(&a.1)))?;
+        (weight > 0.0).then_some((weight, at, *format))
+    });
+    let best = taken.min_by(|a, b| {
+        let by_order = a.1.cmp(&b.1).then((a.2 != usual).cmp(&(b.2 != usual)));
+        b.0.total_cmp(&a.0).then(by_order)
+    });
+    best.map_or(usual, |(_, _, format)| format)
+}
+
+/// How much more than this media type a range means, if it means it.
+fn breadth(range: &str, media_type: &str) -> Option<u8> {
+    let kind = media_type.split('/').next().unwrap_or_default();
+    match range.strip_suffix("/*") {
+        Some("*") => Some(2),
+        Some(other) => other.eq_ignore_ascii_case(kind).then_some(1),
+        None => range.eq_ignore_ascii_case(media_type).then_some(0),
     }
-    if anything > best.1 { usual } else { best.0 }
 }
 
 /// A media range and its weight (RFC 9110 §12.4.2): 1 where none is said, or none that can be read.
@@ -144,6 +157,10 @@ mod tests {
             (&["image/png", "application/json"], Format::Json),
             (&["application/json, text/plain, */*"], Format::Json),
             (&["text/html;q=x, application/json"], Format::Html),
+            (&["application/*, text/html;q=0.9"], Format::Json),
+            (&["Text/*;q=0.5, application/json;q=0.4"], Format::Html),
+            (&["text/html;q=0, text/*, application/*;q=0.5"], Format::Text),
+            (&["text/html;q=0, */*"], Format::Json),
         ] {
             assert_eq!(choice(lines), [expected; 2], "{lines:?}");
         }
@@ -170,10 +187,20 @@ mod tests {
                 let name = if *is_loud { names[*which].to_uppercase() } else { names[*which].to_owned() };
                 format!(" {name} ;x={more}; q={}.{:03}", weight / 1000, weight % 1000)
             }).collect();
-            let mut best = None;
-            for (which, weight, ..) in &ranges {
-                if let Some(format) = formats.get(*which) && *weight > best.map_or(0, |(_, weight)| weight) {
-                    best = Some((*format, *weight));
+            // What each format is worth, and where that stands: by its own name or else by `text/*`.
+            let worth = |own: usize| {
+                let of = |wanted: usize| {
+                    let same = ranges.iter().enumerate().filter(|(_, range)| range.0 == wanted);
+                    same.map(|(at, range)| (range.1, at)).reduce(|best, next| if next.0 > best.0 { next } else { best })
+                };
+                of(own).or_else(|| if own == 1 { None } else { of(4) })
+            };
+            let mut best: Option<(Format, (u32, usize))> = None;
+            for (own, format) in formats.iter().enumerate() {
+                if let Some((weight, at)) = worth(own).filter(|(weight, _)| *weight > 0)
+                    && best.is_none_or(|(_, known)| weight > known.0 || weight == known.0 && at < known.1)
+                {
+                    best = Some((*format, (weight, at)));
                 }
             }
             let whole = texts.join(",");

@@ -112,6 +112,58 @@ mod rfc7591_3 {
         }
     }
 
+    /// OpenID Connect Dynamic Client Registration §2.
+    #[test]
+    fn application_type_says_where_the_redirect_uris_of_a_stranger_are() {
+        let desk = desk();
+        let (web, app) = ("https://rp.example/cb", "com.example.app:/cb");
+        let (loopback, six, local) = ("http://127.0.0.1/cb", "http://[::1]:9/cb", "http://localhost:9/cb");
+        for (kind, uris, expected) in [
+            ("", vec![web], Some("web")),
+            ("", vec![], Some("web")),
+            ("", vec![app, loopback, six, local], Some("native")),
+            ("web", vec![web], Some("web")),
+            ("native", vec![app, loopback, six, local], Some("native")),
+            ("", vec![web, app], None),
+            ("web", vec![app], None),
+            ("web", vec![loopback], None),
+            ("web", vec!["https://localhost/cb"], None),
+            ("web", vec!["http://rp.example/cb"], None),
+            ("native", vec![web], None),
+            ("native", vec!["http://rp.example/cb"], None),
+        ] {
+            let members = json!({ "application_type": kind, "redirect_uris": uris });
+            let answer = now(register(&desk.world(), metadata(members.clone())));
+            match expected {
+                Some(expected) => {
+                    let client = answer.unwrap_or_else(|error| panic!("{members}: {error}"));
+                    assert_eq!(client.client.application_type, expected, "{members}");
+                }
+                None => assert_eq!(fault(answer), Fault::RedirectUriInvalid, "{members}"),
+            }
+        }
+        let bogus = metadata(json!({ "application_type": "bogus" }));
+        assert_eq!(fault(now(register(&desk.world(), bogus))), Fault::ClientMetadataInvalid);
+    }
+
+    /// Front-Channel Logout §2.
+    #[test]
+    fn the_logout_frame_of_a_stranger_is_where_a_redirect_uri_is() {
+        let desk = desk();
+        let with = |frame: &str| {
+            let members = json!({ "redirect_uris": ["https://rp.example/cb"], "frontchannel_logout_uri": frame });
+            now(register(&desk.world(), metadata(members)))
+        };
+        assert!(with("https://rp.example:443/logout?x").is_ok());
+        for elsewhere in [
+            "https://evil.example/",
+            "http://rp.example/",
+            "https://rp.example:8443/",
+        ] {
+            assert_eq!(fault(with(elsewhere)), Fault::ClientMetadataInvalid, "{elsewhere}");
+        }
+    }
+
     #[test]
     fn where_the_operator_gives_out_initial_tokens_nobody_registers_without_one() {
         let mut desk = desk();
