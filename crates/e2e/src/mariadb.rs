@@ -1,7 +1,7 @@
 //! A private MariaDB server for the tests of one program, on loopback and without durability.
 
 use std::io::{BufRead, BufReader, Lines, Write as _};
-use std::process::{ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock};
 
@@ -45,6 +45,8 @@ rm -rf "$folder"
 pub struct Mariadb {
     port: u16,
     orders: Mutex<(ChildStdin, Said)>,
+    /// Ends by itself.
+    _keeper: Child,
 }
 
 /// What the keeper says: a line for each order that is carried out.
@@ -81,7 +83,11 @@ impl Mariadb {
         let mut said = BufReader::new(keeper.stdout.take().unwrap()).lines();
         wait(&mut said);
         let orders = Mutex::new((keeper.stdin.take().unwrap(), said));
-        Self { port, orders }
+        Self {
+            port,
+            orders,
+            _keeper: keeper,
+        }
     }
 
     /// Stops the server, as an operator would.

@@ -1,7 +1,7 @@
 //! Logout: RP-initiated, by the person, front-channel, back-channel and without a browser.
 
 use claviger_e2e::flow::{SUBJECT, text};
-use claviger_e2e::logout::{GOODBYE, Visit, decide, options, question, servers, told, url};
+use claviger_e2e::logout::{GOODBYE, Visit, decide, options, question, server, servers, told, url};
 use claviger_e2e::tokens::claims;
 use claviger_e2e::{Callback, Database, Http, Request, Server};
 use serde_json::json;

@@ -61,8 +61,8 @@ async fn open_with(dsn: &Dsn, alone: Options) -> Result<Database, DatabaseError>
     let opened = match dsn {
         Dsn::Memory => open_sqlite(None, alone).await,
         Dsn::Sqlite { path } => open_sqlite(Some(path), alone).await,
-        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, alone)).await,
-        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, alone)).await,
+        Dsn::Postgres { url, pool } => open_postgres(url, options(pool, &alone)).await,
+        Dsn::Mysql { url, pool } => open_mysql(url, options(pool, &alone)).await,
     };
     let database = opened.map_err(|error| DatabaseError::open(dsn, error))?;
     if *dsn == Dsn::Memory {
@@ -71,11 +71,11 @@ async fn open_with(dsn: &Dsn, alone: Options) -> Result<Database, DatabaseError>
     Ok(database)
 }
 
-fn options(pool: &Pool, alone: Options) -> Options {
+fn options(pool: &Pool, alone: &Options) -> Options {
     Options {
         max_connections: pool.max_conns,
         connection_lifetime: pool.max_conn_lifetime,
-        ..alone
+        ..*alone
     }
 }
 

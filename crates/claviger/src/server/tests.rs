@@ -228,7 +228,7 @@ async fn the_server_removes_what_has_expired_by_itself_until_it_is_told_to_stop(
         assert_eq!(store.apply(change).await.unwrap(), Outcome::Applied);
     }
     let live = used(1200, now().0 + 3600);
-    store.apply(Change::UseAssertion(live)).await.unwrap();
+    assert_eq!(store.apply(Change::UseAssertion(live)).await.unwrap(), Outcome::Applied);
     let admin = routes::admin(&provider, false, true);
     let (current, stop) = (Current::new(provider), CancellationToken::new());
     let watching = async {
