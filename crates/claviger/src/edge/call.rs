@@ -149,21 +149,27 @@ impl Call {
     ///
     /// A POST may carry some in its query and some in its body. Sent in both, a parameter is repeated.
     pub async fn query_or_form(&mut self) -> Result<Params, Unreadable> {
-        let encoded = self.encoded_query_or_form().await?;
-        Params::parse(&encoded).map_err(|error| Unreadable::Failure(error.into()))
+        let both = self.query_and_form().await?;
+        Params::parse(self.encoded(both.as_ref())).map_err(|error| Unreadable::Failure(error.into()))
     }
 
-    /// The same as they were sent, for who makes something of those that cannot be read whole.
-    pub async fn encoded_query_or_form(&mut self) -> Result<Vec<u8>, Unreadable> {
+    /// The parameters of query and body as they were sent, none if the method leaves it at the query. For
+    /// [`Self::encoded`], when something is to be made of what cannot be read whole.
+    pub async fn query_and_form(&mut self) -> Result<Option<Vec<u8>>, Unreadable> {
         if self.method != Method::POST {
-            return Ok(self.uri.query().unwrap_or_default().as_bytes().to_vec());
+            return Ok(None);
         }
         let body = self.read(self.arrival.limits.form_bytes).await?;
         if !body.is_empty() && !self.is_form() {
             return Err(Unreadable::NotAForm);
         }
         let query = self.uri.query().unwrap_or_default();
-        Ok([query.as_bytes(), &body].join(&b'&'))
+        Ok(Some([query.as_bytes(), &body].join(&b'&')))
+    }
+
+    /// What [`Self::query_and_form`] found, otherwise the query.
+    pub fn encoded<'a>(&'a self, both: Option<&'a Vec<u8>>) -> &'a [u8] {
+        both.map_or(self.uri.query().unwrap_or_default().as_bytes(), Vec::as_slice)
     }
 
     /// A JSON document in the body, read as leniently as clients of Hydra rely on.

@@ -18,14 +18,15 @@ use crate::provider::Shared;
 
 /// `GET /oauth2/auth` and `POST /oauth2/auth`
 pub async fn authorization(State(provider): State<Shared>, mut call: Call) -> Response {
-    let encoded = match call.encoded_query_or_form().await {
-        Ok(encoded) => encoded,
+    let both = match call.query_and_form().await {
+        Ok(both) => both,
         Err(unreadable) => return reply::error_page(&call, &unreadable.into()),
     };
     let jar = Jar::read(&provider.cookies, &call.headers);
-    let answer = match Params::parse(&encoded) {
+    let encoded = call.encoded(both.as_ref());
+    let answer = match Params::parse(encoded) {
         Ok(params) => authorize(&provider.world(), &params, &jar.browser()).await,
-        Err(error) => refuse_unreadable(&provider.world(), &encoded, error.into()).await,
+        Err(error) => refuse_unreadable(&provider.world(), encoded, error.into()).await,
     };
     browse(&provider.policy, &call, &jar, answer)
 }

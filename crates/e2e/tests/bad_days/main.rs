@@ -145,7 +145,7 @@ async fn an_old_server_works_beside_a_newer_schema_and_says_so() {
 /// What a release from the future leaves: columns that this one does not fill, a table, an index, and its migration.
 fn newer(database: &Database) {
     for table in ["client", "flow", "access", "refresh", "session", "key"] {
-        for column in ["future_note VARCHAR(40)", "future_count INTEGER NOT NULL DEFAULT 7"] {
+        for column in ["future_note TEXT", "future_count INTEGER NOT NULL DEFAULT 7"] {
             execute(database, &format!("ALTER TABLE claviger_{table} ADD COLUMN {column}"));
         }
         execute(
