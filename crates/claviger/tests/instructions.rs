@@ -38,8 +38,13 @@ fn main() -> ExitCode {
             send(env::args().nth(2).as_deref());
             ExitCode::SUCCESS
         }
-        // What cargo passes on are filters and the like of its own harness.
-        _ => compare(),
+        // A filter of cargo's own harness that is for other tests.
+        Some(filter) if !filter.starts_with('-') && !"instructions".contains(filter) => ExitCode::SUCCESS,
+        _ if cfg!(all(target_os = "linux", target_arch = "x86_64")) => compare(),
+        _ => {
+            println!("the bounds are those of x86_64 and Linux: nothing is compared here");
+            ExitCode::SUCCESS
+        }
     }
 }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::Path;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
+use claviger_e2e::process::PATIENCE;
 use claviger_e2e::{Database, binary, server};
 use serde::Deserialize;
 use serde_json::Value;
@@ -33,12 +35,21 @@ const DIFFERENT: &[(&str, &str)] = &[
     ("v1/serve-port-in-use", MACHINE),
     ("v2/serve-no-dsn", "development has a database without being told"),
     ("v2/serve-v1-flag", "the flags of both versions are there"),
+    ("v1/serve-dsn-unreachable", AWAY),
+    ("v1/serve-dsn-wrong-password", AWAY),
+    ("v1/migrate-sql-unreachable", AWAY),
+    ("v1/migrate-sql-wrong-password", AWAY),
+    ("v1/serve-unknown-sub", WORD),
+    ("v1/migrate-unknown", WORD),
+    ("v2/migrate-unknown", WORD),
     ("v2/migrate-sql-down-1", DOWN),
     ("v2/migrate-sql-down-across-merge", DOWN),
     ("v2/migrate-sql-up-fails", MACHINE),
 ];
 const ONE: &str = "every failure is status 1";
 const WAITS: &str = "waits for the migration";
+const AWAY: &str = "waits for a database that cannot be reached";
+const WORD: &str = "a word that nobody knows is a failure";
 const MACHINE: &str = "what was on the machine of the recording is not here";
 const DOWN: &str = "migrations only add";
 
@@ -94,6 +105,13 @@ impl Recorded {
         let mut child = piped.spawn().unwrap();
         // Fails where the program ended without reading.
         let _ = child.stdin.take().unwrap().write_all(self.stdin.as_bytes());
+        let deadline = Instant::now() + PATIENCE;
+        while child.try_wait().unwrap().is_none() {
+            if Instant::now() > deadline {
+                child.kill().unwrap();
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
         let ended = child.wait_with_output().unwrap();
         let told = [ended.stdout, ended.stderr].concat();
         (ended.status.code(), String::from_utf8_lossy(&told).into_owned())

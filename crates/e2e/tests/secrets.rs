@@ -34,7 +34,8 @@ impl Secrets {
         // A generated client secret may have a dot anywhere.
         if let Some((_, half)) = secret.rsplit_once('.').filter(|(_, half)| half.len() >= BEGINNING) {
             self.add_bytes(what, half.as_bytes());
-            if let Ok(bytes) = URL_SAFE_NO_PAD.decode(half) {
+            let bytes = URL_SAFE_NO_PAD.decode(half).unwrap_or_default();
+            if bytes.len() >= BEGINNING {
                 self.add_bytes(what, &bytes);
             }
         }

@@ -286,7 +286,11 @@ async fn id_tokens_are_signed_with_es256_where_the_operator_says_so() {
         .get(&server.public("/.well-known/openid-configuration"))
         .await
         .json();
-    assert_eq!(discovery["id_token_signing_alg_values_supported"], json!(["ES256"]));
+    // A client may still choose RS256.
+    assert_eq!(
+        discovery["id_token_signing_alg_values_supported"],
+        json!(["ES256", "RS256"])
+    );
     let keys = http().get(&server.public("/.well-known/jwks.json")).await.json();
     let key = keys["keys"]
         .as_array()

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use claviger_core::port::StoreError;
-use futures_util::future::join;
+use futures_util::future::{join, join_all};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -30,8 +30,14 @@ enum Check {
 /// How statements are planned. Every statement finds its rows by a key, so that one plan serves all values; planning again,
 /// or compiling to machine code, costs more than running. A plan is made when the tables may be empty and stays until they
 /// are analyzed: one that reads them whole would be right then, and cost more with each row that is added.
-pub const PLANNING: &str = "SET plan_cache_mode = force_generic_plan; SET jit = off; SET enable_seqscan = off; \
-     SET enable_hashjoin = off; SET enable_mergejoin = off";
+/// An engine that only speaks like PostgreSQL may refuse some of it.
+pub const PLANNING: [&str; 5] = [
+    "SET plan_cache_mode = force_generic_plan",
+    "SET jit = off",
+    "SET enable_seqscan = off",
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+];
 
 /// Makes connections.
 pub(super) struct Connector {
@@ -96,13 +102,12 @@ impl Connector {
                 }
             });
             if !self.is_pooled {
-                // An engine that only speaks like PostgreSQL may not know how it plans, and does without.
-                let planning = client.batch_execute(PLANNING);
+                let planning = join_all(PLANNING.map(|setting| client.batch_execute(setting)));
                 let (set, planned) = join(client.batch_execute(&self.settings), planning).await;
                 set?;
-                if let Err(error) = planned {
+                for error in planned.iter().filter_map(|set| set.as_ref().err()) {
                     tracing::debug!(
-                        reason = explained(&error),
+                        reason = explained(error),
                         "the database plans statements in its own way"
                     );
                 }

@@ -240,7 +240,7 @@ async fn two_connections_are_enough_for_everything() {
 async fn no_statement_of_a_request_and_no_purge_reads_a_whole_table() {
     let scene = Scene::postgres().await;
     let beside = cluster::connect(scene.postgres_url().unwrap()).await;
-    beside.batch_execute(POSTGRES_PLANNING).await.unwrap();
+    beside.batch_execute(&POSTGRES_PLANNING.join(";")).await.unwrap();
     let statements = POSTGRES_STATEMENTS.iter().copied().chain([("purge", POSTGRES_PURGE)]);
     // The table of migrations has a handful of rows.
     let statements: Vec<_> = statements.filter(|(name, _)| *name != "migrations").collect();
