@@ -31,6 +31,7 @@ kinds! {
     Grants = "grants", CountGrants = "count_grants", Participants = "participants", Claim = "claim",
     Assertion = "assertion", Trust = "trust", Trusts = "trusts", ApiKey = "api_key", ApiKeys = "api_keys",
     Issue = "issue", Change = "change", Purge = "purge", Schema = "schema",
+    Clock = "clock",
 }
 
 /// Upper bounds of the sizes of batches by which they are counted; one more counts larger ones.

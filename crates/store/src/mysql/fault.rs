@@ -168,7 +168,9 @@ impl From<Failed> for StoreError {
 pub(super) fn is_away(error: &Error) -> bool {
     match error {
         Error::Server(error) => PASSING.contains(&error.code) || ELSEWHERE.contains(&error.code),
-        Error::Io(IoError::Io(_)) | Error::Driver(DriverError::ConnectionClosed) => true,
+        // What TLS refuses is invalid data.
+        Error::Io(IoError::Io(error)) => error.kind() != std::io::ErrorKind::InvalidData,
+        Error::Driver(DriverError::ConnectionClosed) => true,
         _ => false,
     }
 }

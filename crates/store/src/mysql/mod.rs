@@ -29,10 +29,8 @@ use claviger_core::port::{AccessFacts, Change, NoticeRecord, Outcome, Purged, St
 use mysql_async::Row;
 
 use self::connect::Connector;
-use self::fault::Failed;
 use self::lane::{Issue, Lane, Question};
-use self::line::{Line, sets};
-use self::read::column;
+use self::line::Line;
 use self::script::Script;
 use self::sql::{Value, values};
 use crate::coalesce::{Coalescer, Limits};
@@ -190,12 +188,11 @@ impl Engine for Mysql {
     }
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
-        let mut conn = self.connector.connect().await?.conn;
-        let asked = sets(&mut conn, "SELECT UNIX_TIMESTAMP()").await;
-        let answer = asked.map_err(|error| StoreError::from(Failed::from(&error)))?;
-        let row = answer.first().and_then(|rows| rows.first());
-        let row = row.ok_or_else(|| StoreError::Broken("the server did not tell its time".to_owned()))?;
-        column(row, 0).map(Timestamp).map(Some)
+        let rows = self.rare(Kind::Clock, "SELECT UNIX_TIMESTAMP()", &[]).await?;
+        let untold = || StoreError::Broken("the server did not tell its time".to_owned());
+        read::column(rows.first().ok_or_else(untold)?, 0)
+            .map(Timestamp)
+            .map(Some)
     }
 
     async fn close(&self) {

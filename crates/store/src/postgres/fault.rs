@@ -42,13 +42,27 @@ pub(super) fn refused(error: &Error) -> StoreError {
 /// Whether there is no connection because nobody is there, or nobody who is up: starting, stopping, full, or a standby where
 /// a primary is asked for. A certificate that is not trusted does not mend itself.
 pub(super) fn is_away(error: &Error) -> bool {
-    if let Some(code) = error.code() {
-        return ["08", "53", "57"].iter().any(|class| code.code().starts_with(class));
+    if let Some(server) = error.as_db_error() {
+        let code = server.code();
+        let is_for_good = *code == SqlState::PROTOCOL_VIOLATION && is_poolers_refusal(server.message());
+        return !is_for_good && ["08", "53", "57"].iter().any(|class| code.code().starts_with(class));
     }
     let cause = error
         .source()
         .and_then(|source| source.downcast_ref::<std::io::Error>());
     error.is_closed() || cause.is_some_and(|cause| cause.kind() != std::io::ErrorKind::InvalidData)
+}
+
+/// Older releases of PgBouncer have one code (08P01) for everything: these messages say that it, or the server behind it, does
+/// not let us in; the others that the server is away.
+fn is_poolers_refusal(message: &str) -> bool {
+    let refusals = [
+        "no such database",
+        "no such user",
+        "authentication failed",
+        "does not exist",
+    ];
+    refusals.iter().any(|refusal| message.contains(refusal))
 }
 
 /// Whether the connection is of no use any more: it is closed, or the server shuts down or was told to end it.
@@ -88,5 +102,29 @@ pub(super) fn explained(error: &Error) -> String {
         (Some(server), _) => format!("{} (SQLSTATE {})", server.message(), server.code().code()),
         (None, Some(cause)) => format!("{error}: {cause}"),
         (None, None) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As PgBouncer 1.18 says it.
+    #[test]
+    fn a_pooler_that_does_not_let_us_in_is_told_from_one_whose_server_is_away() {
+        for refusal in [
+            "no such database: nowhere",
+            "no such user: nobody",
+            "password authentication failed",
+        ] {
+            assert!(is_poolers_refusal(refusal), "{refusal}");
+        }
+        for passing in [
+            "query_wait_timeout",
+            "no more connections allowed (max_client_conn)",
+            "connect failed",
+        ] {
+            assert!(!is_poolers_refusal(passing), "{passing}");
+        }
     }
 }

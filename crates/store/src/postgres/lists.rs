@@ -6,7 +6,16 @@ use super::statements::{api_key_columns, client_columns, grant_columns, trust_co
 /// What was applied to the schema.
 pub(super) const APPLIED: &str = "SELECT version, name, sha256 FROM claviger_migration ORDER BY version";
 
-pub(super) const RARE: &[&str] = &[CLIENTS, GRANTS, COUNT_GRANTS, TRUSTS, API_KEYS, COUNT_CLIENTS, PURGE];
+pub(super) const RARE: &[&str] = &[
+    CLIENTS,
+    GRANTS,
+    COUNT_GRANTS,
+    TRUSTS,
+    API_KEYS,
+    COUNT_CLIENTS,
+    CLOCK,
+    PURGE,
+];
 
 pub(super) const CLIENTS: &str = concat!(
     "SELECT ",
@@ -46,6 +55,8 @@ pub(super) const API_KEYS: &str = concat!(
 );
 
 pub(super) const COUNT_CLIENTS: &str = "SELECT count(*) FROM claviger_client";
+
+pub(super) const CLOCK: &str = "SELECT floor(extract(epoch FROM clock_timestamp()))::bigint";
 
 /// One that is due later than any is put off waits since before a clock was set back.
 pub(super) const CLAIM_NOTICES: &str =

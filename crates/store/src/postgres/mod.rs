@@ -30,7 +30,6 @@ use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
 use self::connect::Connector;
-use self::fault::refused;
 use self::lane::{Issue, Lane};
 use self::line::{Failed, Line};
 use self::prepared::Prepared;
@@ -220,11 +219,9 @@ impl Engine for Postgres {
     }
 
     async fn clock(&self) -> Result<Option<Timestamp>, StoreError> {
-        let client = self.connector.connect().await?;
-        // Behind a pooler no statement has a name.
-        let asking = client.query_typed_one("SELECT floor(extract(epoch FROM clock_timestamp()))::bigint", &[]);
-        let row = asking.await.map_err(|error| refused(&error))?;
-        let seconds = row.try_get(0).map_err(|error| StoreError::Broken(error.to_string()))?;
+        let rows = self.rare(Kind::Clock, lists::CLOCK, &[]).await?;
+        let untold = || StoreError::Broken("the server did not tell its time".to_owned());
+        let seconds = read::column(rows.first().ok_or_else(untold)?, 0)?;
         Ok(Some(Timestamp(seconds)))
     }
 
