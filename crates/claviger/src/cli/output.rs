@@ -151,12 +151,11 @@ fn dotted(value: &Value, path: &str) -> Option<Value> {
             None => Some(items.len().into()),
         },
         Value::Array(items) if first.starts_with("#(") => {
-            let is_all = first.ends_with('#');
-            let (name, wanted) = first
-                .trim_end_matches('#')
-                .strip_prefix("#(")?
-                .strip_suffix(')')?
-                .split_once("==")?;
+            let (query, is_all) = match first.strip_suffix('#') {
+                Some(query) => (query, true),
+                None => (first, false),
+            };
+            let (name, wanted) = query.strip_prefix("#(")?.strip_suffix(')')?.split_once("==")?;
             let wanted: Value = serde_json::from_str(wanted.trim()).ok()?;
             let mut found = items
                 .iter()
@@ -176,17 +175,19 @@ fn go_on(value: &Value, rest: Option<&str>) -> Option<Value> {
     rest.map_or_else(|| Some(value.clone()), |rest| dotted(value, rest))
 }
 
-/// The path up to the first dot that is neither escaped nor in parentheses, and what is behind it.
+/// The path up to the first dot that is neither escaped nor in parentheses, and what is behind it. What is quoted in parentheses
+/// does not end them.
 fn split_step(path: &str) -> (&str, Option<&str>) {
-    let (mut is_escaped, mut is_inside) = (false, false);
+    let (mut is_escaped, mut is_inside, mut is_quoted) = (false, false, false);
     for (at, c) in path.char_indices() {
         match c {
             '.' if !is_escaped && !is_inside => {
                 let (first, rest) = path.split_at(at);
                 return (first, rest.strip_prefix('.'));
             }
-            '(' => is_inside = true,
-            ')' => is_inside = false,
+            '"' if is_inside && !is_escaped => is_quoted = !is_quoted,
+            '(' if !is_quoted => is_inside = true,
+            ')' if !is_quoted => is_inside = false,
             _ => {}
         }
         is_escaped = c == '\\' && !is_escaped;
@@ -277,6 +278,7 @@ mod tests {
                 {"id": "c", "n": 2, "of": {"kind": "z"}},
             ],
             "https://a.example/claim": {"v.1": true},
+            "apps": [{"name": "Shop (EU) v1.2", "id": "s"}, {"name": "say \"v1.2)\".", "id": "q"}],
         });
         for (path, found) in [
             (r#"items.#(id=="b").n"#, Some(json!(2))),
@@ -286,6 +288,9 @@ mod tests {
             (r#"items.#(n==7)#"#, Some(json!([]))),
             (r#"items.#(n==7).id"#, None),
             (r#"items.#(n=2).id"#, None),
+            (r#"items.#(n==2)###.id"#, None),
+            (r#"apps.#(name=="Shop (EU) v1.2").id"#, Some(json!("s"))),
+            (r#"apps.#(name=="say \"v1.2)\".").id"#, Some(json!("q"))),
             (r"https://a\.example/claim.v\.1", Some(json!(true))),
             ("items.3", None),
         ] {

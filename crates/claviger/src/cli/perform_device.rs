@@ -17,8 +17,12 @@ use super::tokens::token_report;
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 /// "If no value is provided, clients MUST use 5 as the default" (§3.2), and `slow_down` adds as much (§3.5).
 const INTERVAL: Duration = Duration::from_secs(5);
+/// Between two attempts while the server does not answer, at most, unless it asked for more.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Where the server does not say how long its codes live.
 const PATIENCE: Duration = Duration::from_secs(600);
+/// No person takes longer.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// `perform device-code`.
 #[derive(Args, Debug)]
@@ -68,7 +72,7 @@ impl PerformDeviceCode {
         let answer = oauth2::post(&api, &begin, &credentials, self.request()).await?;
         let codes = Codes::read(&answer.json()?)?;
         terminal.explain(&format!("To login please go to:\n\t {}", codes.address));
-        let tokens = poll(&api, &token, &credentials, &codes).await?;
+        let tokens = poll(&api, &token, &credentials, &codes, terminal).await?;
         terminal.explain("Successfully signed in!");
         remote.print(terminal, &token_report(&tokens, true))
     }
@@ -106,18 +110,27 @@ impl Codes {
             address: member("verification_uri_complete")
                 .or_else(plain)
                 .ok_or_else(incomplete)?,
-            interval: seconds("interval").unwrap_or(INTERVAL),
-            life: seconds("expires_in").unwrap_or(PATIENCE),
+            interval: seconds("interval").unwrap_or(INTERVAL).min(DAY),
+            // What is added to the time of now must stay a time.
+            life: seconds("expires_in").unwrap_or(PATIENCE).min(DAY),
         })
     }
 }
 
 /// Asks for tokens until there is an answer.
-async fn poll(api: &Api, url: &str, credentials: &Credentials, codes: &Codes) -> Result<Tokens, Failure> {
+async fn poll(
+    api: &Api,
+    url: &str,
+    credentials: &Credentials,
+    codes: &Codes,
+    terminal: &mut Terminal,
+) -> Result<Tokens, Failure> {
     let end = Instant::now() + codes.life;
     let mut interval = codes.interval;
+    let mut pause = interval;
+    let mut is_told = false;
     loop {
-        tokio::time::sleep(interval).await;
+        tokio::time::sleep(pause).await;
         let form = vec![
             ("grant_type", GRANT.to_owned()),
             ("device_code", codes.device_code.clone()),
@@ -127,9 +140,17 @@ async fn poll(api: &Api, url: &str, credentials: &Credentials, codes: &Codes) ->
             // "On encountering a connection timeout, clients MUST unilaterally reduce their polling frequency" (§3.5). The
             // person may still be typing the code, so neither that nor a server that is busy is the end.
             failed => {
-                interval = (interval * 2).max(Duration::from_secs(1));
-                if Instant::now() + interval >= end {
+                pause = longer(pause, interval);
+                if Instant::now() + pause >= end {
                     return Tokens::read(failed?.json()?, jiff::Timestamp::now());
+                }
+                if !is_told {
+                    let why = failed.map_or_else(
+                        |error| error.to_string(),
+                        |answer| format!("The server answered with status {}", answer.status().as_u16()),
+                    );
+                    terminal.explain(&format!("{why}. It is asked again until the code expires …"));
+                    is_told = true;
                 }
                 continue;
             }
@@ -142,7 +163,13 @@ async fn poll(api: &Api, url: &str, credentials: &Credentials, codes: &Codes) ->
             Some("slow_down") => interval += INTERVAL,
             _ => return Tokens::read(answer.json()?, jiff::Timestamp::now()),
         }
+        pause = interval;
     }
+}
+
+/// The pause after one that met no answer; never shorter than what the server asks for.
+fn longer(pause: Duration, interval: Duration) -> Duration {
+    (pause * 2).clamp(Duration::from_secs(1), LONGEST_PAUSE).max(interval)
 }
 
 #[cfg(test)]
@@ -157,6 +184,15 @@ mod rfc8628_3_2 {
         let codes = Codes::read(&answer).unwrap();
         assert_eq!((codes.interval, codes.life), (INTERVAL, PATIENCE));
         assert!(codes.address.contains("https://a.example/") && codes.address.contains("WDJB-MJHT"));
+    }
+
+    #[test]
+    fn a_life_beyond_all_measure_is_a_day() {
+        let answer = json!({
+            "device_code": "d", "verification_uri_complete": "u", "expires_in": u64::MAX, "interval": u64::MAX,
+        });
+        let codes = Codes::read(&answer).unwrap();
+        assert_eq!((codes.interval, codes.life), (DAY, DAY));
     }
 
     #[test]
@@ -179,7 +215,20 @@ mod rfc8628_3_5 {
 
     use serde_json::json;
 
+    use super::*;
     use crate::cli::terminal::testing::terminal;
+
+    #[test]
+    fn pauses_grow_up_to_half_a_minute_and_are_never_shorter_than_the_interval() {
+        let seconds = Duration::from_secs;
+        let mut pause = Duration::ZERO;
+        let pauses = [1, 2, 4, 8, 16, 30, 30].map(seconds);
+        for expected in pauses {
+            pause = longer(pause, Duration::ZERO);
+            assert_eq!(pause, expected);
+        }
+        assert_eq!(longer(seconds(60), seconds(60)), seconds(60));
+    }
 
     /// Answers one request after the other, and ends the connection of one that has none.
     fn server(answers: Vec<Option<(u16, String)>>) -> (u16, std::thread::JoinHandle<()>) {
@@ -232,6 +281,9 @@ mod rfc8628_3_5 {
         let ended = crate::cli::run(words.map(Into::into), &mut terminal);
         assert_eq!(ended, ExitCode::SUCCESS, "{}", errors.text());
         assert!(output.text().contains("\"at\""), "{}", output.text());
+        let told = errors.text();
+        assert_eq!(told.matches("asked again").count(), 1, "{told}");
+        assert!(told.contains("503"), "{told}");
         serving.join().unwrap();
     }
 }

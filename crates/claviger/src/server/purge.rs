@@ -29,11 +29,11 @@ const UNDER_LOAD: u32 = 4;
 /// Between two rounds when the first has left something: what expires must not pile up where many tokens are issued.
 const BEHIND: Duration = Duration::from_secs(1);
 
-/// Further than this from the clock of the database, in seconds, that of this machine removes nothing: one of the two is wrong,
+/// Further than this from the clock of the database, in seconds, that of this machine removes and replaces nothing: one of the two is wrong,
 /// and what is removed does not come back.
 const MOST_APART: i64 = 300;
 
-/// Why a round removed nothing.
+/// Why a round did nothing.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Undone {
     #[error(transparent)]
@@ -47,7 +47,7 @@ pub(super) enum Undone {
 
 /// What one round has done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Round {
+pub(super) struct Round {
     rows: u64,
     /// There is more to remove.
     is_behind: bool,
@@ -74,7 +74,7 @@ pub(super) async fn run(current: &Current, database: &Database, interval: Durati
             );
         }
         let done = stop
-            .run_until_cancelled(round(provider, database, &mut careful, is_behind))
+            .run_until_cancelled(round(provider, database, database.clock(), &mut careful, is_behind))
             .await;
         is_behind = matches!(done, Some(Ok(Round { is_behind: true, .. })));
         match done {
@@ -96,15 +96,14 @@ pub(super) async fn run(current: &Current, database: &Database, interval: Durati
 }
 
 /// Removes batches until one is not full, another server is at it, or it was long enough.
-async fn round(
+pub(super) async fn round(
     provider: &Provider,
     database: &Database,
+    theirs: impl Future<Output = Result<Option<Timestamp>, StoreError>>,
     careful: &mut Careful,
     is_behind: bool,
 ) -> Result<Round, Undone> {
-    if !is_behind {
-        compare_clocks(database).await?;
-    }
+    compare_clocks(theirs).await?;
     let mut rows = 0;
     for _ in 0..MOST_BATCHES {
         let begun = Instant::now();
@@ -122,8 +121,10 @@ async fn round(
 }
 
 /// Whether the clock of the database, if it has one of its own, allows to go by that of this machine.
-pub(super) async fn compare_clocks(database: &Database) -> Result<(), Undone> {
-    match database.clock().await? {
+pub(super) async fn compare_clocks(
+    theirs: impl Future<Output = Result<Option<Timestamp>, StoreError>>,
+) -> Result<(), Undone> {
+    match theirs.await? {
         Some(theirs) => judge(theirs, now()),
         None => Ok(()),
     }

@@ -202,8 +202,10 @@ async fn prepare(settings: &Settings, provider: &Provider, database: &Database) 
     }
     ensure_keys(provider).await?;
     tell_schema(provider).await;
-    if let Err(error @ purge::Undone::Clock(_)) = purge::compare_clocks(database).await {
-        tracing::warn!("{error}; until they agree, nothing that has expired is removed");
+    if let Err(error @ purge::Undone::Clock(_)) = purge::compare_clocks(database.clock()).await {
+        tracing::warn!(
+            "{error}; until they agree, nothing that has expired is removed, and no signing key replaced by policy"
+        );
     }
     Ok(())
 }
@@ -302,14 +304,14 @@ pub(super) async fn ensure_keys(provider: &Provider) -> Result<(), StartError> {
     }
 }
 
-/// Nothing is migrated by itself, so a database that is behind is worth a line; requests are refused until it is not.
+/// Nothing is migrated by itself, so a database that is behind is worth a line.
 async fn tell_schema(provider: &Provider) {
     match provider.store.schema().await {
         Ok(SchemaStatus::Current) => {}
         Ok(SchemaStatus::Behind(pending)) => {
             tracing::warn!(
                 pending,
-                "the database is not migrated, so nothing can be served; run `claviger migrate sql`"
+                "the database is not migrated: what needs the newer tables is refused until `claviger migrate sql` has run"
             );
         }
         Ok(SchemaStatus::Ahead(last)) => {
@@ -337,8 +339,8 @@ async fn serve_ports(
         tokio::spawn(async move { notices::run(&current, &stop).await })
     };
     let rotating = {
-        let (current, stop) = (Arc::clone(&current), stop.clone());
-        tokio::spawn(async move { rotate::run(&current, &stop).await })
+        let (current, database, stop) = (Arc::clone(&current), Arc::clone(database), stop.clone());
+        tokio::spawn(async move { rotate::run(&current, &database, &stop).await })
     };
     let informing = tokio::spawn(supervisor::inform(stop.clone()));
     let reload = Reload {

@@ -19,7 +19,8 @@ use tower_service::Service as _;
 
 use super::ports::{Ports, Side};
 use super::serve::provider;
-use super::{database, purge, routes};
+use super::{database, purge, rotate, routes};
+use crate::clock::Careful;
 use crate::config::{self, Purpose, Settings, Sources};
 use crate::edge::inherited::Inherited;
 use crate::provider::{Current, Shared, now};
@@ -256,6 +257,34 @@ async fn the_server_removes_what_has_expired_by_itself_until_it_is_told_to_stop(
     );
     assert!(!store.is_used(used(7, 0).digest).await.unwrap());
     assert!(store.is_used(live.digest).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_far_from_the_databases_removes_and_replaces_nothing() {
+    let (database, provider) = open(&settings("memory")).await;
+    let digest = Digest([7; 32]);
+    let expired = Change::UseAssertion(UsedAssertion {
+        digest,
+        expires_at: Timestamp(1000),
+    });
+    assert_eq!(provider.store.apply(expired).await.unwrap(), Outcome::Applied);
+    let theirs = async |ahead: i64| Ok(Some(Timestamp(now().0 + ahead)));
+    let mut careful = Careful::new(now(), Instant::now());
+    for ahead in [-30 * 86_400, 3600] {
+        for is_behind in [false, true] {
+            let refused = purge::round(&provider, &database, theirs(ahead), &mut careful, is_behind).await;
+            assert!(matches!(refused, Err(purge::Undone::Clock(_))), "{refused:?}");
+        }
+        let refused = rotate::round(&provider, theirs(ahead), &mut careful).await;
+        let is_for_the_clock = matches!(refused, Err(rotate::Unrotated::Clock(purge::Undone::Clock(_))));
+        assert!(is_for_the_clock, "{refused:?}");
+    }
+    assert!(provider.store.is_used(digest).await.unwrap());
+    rotate::round(&provider, theirs(0), &mut careful).await.unwrap();
+    purge::round(&provider, &database, theirs(0), &mut careful, true)
+        .await
+        .unwrap();
+    assert!(!provider.store.is_used(digest).await.unwrap());
 }
 
 #[tokio::test]

@@ -211,7 +211,10 @@ fn every_part_can_be_switched_on_and_off() {
     }
     assert!(everything.all("Job").next().is_none());
     let first = &everything.pod()["spec"]["initContainers"][0];
-    assert_eq!(texts(&first["args"]), ["migrate", "sql", "--read-from-env", "--yes"]);
+    assert_eq!(
+        texts(&first["args"]),
+        ["migrate", "sql", "--read-from-env", "--yes", "--wait=4m"]
+    );
     assert!(
         everything.one("Deployment")["spec"]["replicas"].is_null(),
         "the autoscaler decides"

@@ -137,7 +137,8 @@ count. */ -}}
 - name: migrate
   image: {{ include "claviger.image" . }}
   imagePullPolicy: {{ .Values.image.pullPolicy }}
-  args: ["migrate", "sql", "--read-from-env", "--yes"]
+  {{- /* Below the five minutes of helm's own --timeout, so that the reason is told before it gives up. */}}
+  args: ["migrate", "sql", "--read-from-env", "--yes", "--wait=4m"]
   env:
     {{- include "claviger.databaseEnv" . | nindent 4 }}
     {{- include "claviger.extraEnv" . | nindent 4 }}
