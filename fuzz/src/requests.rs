@@ -50,8 +50,19 @@ pub fn request_object(data: &[u8]) {
         }
         _ => ("", text.clone().into_owned(), ""),
     };
-    let Ok(outer) = Params::parse(query.as_bytes()) else {
-        return;
+    let outer = match Params::parse(query.as_bytes()) {
+        Ok(outer) => outer,
+        // The client is told where it registered, and nobody gets any further.
+        Err(error) => {
+            for query in [query.to_owned(), format!("client_id=loose&{query}")] {
+                match STAGE.refuse(query.as_bytes(), error.clone()) {
+                    End::Client(to) => assert!(to.starts_with(REDIRECT_URI), "{to}"),
+                    End::Page => {}
+                    End::Login => panic!("{query} cannot be read"),
+                }
+            }
+            return;
+        }
     };
     for (id, may_be_unsigned) in [("loose", true), ("strict", false)] {
         let mut pairs = outer

@@ -7,12 +7,12 @@ use claviger::config::{Purpose, Sources, load, policy};
 use claviger::edge::lenient::lenient_json;
 use claviger::keys::KeyRing;
 use claviger::provider::Provider;
-use claviger_core::authorize::{Browser, Delivery, Destination, authorize};
+use claviger_core::authorize::{Browser, Delivery, Destination, Reply, authorize, refuse_unreadable};
 use claviger_core::client::metadata::Metadata;
 use claviger_core::client::registry;
 use claviger_core::client_auth::{Credentials, authenticate};
 use claviger_core::fault::{Failure, Fault};
-use claviger_core::params::Params;
+use claviger_core::params::{Params, ParamsError};
 use claviger_core::port::Freshness;
 use claviger_core::secrets::Secrets;
 use claviger_core::world::{Slow, World};
@@ -129,7 +129,16 @@ impl Stage {
     /// Sends a browser that has no cookies to the authorization endpoint.
     pub(crate) fn authorize(&self, params: &Params) -> End {
         let world = self.world();
-        let reply = self.runtime.block_on(authorize(&world, params, &Browser::default()));
+        Self::end(self.runtime.block_on(authorize(&world, params, &Browser::default())))
+    }
+
+    /// What becomes of a request that is refused because it cannot be read.
+    pub(crate) fn refuse(&self, encoded: &[u8], error: ParamsError) -> End {
+        let world = self.world();
+        Self::end(self.runtime.block_on(refuse_unreadable(&world, encoded, error.into())))
+    }
+
+    fn end(reply: Reply) -> End {
         reply.failure.iter().for_each(refused);
         match reply.to {
             Destination::Url(url) => {

@@ -42,7 +42,7 @@ pub(crate) use self::prompt::{Prompt, hint};
 use self::request::Refused;
 pub use self::response_mode::Delivery;
 pub use self::return_path::ReturnPath;
-pub(crate) use self::return_path::is_registered;
+pub(crate) use self::return_path::{is_allowed_in_clear, is_registered, is_secure, is_this_machine};
 pub use self::unreadable::refuse_unreadable;
 
 /// One try on remembered facts, then these on the latest ones. Only a write proves what is remembered, so whatever is

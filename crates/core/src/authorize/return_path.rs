@@ -6,6 +6,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use url::{Host, Url};
+
 use super::response_mode::{Delivery, ResponseMode};
 use super::response_type::ResponseType;
 use crate::client::Client;
@@ -168,19 +170,31 @@ fn is_local(uri: &str) -> bool {
     if loopback(uri).is_some() {
         return true;
     }
-    let host = url::Url::parse(uri)
-        .ok()
-        .filter(|url| url.scheme() == "http")
-        .and_then(|url| url.host_str().map(str::to_owned));
-    host.is_some_and(|host| host == "localhost" || host.ends_with(".localhost"))
+    Url::parse(uri).is_ok_and(|url| url.scheme() == "http" && is_this_machine(&url))
+}
+
+/// Whether the host is the machine of the browser, in whatever way it is written (RFC 6761 §6.3; RFC 1122 §3.2.1.3).
+pub(crate) fn is_this_machine(url: &Url) -> bool {
+    let is_own = |address: IpAddr| address.is_loopback() || address.is_unspecified();
+    match url.host() {
+        Some(Host::Domain(name)) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name == "localhost" || name.ends_with(".localhost")
+        }
+        Some(Host::Ipv4(address)) => is_own(address.into()),
+        Some(Host::Ipv6(address)) => is_own(address.to_canonical()),
+        None => false,
+    }
 }
 
 /// RFC 9700 §2.6: nothing goes over a network in clear, unless the operator said so for development or this address.
-fn is_secure(uri: &str, policy: &Policy) -> bool {
-    !uri.to_ascii_lowercase().starts_with("http:")
-        || is_local(uri)
-        || policy.dev
-        || policy.insecure_redirect_uris.iter().any(|allowed| allowed == uri)
+pub(crate) fn is_secure(uri: &str, policy: &Policy) -> bool {
+    !uri.to_ascii_lowercase().starts_with("http:") || is_local(uri) || is_allowed_in_clear(uri, policy)
+}
+
+/// Whether the operator takes `http` there (`dangerous-allow-insecure-redirect-urls`, development mode).
+pub(crate) fn is_allowed_in_clear(uri: &str, policy: &Policy) -> bool {
+    policy.dev || policy.insecure_redirect_uris.iter().any(|allowed| allowed == uri)
 }
 
 #[cfg(test)]
@@ -257,7 +271,13 @@ mod tests {
 
     #[test]
     fn rfc9700_2_6_http_is_for_this_machine_only() {
-        for fine in ["http://app.localhost/cb", "http://127.0.0.9/", "com.example.app:/cb"] {
+        for fine in [
+            "http://app.localhost/cb",
+            "http://localhost./cb",
+            "http://127.0.0.9/",
+            "http://[::ffff:127.0.0.1]/",
+            "com.example.app:/cb",
+        ] {
             assert!(found(&[fine], Some(fine), "").is_ok(), "{fine}");
         }
         let plain = "http://shop.example/cb";

@@ -210,7 +210,7 @@ fn limit(metadata: &mut Metadata, known: Metadata, policy: &Policy) -> Result<()
         return Err(told("client_secret", "cannot be chosen; leave it out"));
     }
     keep_members(metadata, known, &policy.strangers)?;
-    addresses::limit(metadata)
+    addresses::limit(metadata, policy)
 }
 
 /// Takes over the members of the operator, and refuses other values for them.

@@ -63,6 +63,13 @@ pub fn validate(mut metadata: Metadata, policy: &Policy) -> Result<Validated, Fa
                 .to_owned(),
         ));
     }
+    if metadata.resource_server && metadata.subject_type == PAIRWISE {
+        return Err(refused(
+            "A client with the 'subject_type' pairwise cannot be a 'resource_server': introspection tells that one what the \
+             login app calls people. Register it with the 'subject_type' public."
+                .to_owned(),
+        ));
+    }
     let secret = chosen_secret(&mut metadata, auth_method)?;
     let scope = scope(&metadata.scope, policy)?;
     fill_defaults(&mut metadata);

@@ -124,13 +124,16 @@ mod rfc7591_3 {
             ("", vec![app, loopback, six, local], Some("native")),
             ("web", vec![web], Some("web")),
             ("native", vec![app, loopback, six, local], Some("native")),
-            ("", vec![web, app], None),
+            ("", vec![web, app], Some("native")),
+            ("", vec![web, loopback], Some("native")),
+            ("", vec!["http://rp.example/cb"], None),
             ("web", vec![app], None),
-            ("web", vec![loopback], None),
-            ("web", vec!["https://localhost/cb"], None),
+            ("web", vec![web, loopback], Some("web")),
+            ("web", vec!["https://localhost/cb"], Some("web")),
             ("web", vec!["http://rp.example/cb"], None),
-            ("native", vec![web], None),
+            ("native", vec![web, "cursor://mcp/cb"], Some("native")),
             ("native", vec!["http://rp.example/cb"], None),
+            ("native", vec!["http://[::ffff:10.0.0.1]/cb"], None),
         ] {
             let members = json!({ "application_type": kind, "redirect_uris": uris });
             let answer = now(register(&desk.world(), metadata(members.clone())));
@@ -144,6 +147,79 @@ mod rfc7591_3 {
         }
         let bogus = metadata(json!({ "application_type": "bogus" }));
         assert_eq!(fault(now(register(&desk.world(), bogus))), Fault::ClientMetadataInvalid);
+    }
+
+    /// RFC 8252 §7: what an editor registers that people start from its web page as well.
+    #[test]
+    fn a_native_app_has_https_and_loopback_addresses_together() {
+        let desk = desk();
+        for kind in ["native", ""] {
+            let client = registered(
+                &desk,
+                json!({
+                    "client_name": "Visual Studio Code", "client_uri": "https://code.visualstudio.com",
+                    "application_type": kind, "token_endpoint_auth_method": "none",
+                    "grant_types": ["authorization_code", "refresh_token", crate::grant::DEVICE_CODE],
+                    "response_types": ["code"],
+                    "redirect_uris": [
+                        "https://insiders.vscode.dev/redirect", "https://vscode.dev/redirect",
+                        "http://127.0.0.1/", "http://127.0.0.1:33418/",
+                    ],
+                }),
+            );
+            assert_eq!(client.client.application_type, "native");
+        }
+    }
+
+    /// OpenID Connect Dynamic Client Registration §2.
+    #[test]
+    fn tokens_in_addresses_of_the_web_go_to_https_elsewhere_only() {
+        let mut desk = desk();
+        desk.policy.strangers.grant_types.push("implicit".to_owned());
+        let with = |desk: &Desk, uri: &str, grants: Value, types: Value| {
+            let members = json!({
+                "application_type": "web", "redirect_uris": [uri], "grant_types": grants, "response_types": types,
+            });
+            now(register(&desk.world(), metadata(members)))
+        };
+        let implicit = [
+            (json!(["authorization_code", "implicit"]), json!(["code"])),
+            (json!(["authorization_code"]), json!(["code id_token"])),
+            (json!(["authorization_code"]), json!(["token"])),
+        ];
+        for (grants, types) in implicit {
+            assert!(with(&desk, "https://rp.example/cb", grants.clone(), types.clone()).is_ok());
+            for local in [
+                "http://127.0.0.1/cb",
+                "https://localhost/cb",
+                "https://localhost./cb",
+                "https://app.localhost/cb",
+                "https://[::ffff:127.0.0.1]/cb",
+                "https://[::]/cb",
+                "https://0.0.0.0/cb",
+            ] {
+                let refused = fault(with(&desk, local, grants.clone(), types.clone()));
+                assert_eq!(refused, Fault::RedirectUriInvalid, "{local}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stranger_may_have_the_addresses_in_clear_that_the_operator_allowed() {
+        let mut desk = desk();
+        let with = |desk: &Desk, kind: &str, uri: &str| {
+            let members = json!({ "application_type": kind, "redirect_uris": [uri] });
+            now(register(&desk.world(), metadata(members)))
+        };
+        desk.policy.insecure_redirect_uris = vec!["http://rp.internal/cb".to_owned()];
+        for kind in ["", "web", "native"] {
+            assert!(with(&desk, kind, "http://rp.internal/cb").is_ok(), "{kind}");
+            let other = with(&desk, kind, "http://rp.internal/other");
+            assert_eq!(fault(other), Fault::RedirectUriInvalid, "{kind}");
+        }
+        desk.policy.dev = true;
+        assert!(with(&desk, "web", "http://rp.internal/other").is_ok());
+        assert_eq!(fault(with(&desk, "web", "com.example:/cb")), Fault::RedirectUriInvalid);
     }
 
     /// Front-Channel Logout §2.

@@ -135,6 +135,26 @@ mod rfc7591_3_2_2 {
         }
     }
 
+    /// OpenID Connect Core §8.1.
+    #[test]
+    fn a_client_with_identifiers_of_its_own_does_not_learn_the_others_as_a_resource_server() {
+        let mut desk = Desk::new();
+        desk.policy.pairwise_salt = Some(crate::subject::PairwiseSalt::new("a salt of some length".to_owned()));
+        let members = |kind: &str, is_one: bool| {
+            let members = json!({
+                "redirect_uris": ["https://app.example/cb"], "subject_type": kind, "resource_server": is_one,
+            });
+            validate(
+                serde_json::from_value(members).expect("the types are right"),
+                &desk.policy,
+            )
+        };
+        assert!(members("pairwise", false).is_ok() && members("public", true).is_ok());
+        let refused = members("pairwise", true).map(|_| ()).expect_err("it would learn them");
+        assert_eq!(refused.fault(), Fault::ClientMetadataInvalid);
+        assert!(refused.description().contains("resource_server"), "{refused}");
+    }
+
     #[test]
     fn a_client_that_signs_has_a_key_to_verify_with() {
         for jwks in [
