@@ -170,7 +170,7 @@ impl Provider {
             clients: ParsedClients::new(PARSED_CLIENTS),
             guesses: Arc::clone(&self.guesses),
             slow: self.slow.clone(),
-            fetch: GuardedClient::new(&settings.outgoing),
+            fetch: self.fetch.with_settings(&settings.outgoing),
             remote_keys: Arc::clone(&self.remote_keys),
         })
     }

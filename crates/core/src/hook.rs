@@ -174,7 +174,7 @@ impl Event<'_> {
 /// The claims that the hook gives; none if it lets everything be.
 async fn ask(world: &World<'_>, hook: &Hook, body: &Value) -> Result<Session, Failure> {
     let body = serde_json::to_vec(body).map_err(|error| Failure::Internal(error.to_string()))?;
-    let mut request = Outgoing::post(&hook.url, "application/json; charset=UTF-8", body).repeated();
+    let mut request = Outgoing::post(&hook.url, "application/json; charset=UTF-8", body).repeatable();
     if let Some(auth) = &hook.auth {
         request = if auth.in_cookie {
             request.with_header("Cookie", &format!("{}={}", auth.name, auth.value.as_str()))

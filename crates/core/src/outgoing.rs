@@ -19,8 +19,8 @@ pub struct Outgoing {
     pub headers: Vec<(String, Zeroizing<String>)>,
     /// What is sent.
     pub content: Option<Content>,
-    /// Whether it is sent again, a few times, to somebody who is away for a moment.
-    pub is_repeated: bool,
+    /// Whether it may be sent again, a few times, to somebody who is away for a moment.
+    pub is_repeatable: bool,
 }
 
 /// The body of a POST.
@@ -53,11 +53,20 @@ pub enum FetchFailed {
          clients.http.private_ip_exception_urls if that is intended"
     )]
     Forbidden,
-    /// The name has no address, or nobody answers there, or the certificate is not trusted, or what came is not HTTP.
-    #[error("the server that the URL names could not be reached, or did not speak HTTP with a trusted certificate")]
+    /// Too many others are on their way to the same server, or at all: nothing was asked.
+    #[error("too many other requests are under way to the same server, or at all")]
+    Crowded,
+    /// The name has no address, or nobody takes connections there. Nothing was sent.
+    #[error("the server that the URL names could not be reached")]
     Unreachable,
-    /// The answer began, and did not end.
-    #[error("the answer broke off")]
+    /// It does not speak TLS, or its certificate is not trusted. Nothing was sent.
+    #[error(
+        "the server that the URL names showed no certificate that is trusted; name its authority with \
+         clients.http.ca.path if it is your own"
+    )]
+    Untrusted,
+    /// The request was sent, at least in part, and no whole answer in HTTP came back.
+    #[error("the connection broke off before the answer ended, or what came was not HTTP")]
     BrokenOff,
     /// It took too long.
     #[error("the answer took too long")]
@@ -86,7 +95,7 @@ impl Outgoing {
             accept: "application/json",
             headers: Vec::new(),
             content: None,
-            is_repeated: false,
+            is_repeatable: false,
         }
     }
 
@@ -111,8 +120,8 @@ impl Outgoing {
 
     /// The same for somebody who does no more when asked twice.
     #[must_use]
-    pub fn repeated(mut self) -> Self {
-        self.is_repeated = true;
+    pub fn repeatable(mut self) -> Self {
+        self.is_repeatable = true;
         self
     }
 

@@ -85,17 +85,24 @@ impl RemoteKeys {
 
     async fn fetch(&self, world: &World<'_>, url: &str) -> Fetched {
         let stretch = format!("{} {url}", world.cx.uptime.as_secs() / PAUSE);
+        let mut was_crowded = false;
         let fetching = async {
             let fetched = read(world, url).await;
+            was_crowded = matches!(fetched, Err(FetchFailed::Crowded));
             if let Ok(set) = &fetched {
                 self.sets.insert(url.to_owned(), Arc::clone(set));
             }
             Ok::<_, Infallible>(fetched)
         };
-        match self.fetches.get_or_insert_async(stretch.as_str(), fetching).await {
+        let fetched = match self.fetches.get_or_insert_async(stretch.as_str(), fetching).await {
             Ok(fetched) => fetched,
             Err(never) => match never {},
+        };
+        // Nobody was asked: that says nothing of the URL. Who waited meanwhile does not wait again.
+        if was_crowded {
+            self.fetches.remove(stretch.as_str());
         }
+        fetched
     }
 }
 
@@ -140,6 +147,17 @@ mod tests {
         let world = desk.world();
         assert!(now(world.remote_keys.known(&world, URL)).is_ok());
         desk.network.asked().len()
+    }
+
+    #[test]
+    fn a_set_that_found_no_place_on_the_way_out_is_asked_for_again() {
+        let desk = desk();
+        let world = desk.world();
+        desk.network.crowd(true);
+        let outcome = now(world.remote_keys.known(&world, URL));
+        assert_eq!(outcome.err(), Some(FetchFailed::Crowded));
+        desk.network.crowd(false);
+        assert!(now(world.remote_keys.known(&world, URL)).is_ok());
     }
 
     #[test]

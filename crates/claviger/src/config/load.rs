@@ -75,7 +75,11 @@ pub enum Purpose {
 /// If a source cannot be read, a setting is unknown or does not parse, or something needed is missing.
 pub fn load(sources: Sources) -> Result<Settings, ConfigError> {
     let purpose = sources.purpose;
-    judge(&Arc::new(collect(sources)?), purpose)
+    let mut settings = judge(&Arc::new(collect(sources)?), purpose)?;
+    if matches!(purpose, Purpose::Serve { .. }) {
+        settings.read_authorities()?;
+    }
+    Ok(settings)
 }
 
 /// The files whose content the settings come from.
@@ -107,7 +111,8 @@ pub fn reload(sources: Sources, running: &Settings) -> Result<Reloaded, ConfigEr
     check_rotation(&wanted, running, &values)?;
     let held = values.hold(running.values());
     let applied = values.changed_since(running.values());
-    let settings = judge(&Arc::new(values), purpose)?;
+    let mut settings = judge(&Arc::new(values), purpose)?;
+    settings.keep_authorities(running);
     Ok(Reloaded {
         settings,
         applied,
@@ -152,13 +157,12 @@ fn collect(sources: Sources) -> Result<Values, ConfigError> {
 
 /// Refuses what cannot serve `purpose`.
 fn judge(values: &Arc<Values>, purpose: Purpose) -> Result<Settings, ConfigError> {
-    let mut settings = Settings::from_values(values)?;
+    let settings = Settings::from_values(values)?;
     if purpose != Purpose::Show {
         settings.dsn()?;
     }
     if let Purpose::Serve { admin, .. } = purpose {
         check_withheld(values)?;
-        settings.read_authorities()?;
         check_secrets(&settings)?;
         check_issuer(&settings, values)?;
         check_pairwise(values)?;
@@ -277,7 +281,7 @@ mod tests {
             })
             .unwrap(),
         );
-        judge(&values, purpose).unwrap();
+        judge(&values, purpose).unwrap().read_authorities().unwrap();
         let asked = values.asked.lock().unwrap();
         let works = keys::all().filter(|key| key.standing == Standing::Works);
         let unused: Vec<_> = works

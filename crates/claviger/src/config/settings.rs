@@ -22,7 +22,7 @@ use super::secret::Secret;
 use super::signing::Signing;
 use super::tracing::Collector;
 use super::values::Values;
-use crate::authorities::trusted;
+use crate::authorities::read;
 
 /// Longest `ttl.authentication_session`: 180 days.
 const LONGEST_SESSION: Duration = Duration::from_secs(180 * 24 * 3600);
@@ -177,7 +177,7 @@ pub enum SigningAlg {
 }
 
 /// `clients.http`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outgoing {
     /// Whether private and loopback addresses are refused.
     pub disallow_private_ip_ranges: bool,
@@ -187,6 +187,18 @@ pub struct Outgoing {
     pub own_urls: Vec<String>,
     /// The public authorities and the operator's; none if there are only the public ones.
     pub authorities: Option<Arc<RootCertStore>>,
+}
+
+/// Nothing is open that nobody opened.
+impl Default for Outgoing {
+    fn default() -> Self {
+        Self {
+            disallow_private_ip_ranges: true,
+            private_ip_exception_urls: Vec::new(),
+            own_urls: Vec::new(),
+            authorities: None,
+        }
+    }
 }
 
 impl Settings {
@@ -237,13 +249,25 @@ impl Settings {
         let Some(file) = self.values.get::<Option<PathBuf>>(PATH)? else {
             return Ok(());
         };
-        let read = trusted(Some(&file)).map(Arc::new);
-        let read = read.map_err(|reason| self.values.invalid(PATH, format!("is of no use: {reason}")))?;
-        if let Some(collector) = &mut self.collector {
-            collector.authorities = Some(Arc::clone(&read));
+        let (roots, ignored) = read(&file).map_err(|reason| self.values.invalid(PATH, reason))?;
+        if ignored > 0 {
+            let what = "certificates in the file cannot be used as authorities and are left out";
+            self.warnings.push(format!("{PATH}: {ignored} {what}"));
         }
-        self.outgoing.authorities = Some(read);
+        self.trust(Some(Arc::new(roots)));
         Ok(())
+    }
+
+    /// The authorities that were read at the start: a file that changed since counts at the next one.
+    pub(super) fn keep_authorities(&mut self, running: &Self) {
+        self.trust(running.outgoing.authorities.clone());
+    }
+
+    fn trust(&mut self, authorities: Option<Arc<RootCertStore>>) {
+        if let Some(collector) = &mut self.collector {
+            collector.authorities.clone_from(&authorities);
+        }
+        self.outgoing.authorities = authorities;
     }
 
     pub(super) fn from_values(values: &Arc<Values>) -> Result<Self, ConfigError> {

@@ -83,8 +83,18 @@ pub(super) async fn exchange(
     let stream = connector
         .connect(name, stream)
         .await
-        .map_err(|_| FetchFailed::Unreachable)?;
+        .map_err(|error| untrusted(&error))?;
     ask(stream, message, longest).await
+}
+
+/// Whoever hung up may be there again in a moment; a certificate stays what it is.
+fn untrusted(error: &std::io::Error) -> FetchFailed {
+    let of_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
+    if of_tls {
+        FetchFailed::Untrusted
+    } else {
+        FetchFailed::Unreachable
+    }
 }
 
 async fn connect(guard: &Guard, url: &Url) -> Result<TcpStream, FetchFailed> {
@@ -144,10 +154,7 @@ where
     let handshake = http1::handshake(TokioIo::new(stream)).await;
     let (mut sender, connection) = handshake.map_err(|_| FetchFailed::Unreachable)?;
     let conversation = async {
-        let answer = sender
-            .send_request(message)
-            .await
-            .map_err(|_| FetchFailed::Unreachable)?;
+        let answer = sender.send_request(message).await.map_err(|_| FetchFailed::BrokenOff)?;
         let (head, body) = answer.into_parts();
         let body = Limited::new(body, longest).collect().await.map_err(|error| {
             if error.is::<LengthLimitError>() {

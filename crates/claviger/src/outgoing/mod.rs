@@ -11,6 +11,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use url::Url;
 
 use self::connection::{Reply, Tls, exchange};
 use self::guard::Guard;
-use self::room::{Errand, Room};
+use self::room::{Errand, Place, Room};
 use crate::config::settings;
 use crate::telemetry::trace;
 
@@ -50,13 +51,23 @@ pub struct GuardedClient {
     guard: Guard,
     limits: Limits,
     tls: Tls,
-    room: Room,
+    room: Arc<Room>,
 }
 
 impl GuardedClient {
     /// With the operator's settings.
     #[must_use]
     pub fn new(settings: &settings::Outgoing) -> Self {
+        Self::within(Arc::new(Room::new()), settings)
+    }
+
+    /// The same under other settings; what is under way keeps its places.
+    #[must_use]
+    pub(crate) fn with_settings(&self, settings: &settings::Outgoing) -> Self {
+        Self::within(Arc::clone(&self.room), settings)
+    }
+
+    fn within(room: Arc<Room>, settings: &settings::Outgoing) -> Self {
         let limits = Limits {
             time: TIME,
             longest: LONGEST,
@@ -65,13 +76,13 @@ impl GuardedClient {
             guard: Guard::new(settings),
             limits,
             tls: Tls::trusting(settings.authorities.clone()),
-            room: Room::new(),
+            room,
         }
     }
 
     /// As often as the request may be sent. Nothing is held during the pauses.
     async fn persist(&self, request: Outgoing) -> Result<Answer, FetchFailed> {
-        for pause in PAUSES.iter().filter(|_| request.is_repeated) {
+        for pause in PAUSES.iter().filter(|_| request.is_repeatable) {
             let answer = self.follow(request.clone()).await;
             if !is_passing(&answer) {
                 return answer;
@@ -89,10 +100,16 @@ impl GuardedClient {
         }
     }
 
+    /// A place for the exchange, if there is one before half of its time is over.
+    async fn enter(&self, url: &Url, request: &Outgoing) -> Result<Place<'_>, FetchFailed> {
+        let entering = self.room.enter(self.errand(url, request), url);
+        let entered = tokio::time::timeout(self.limits.time / 2, entering).await;
+        entered.ok().flatten().ok_or(FetchFailed::Crowded)
+    }
+
     async fn follow(&self, mut request: Outgoing) -> Result<Answer, FetchFailed> {
         let mut url = fetchable(&request.url)?;
-        let place = self.room.enter(self.errand(&url, &request), &url).await;
-        let _place = place.ok_or(FetchFailed::Unreachable)?;
+        let mut place = self.enter(&url, &request).await?;
         for _ in 0..=REDIRECTS {
             self.require_tls(&url, &request)?;
             let reply = exchange(&self.guard, &self.tls, self.limits.longest, &url, &request).await?;
@@ -107,6 +124,11 @@ impl GuardedClient {
             let next = redirected(&url, &reply)?;
             if next.origin() != url.origin() {
                 request.headers.clear();
+            }
+            if next.host() != url.host() {
+                // First out, then in: nobody waits for one host with a place at another.
+                drop(place);
+                place = self.enter(&next, &request).await?;
             }
             url = next;
         }
@@ -150,7 +172,7 @@ impl GuardedClient {
     }
 }
 
-/// Whether it may be over in a moment: nobody is there, or a proxy says so (RFC 9110 §15.6.3 to §15.6.5). Everything else
+/// Whether it may be over in a moment: nobody takes the connection, or a proxy says so (RFC 9110 §15.6.3 to §15.6.5). Everything else
 /// was decided, and whoever is slow is not helped by more to do.
 fn is_passing(answer: &Result<Answer, FetchFailed>) -> bool {
     match answer {

@@ -1,7 +1,7 @@
 //! How many exchanges run at once.
 //!
 //! Attacks: a slow server that somebody names again and again, so that everything else that goes out waits for it. What is
-//! fetched because strangers say so has places of its own, and few of them lead to one origin; neither takes a place from
+//! fetched because strangers say so has places of its own, and few of them lead to one host; neither takes a place from
 //! the operator's own services or from messages to clients.
 
 use std::collections::HashMap;
@@ -12,8 +12,8 @@ use url::Url;
 
 /// How many exchanges of each kind run at once; further ones wait, and their time counts.
 const AT_ONCE: usize = 64;
-/// How many documents of one origin are fetched at once.
-const OF_ORIGIN: usize = 8;
+/// How many documents of one host, whatever its ports, are fetched at once.
+const OF_HOST: usize = 8;
 
 /// For whom a request goes out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,14 +31,14 @@ pub(super) struct Room {
     own: Semaphore,
     messages: Semaphore,
     documents: Semaphore,
-    /// Only origins that are asked right now.
-    origins: Mutex<HashMap<String, Arc<Semaphore>>>,
+    /// Only hosts that are asked right now.
+    hosts: Mutex<HashMap<String, Arc<Semaphore>>>,
 }
 
 /// Held while an exchange runs.
 pub(super) struct Place<'a> {
     _of_kind: SemaphorePermit<'a>,
-    _of_origin: Option<OwnedSemaphorePermit>,
+    _of_host: Option<OwnedSemaphorePermit>,
 }
 
 impl Room {
@@ -48,33 +48,33 @@ impl Room {
             own,
             messages,
             documents,
-            origins: Mutex::default(),
+            hosts: Mutex::default(),
         }
     }
 
     /// Waits for a place. None only if there will never be one.
     pub(super) async fn enter(&self, errand: Errand, url: &Url) -> Option<Place<'_>> {
-        let (of_kind, of_origin) = match errand {
+        let (of_kind, of_host) = match errand {
             Errand::Own => (&self.own, None),
             Errand::Message => (&self.messages, None),
             Errand::Document => (&self.documents, Some(self.at(url))),
         };
-        // First this one: who waits for a slow origin must not take up a place that others could use.
-        let of_origin = match of_origin {
+        // First this one: who waits for a slow host must not take up a place that others could use.
+        let of_host = match of_host {
             Some(places) => Some(places.acquire_owned().await.ok()?),
             None => None,
         };
         Some(Place {
             _of_kind: of_kind.acquire().await.ok()?,
-            _of_origin: of_origin,
+            _of_host: of_host,
         })
     }
 
     fn at(&self, url: &Url) -> Arc<Semaphore> {
-        let mut origins = self.origins.lock().unwrap_or_else(PoisonError::into_inner);
-        origins.retain(|_, places| Arc::strong_count(places) > 1);
-        let places = origins.entry(url.origin().ascii_serialization());
-        Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(OF_ORIGIN))))
+        let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+        hosts.retain(|_, places| Arc::strong_count(places) > 1);
+        let places = hosts.entry(url.host_str().unwrap_or_default().to_owned());
+        Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(OF_HOST))))
     }
 }
 
@@ -89,24 +89,26 @@ mod tests {
     }
 
     #[test]
-    fn one_origin_has_few_places_and_whoever_waits_for_it_takes_none_from_others() {
+    fn one_host_has_few_places_and_whoever_waits_for_it_takes_none_from_others() {
         let room = Room::new();
         let enter = |errand, text: &str| room.enter(errand, &url(text)).now_or_never().flatten();
-        let slow: Vec<_> = (0..OF_ORIGIN)
+        let slow: Vec<_> = (0..OF_HOST)
             .map_while(|n| enter(Errand::Document, &format!("https://slow.example/{n}")))
             .collect();
-        assert_eq!(slow.len(), OF_ORIGIN);
+        assert_eq!(slow.len(), OF_HOST);
         let next = url("https://slow.example/next");
         let mut waiting: Vec<_> = (0..AT_ONCE)
             .map(|_| Box::pin(room.enter(Errand::Document, &next)))
             .collect();
         assert!(waiting.iter_mut().all(|entering| entering.now_or_never().is_none()));
         assert!(enter(Errand::Document, "https://other.example/").is_some());
-        assert!(enter(Errand::Document, "http://slow.example/").is_some());
+        for other_port in ["http://slow.example/", "https://slow.example:8443/"] {
+            assert!(enter(Errand::Document, other_port).is_none(), "{other_port}");
+        }
         drop((slow, waiting));
         assert!(enter(Errand::Document, "https://slow.example/").is_some());
         assert_eq!(
-            room.origins.lock().expect("no panic").len(),
+            room.hosts.lock().expect("no panic").len(),
             1,
             "only the last one is kept"
         );

@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -226,14 +227,14 @@ async fn what_is_no_web_address_is_not_fetched() {
 }
 
 #[tokio::test]
-async fn a_server_that_does_not_speak_http_is_unreachable() {
+async fn a_server_that_does_not_speak_http_says_nothing() {
     let server = Elsewhere::answering(|_| "SSH-2.0-OpenSSH_9.9\r\n\r\n".to_owned()).await;
     assert_eq!(
         get(&client(false, &[]), &server.url("/")).await,
-        Err(FetchFailed::Unreachable)
+        Err(FetchFailed::BrokenOff)
     );
     let https = server.url("/").replacen("http:", "https:", 1);
-    assert_eq!(get(&client(false, &[]), &https).await, Err(FetchFailed::Unreachable));
+    assert_eq!(get(&client(false, &[]), &https).await, Err(FetchFailed::Untrusted));
 }
 
 #[tokio::test]
@@ -241,44 +242,103 @@ async fn a_server_that_never_answers_takes_no_place_of_hooks_notices_or_other_se
     let silent = Elsewhere::answering(|_| String::new()).await;
     let others = Elsewhere::answering(|_| ok("{}")).await;
     let client = Arc::new(GuardedClient::new(&settings::Outgoing {
+        disallow_private_ip_ranges: false,
         own_urls: vec![others.url("/hook")],
         ..settings::Outgoing::default()
     }));
     let stuck: Vec<_> = (0..200)
         .map(|n| {
-            let (client, url) = (Arc::clone(&client), silent.url(&format!("/{n}")));
+            let url = silent.url(&format!("/{n}")).replacen("127.0.0.1", "localhost", 1);
+            let client = Arc::clone(&client);
             tokio::spawn(async move { client.fetch(Outgoing::get(&url)).await.is_ok() })
         })
         .collect();
-    while silent.heard().is_empty() {
-        tokio::task::yield_now().await;
-    }
+    let asked = async {
+        while silent.heard().is_empty() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let asked = tokio::time::timeout(Duration::from_secs(60), asked).await;
+    asked.expect("the silent server is asked");
     let hook = Outgoing::post(&others.url("/hook"), "application/json", Vec::new());
     assert!(client.fetch(hook).await.is_ok());
     let notice = Outgoing::post_form(&others.url("/logout"), &[("logout_token", "a")]);
     assert!(client.fetch(notice).await.is_ok());
     assert_eq!(get(&client, &others.url("/jwks")).await.as_deref(), Ok("{}"));
-    assert!(stuck.iter().all(|fetch| !fetch.is_finished()));
     stuck.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]
 async fn who_is_away_for_a_moment_is_asked_again_if_that_does_no_harm() {
-    for (status, is_repeated, times) in [(503, true, 3), (503, false, 1), (500, true, 1), (403, true, 1)] {
+    for (status, is_repeatable, times) in [(503, true, 3), (503, false, 1), (500, true, 1), (403, true, 1)] {
         let count = AtomicUsize::new(0);
         let service = Elsewhere::answering(move |_| match count.fetch_add(1, Ordering::Relaxed) {
             0 => format!("HTTP/1.1 {status} Away\r\ncontent-length: 0\r\n\r\n"),
-            // Something is there, and it is no HTTP.
-            1 => "\r\n\r\n\r\n".to_owned(),
+            1 => "HTTP/1.1 502 Away\r\ncontent-length: 0\r\n\r\n".to_owned(),
             _ => ok("{}"),
         });
         let service = service.await;
         let request = Outgoing::post(&service.url("/hook"), "application/json", Vec::new());
-        let request = if is_repeated { request.repeated() } else { request };
+        let request = if is_repeatable { request.repeatable() } else { request };
         let answer = client(false, &[]).fetch(request).await.expect("an answer");
         let expected = if times == 1 { status } else { 200 };
         assert_eq!((answer.status, service.heard().len()), (expected, times), "{status}");
     }
+}
+
+#[tokio::test]
+async fn what_was_sent_is_not_sent_again_because_no_answer_came() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let service = Elsewhere::answering(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        "\r\n\r\n\r\n".to_owned()
+    });
+    let service = service.await;
+    let request = Outgoing::post(&service.url("/hook"), "application/json", Vec::new()).repeatable();
+    let outcome = client(false, &[]).fetch(request).await;
+    assert_eq!(outcome.err(), Some(FetchFailed::BrokenOff));
+    assert_eq!(count.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn other_settings_give_no_further_places() {
+    let server = Elsewhere::answering(|_| ok("{}")).await;
+    let mut first = client(false, &[]);
+    first.limits.time = Duration::from_millis(50);
+    let mut second = first.with_settings(&settings::Outgoing::default());
+    second.guard = first.guard.clone();
+    second.limits = first.limits;
+    let url = fetchable(&server.url("/")).expect("a URL");
+    let mut held = Vec::new();
+    while let Ok(place) = first.enter(&url, &Outgoing::get(url.as_str())).await {
+        held.push(place);
+    }
+    assert_eq!(get(&second, url.as_str()).await, Err(FetchFailed::Crowded));
+    assert!(server.heard().is_empty());
+    drop(held);
+    second.limits.time = TIME;
+    assert_eq!(get(&second, url.as_str()).await.as_deref(), Ok("{}"));
+}
+
+#[tokio::test]
+async fn a_redirect_to_another_host_needs_a_place_there() {
+    let inside = Elsewhere::answering(|_| ok("{}")).await;
+    let to = inside.url("/").replacen("127.0.0.1", "localhost", 1);
+    let host = fetchable(&to).expect("a URL");
+    let first = Elsewhere::answering(move |_| redirect(&to)).await;
+    let mut client = client(false, &[]);
+    let url = first.url("/");
+    assert_eq!(get(&client, &url).await.as_deref(), Ok("{}"));
+    let document = Outgoing::get(host.as_str());
+    client.limits.time = Duration::from_millis(50);
+    let mut held = Vec::new();
+    while let Some(place) = client.room.enter(Errand::Document, &host).now_or_never().flatten() {
+        held.push(place);
+    }
+    assert!(client.enter(&host, &document).await.is_err());
+    assert!(get(&client, &url).await.is_err());
+    assert_eq!(inside.heard().len(), 1);
 }
 
 #[tokio::test]
@@ -300,6 +360,7 @@ async fn a_certificate_of_the_operators_own_authority_counts_if_it_was_named() {
     let mut roots = RootCertStore::empty();
     roots.add(authority.der().clone()).expect("an authority");
     let trusting = GuardedClient::new(&settings::Outgoing {
+        disallow_private_ip_ranges: false,
         authorities: Some(Arc::new(roots)),
         ..settings::Outgoing::default()
     });
@@ -308,7 +369,7 @@ async fn a_certificate_of_the_operators_own_authority_counts_if_it_was_named() {
         assert_eq!(get(&trusting, &url).await.as_deref(), Ok("{}"), "{host}");
         assert_eq!(
             get(&client(false, &[]), &url).await,
-            Err(FetchFailed::Unreachable),
+            Err(FetchFailed::Untrusted),
             "{host}"
         );
     }

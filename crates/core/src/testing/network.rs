@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 
@@ -12,6 +13,7 @@ use crate::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
 pub(crate) struct Network {
     published: Mutex<HashMap<String, Answer>>,
     asked: Mutex<Vec<Outgoing>>,
+    is_crowded: AtomicBool,
 }
 
 impl Network {
@@ -23,6 +25,11 @@ impl Network {
         };
         let mut published = self.published.lock().expect("no test panicked with the lock");
         published.insert(url.to_owned(), answer);
+    }
+
+    /// Whether there is no place on the way out.
+    pub(crate) fn crowd(&self, is_crowded: bool) {
+        self.is_crowded.store(is_crowded, Ordering::Relaxed);
     }
 
     /// What was asked since the last call.
@@ -37,6 +44,9 @@ impl Fetch for Network {
         let published = self.published.lock().expect("no test panicked with the lock");
         let answer = published.get(&request.url).cloned();
         self.asked.lock().expect("no test panicked with the lock").push(request);
+        if self.is_crowded.load(Ordering::Relaxed) {
+            return Err(FetchFailed::Crowded);
+        }
         answer.ok_or(FetchFailed::Unreachable)
     }
 }

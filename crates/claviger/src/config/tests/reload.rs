@@ -77,3 +77,19 @@ fn the_environment_still_wins() {
     fs::write(start.path("a.yml"), "ttl: {access_token: 2h}\n").unwrap();
     assert_eq!(reload(start.sources, &running).unwrap().applied, Vec::<&str>::new());
 }
+
+#[test]
+fn authorities_stay_those_of_the_start_whatever_becomes_of_their_file() {
+    let start = Start::served().file("a.yml", "ttl: {access_token: 1h}\n");
+    let ca = start.path("ca.pem");
+    let own = rcgen::generate_simple_self_signed(vec!["ca.example".to_owned()]).unwrap();
+    fs::write(&ca, own.cert.pem()).unwrap();
+    let start = start.env("CLIENTS_HTTP_CA_PATH", ca.to_str().unwrap());
+    let running = load(start.sources.clone()).unwrap();
+    fs::remove_file(&ca).unwrap();
+    fs::write(start.path("a.yml"), "ttl: {access_token: 2h}\n").unwrap();
+    let reloaded = reload(start.sources, &running).unwrap();
+    assert_eq!(reloaded.applied, ["ttl.access_token"]);
+    let (before, after) = (running.outgoing.authorities, reloaded.settings.outgoing.authorities);
+    assert!(std::sync::Arc::ptr_eq(&before.unwrap(), &after.unwrap()));
+}

@@ -127,7 +127,7 @@ fn a_hook_that_cannot_be_reached_may_be_asked_again_on_the_way_out() {
     let code = scene.code("profile");
     assert_eq!(refused(scene.redeem(&code.text, &[])), Fault::HookFailed);
     let asked = scene.desk.network.asked();
-    assert!(asked.len() == 1 && asked[0].is_repeated);
+    assert!(asked.len() == 1 && asked[0].is_repeatable);
 }
 
 #[test]
