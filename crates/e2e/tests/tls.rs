@@ -368,3 +368,56 @@ async fn behind_a_proxy_that_ends_tls_only_what_it_received_encrypted_is_answere
         .header("X-Forwarded-For", "192.0.2.1");
     assert_eq!(Http::new().send(forged).await.status, 502);
 }
+
+/// A hook that answers 204 to whoever takes its certificate.
+fn hook(authority: &Authority) -> String {
+    let (chain, key) = pair(authority, "127.0.0.1");
+    let chain = vec![rustls::pki_types::CertificateDer::from_pem_slice(chain.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("https://{}/hook", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = rustls::ServerConnection::new(Arc::clone(&config)).unwrap();
+            let mut stream = rustls::StreamOwned::new(connection, stream);
+            let (mut request, mut part) = (Vec::new(), [0; 4096]);
+            // An error is somebody who does not trust it.
+            while let Ok(length @ 1..) = stream.read(&mut part) {
+                request.extend_from_slice(&part[..length]);
+                if request.ends_with(b"}") {
+                    let _ = stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n");
+                    break;
+                }
+            }
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_hook_with_a_certificate_of_the_operators_own_authority_is_asked_if_that_is_named() {
+    let own = authority("hooks");
+    let url = hook(&own);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("ca.pem");
+    fs::write(&file, own.pem()).unwrap();
+    for (is_named, status) in [(true, 200), (false, 500)] {
+        let database = Database::sqlite();
+        migrate(&database);
+        let mut options = ServerOptions::new(&database).with("OAUTH2_TOKEN_HOOK", &url);
+        if is_named {
+            options = options.with("CLIENTS_HTTP_CA_PATH", file.to_str().unwrap());
+        }
+        let server = options.start().await;
+        let flow = claviger_e2e::Flow::new(&server).await;
+        let answer = flow.token(&[("grant_type", "client_credentials")]).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}

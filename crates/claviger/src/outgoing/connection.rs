@@ -89,8 +89,8 @@ pub(super) async fn exchange(
 
 /// Whoever hung up may be there again in a moment; a certificate stays what it is.
 fn untrusted(error: &std::io::Error) -> FetchFailed {
-    let of_tls = error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>());
-    if of_tls {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if inner.is_some() {
         FetchFailed::Untrusted
     } else {
         FetchFailed::Unreachable
