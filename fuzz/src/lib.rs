@@ -3,6 +3,7 @@
 //! [`TARGETS`] is the table. A line is a program of its own for libFuzzer (`fuzz_targets/`), and goes through its corpus and
 //! some thousand mutations of it in the tests of this crate. See `README.md`.
 
+mod answers;
 mod requests;
 mod stage;
 
@@ -29,6 +30,7 @@ use claviger_jose::{Alg, Jwk, SigningKey, VerifyingKey, decode_unverified, parse
 use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
+pub use self::answers::{acceptance, hook, sector};
 pub use self::requests::{claims, credentials, redirect_uri, request_object};
 
 /// Looks at some bytes, and panics if what must hold does not.
@@ -54,6 +56,9 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("request_object", request_object),
     ("claims", claims),
     ("redirect_uri", redirect_uri),
+    ("acceptance", acceptance),
+    ("hook", hook),
+    ("sector", sector),
 ];
 
 static SECRETS: LazyLock<Secrets> =

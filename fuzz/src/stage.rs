@@ -12,6 +12,10 @@ use claviger_core::client::metadata::Metadata;
 use claviger_core::client::registry;
 use claviger_core::client_auth::{Credentials, authenticate};
 use claviger_core::fault::{Failure, Fault};
+use claviger_core::flow::login::{self, LoginAcceptance};
+use claviger_core::flow::{Rejection, Unanswerable};
+use claviger_core::grant;
+use claviger_core::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
 use claviger_core::params::{Params, ParamsError};
 use claviger_core::port::Freshness;
 use claviger_core::secrets::Secrets;
@@ -25,6 +29,8 @@ use tokio::runtime::Runtime;
 pub(crate) const SECRET: &str = "correct horse";
 /// Where `app`, `loose` and `strict` may be answered.
 pub(crate) const REDIRECT_URI: &str = "https://app.example/callback";
+/// The credentials of `app` as a header.
+const APP: &str = "Basic YXBwOmNvcnJlY3QraG9yc2U=";
 const LOGIN: &str = "https://op.example/login";
 
 pub(crate) static STAGE: LazyLock<Stage> = LazyLock::new(Stage::new);
@@ -56,13 +62,29 @@ impl Slow for Never {
     }
 }
 
+/// Answers whoever asks with the same bytes.
+struct Told<'a>(&'a [u8]);
+
+#[async_trait]
+impl Fetch for Told<'_> {
+    async fn fetch(&self, _: Outgoing) -> Result<Answer, FetchFailed> {
+        Ok(Answer {
+            status: 200,
+            body: self.0.to_vec(),
+        })
+    }
+}
+
 impl Stage {
     fn new() -> Self {
         let runtime = Runtime::new().expect("a runtime can be made");
         let provider = runtime.block_on(provider());
         let stage = Self { runtime, provider };
         for (id, more) in [
-            ("app", json!({"client_secret": SECRET})),
+            (
+                "app",
+                json!({"client_secret": SECRET, "grant_types": ["authorization_code", "client_credentials"]}),
+            ),
             (
                 "poster",
                 json!({"client_secret": SECRET, "token_endpoint_auth_method": "client_secret_post"}),
@@ -80,7 +102,7 @@ impl Stage {
         // From now on the right secrets are known without a slow hash.
         for fields in [vec![], vec![("client_id", "poster"), ("client_secret", SECRET)]] {
             let params = Params::from_pairs(owned(&fields));
-            let authorization = fields.is_empty().then_some("Basic YXBwOmNvcnJlY3QraG9yc2U=");
+            let authorization = fields.is_empty().then_some(APP);
             let shown = Credentials {
                 authorization,
                 params: &params,
@@ -101,12 +123,83 @@ impl Stage {
 
     /// Registers a client, if its metadata can be.
     pub(crate) fn register(&self, document: &Value) -> bool {
+        self.register_where(&self.provider.world(), document)
+    }
+
+    /// The same where every document that is fetched for it is `told`.
+    pub(crate) fn register_told(&self, document: &Value, told: &[u8]) -> bool {
+        let world = self.provider.world();
+        self.register_where(
+            &World {
+                fetch: &Told(told),
+                ..world
+            },
+            document,
+        )
+    }
+
+    fn register_where(&self, world: &World<'_>, document: &Value) -> bool {
         let bytes = serde_json::to_vec(document).expect("it is JSON");
         let Ok(metadata) = lenient_json::<Metadata>(&bytes) else {
             return false;
         };
-        let world = self.provider.world();
-        self.runtime.block_on(registry::create(&world, metadata)).is_ok()
+        self.runtime.block_on(registry::create(world, metadata)).is_ok()
+    }
+
+    /// Whether `app` gets a token although the token hook answers this.
+    pub(crate) fn issues(&self, told: &[u8]) -> bool {
+        let world = World {
+            fetch: &Told(told),
+            ..self.world()
+        };
+        let params = Params::from_pairs(owned(&[("grant_type", "client_credentials")]));
+        let shown = Credentials {
+            authorization: Some(APP),
+            params: &params,
+        };
+        match self.runtime.block_on(grant::run(&world, &shown)) {
+            Ok(_) => true,
+            Err(failure) => {
+                assert_eq!(failure.fault(), Fault::HookFailed, "{failure}");
+                false
+            }
+        }
+    }
+
+    /// Accepts a login with this: the browser comes back, or the app is told what is wrong.
+    pub(crate) fn accept(&self, body: LoginAcceptance) {
+        let answer = login::accept(&self.world(), &self.challenge(), body);
+        Self::answered(self.runtime.block_on(answer));
+    }
+
+    pub(crate) fn reject(&self, body: Rejection) {
+        let answer = login::reject(&self.world(), &self.challenge(), body);
+        Self::answered(self.runtime.block_on(answer));
+    }
+
+    fn answered(answer: Result<String, Unanswerable>) {
+        match answer {
+            Ok(url) => assert!(url.starts_with("https://op.example/oauth2/auth?"), "{url}"),
+            Err(Unanswerable::Failure(failure)) => refused(&failure),
+            Err(error) => panic!("a fresh challenge can be answered: {error}"),
+        }
+    }
+
+    /// Of somebody who is asked to log in.
+    fn challenge(&self) -> String {
+        let params = [
+            ("client_id", "app"),
+            ("response_type", "code"),
+            ("redirect_uri", REDIRECT_URI),
+            ("state", "0123456789abcdef"),
+        ];
+        let (world, params) = (self.world(), Params::from_pairs(owned(&params)));
+        let reply = self.runtime.block_on(authorize(&world, &params, &Browser::default()));
+        let Destination::Url(url) = reply.to else {
+            panic!("nobody is asked to log in");
+        };
+        let (_, challenge) = url.split_once("login_challenge=").expect("a challenge is in it");
+        challenge.to_owned()
     }
 
     pub(crate) fn forget(&self, id: &str) {
@@ -174,7 +267,13 @@ pub(crate) fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 async fn provider() -> Provider {
-    let env = [("URLS_SELF_ISSUER", "https://op.example/"), ("URLS_LOGIN", LOGIN)];
+    let env = [
+        ("URLS_SELF_ISSUER", "https://op.example/"),
+        ("URLS_LOGIN", LOGIN),
+        ("OAUTH2_TOKEN_HOOK", "https://hook.example/"),
+        ("OIDC_SUBJECT_IDENTIFIERS_SUPPORTED_TYPES", "public,pairwise"),
+        ("OIDC_SUBJECT_IDENTIFIERS_PAIRWISE_SALT", "a salt of the fuzzer"),
+    ];
     let settings = load(Sources {
         env: owned(&env).into_iter().collect(),
         purpose: Purpose::Show,
