@@ -1,9 +1,8 @@
 //! What the operator's apps and other servers answer: login and consent, the token hook, the document of a sector.
 
 use claviger::edge::lenient::lenient_json;
-use claviger_core::flow::Rejection;
 use claviger_core::flow::consent::ConsentAcceptance;
-use claviger_core::flow::login::LoginAcceptance;
+use claviger_core::flow::login::{LoginAcceptance, Rejection};
 use serde_json::{Map, Value, json};
 
 use crate::stage::{REDIRECT_URI, STAGE};

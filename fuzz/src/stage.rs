@@ -12,8 +12,8 @@ use claviger_core::client::metadata::Metadata;
 use claviger_core::client::registry;
 use claviger_core::client_auth::{Credentials, authenticate};
 use claviger_core::fault::{Failure, Fault};
-use claviger_core::flow::login::{self, LoginAcceptance};
-use claviger_core::flow::{Rejection, Unanswerable};
+use claviger_core::flow::Unanswerable;
+use claviger_core::flow::login::{self, LoginAcceptance, Rejection};
 use claviger_core::grant;
 use claviger_core::outgoing::{Answer, Fetch, FetchFailed, Outgoing};
 use claviger_core::params::{Params, ParamsError};
@@ -168,12 +168,14 @@ impl Stage {
 
     /// Accepts a login with this: the browser comes back, or the app is told what is wrong.
     pub(crate) fn accept(&self, body: LoginAcceptance) {
-        let answer = login::accept(&self.world(), &self.challenge(), body);
+        let (world, challenge) = (self.world(), self.challenge());
+        let answer = login::accept(&world, &challenge, body);
         Self::answered(self.runtime.block_on(answer));
     }
 
     pub(crate) fn reject(&self, body: Rejection) {
-        let answer = login::reject(&self.world(), &self.challenge(), body);
+        let (world, challenge) = (self.world(), self.challenge());
+        let answer = login::reject(&world, &challenge, body);
         Self::answered(self.runtime.block_on(answer));
     }
 
