@@ -53,11 +53,11 @@ pub(crate) fn migrate(job: &MigrateJob, terminal: &mut Terminal) -> Result<(), F
 
 /// Waits for a database that is not there yet: whoever starts a whole system starts it at the same moment.
 async fn reached(dsn: &Dsn, database: &Database, wait: Duration, terminal: &mut Terminal) -> Result<(), Failure> {
-    let deadline = Instant::now() + wait;
+    let begun = Instant::now();
     let mut is_told = false;
     loop {
         match database::reach(dsn, database).await {
-            Err(error) if error.may_pass() && Instant::now() < deadline => {
+            Err(error) if error.may_pass() && begun.elapsed() < wait => {
                 if !is_told {
                     let patience = wait.as_secs();
                     terminal.explain(&format!("{error}. Waiting for it for {patience} seconds (--wait) …"));

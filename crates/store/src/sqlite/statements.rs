@@ -320,9 +320,7 @@ statements! {
 
 #[cfg(test)]
 mod tests {
-    use rusqlite::Connection;
-
-    use rusqlite::StatementStatus;
+    use rusqlite::{Connection, StatementStatus};
 
     use super::*;
     use crate::migrate::SQLITE;
