@@ -7,6 +7,7 @@ use std::future::Future;
 use std::sync::Mutex;
 
 use claviger_core::port::StoreError;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tracing::{Instrument as _, Span};
@@ -70,10 +71,12 @@ impl<Q: Send + 'static, A: Send + 'static> Coalescer<Q, A> {
     pub(crate) async fn ask(&self, question: Q) -> Answer<A> {
         let asker = self.traced.then(Span::current);
         let (answer, receive) = oneshot::channel();
-        self.queue
-            .send(Job::Ask(question, answer, asker))
-            .await
-            .map_err(|_| closed())?;
+        // There is nearly always room, and waiting for it is dearer than looking.
+        match self.queue.try_send(Job::Ask(question, answer, asker)) {
+            Ok(()) => {}
+            Err(TrySendError::Full(job)) => self.queue.send(job).await.map_err(|_| closed())?,
+            Err(TrySendError::Closed(_)) => return Err(closed()),
+        }
         receive.await.unwrap_or_else(|_| Err(closed()))
     }
 

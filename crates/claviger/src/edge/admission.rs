@@ -38,6 +38,16 @@ pub struct Actor {
     pub(crate) address: Option<IpAddr>,
 }
 
+impl Actor {
+    /// Whoever comes to the public port.
+    pub(super) fn stranger(address: Option<IpAddr>) -> Self {
+        Self {
+            address,
+            ..Self::default()
+        }
+    }
+}
+
 impl Admission {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, asks_for_keys: bool) -> Arc<Self> {
@@ -46,6 +56,11 @@ impl Admission {
             asks_for_keys,
             is_noting: Arc::default(),
         })
+    }
+
+    /// Whether the routes that are for keys ask for one.
+    pub(super) fn asks_for_keys(&self) -> bool {
+        self.asks_for_keys
     }
 
     /// Who asks, and the key that they show. The request is not kept: its body could not wait for the database.
@@ -72,21 +87,17 @@ impl Admission {
     /// Adds the key to the actor, and gives the answer if they may not do this.
     pub(super) async fn judge(
         &self,
-        mut actor: Actor,
+        actor: &mut Actor,
         shown: Option<Zeroizing<String>>,
-        areas: Option<&[Area]>,
-    ) -> (Actor, Result<(), Response>) {
-        let Some(areas) = areas.filter(|_| self.asks_for_keys) else {
-            return (actor, Ok(()));
-        };
+        areas: &[Area],
+    ) -> Result<(), Response> {
         let Some(shown) = shown else {
             let why = "The admin port asks for an API key. Send one in the header Authorization, after the word Bearer; \
                        'claviger create api-key' makes one.";
-            let refused = reply::key_refused(&Resource::Unauthorized.because(why), "Bearer");
-            return (actor, Err(refused));
+            return Err(reply::key_refused(&Resource::Unauthorized.because(why), "Bearer"));
         };
-        let judged = match api_key::admit(&*self.store, provider::now(), &shown).await {
-            Ok(Some(key)) => self.open(key, areas, &mut actor).map_err(|refused| *refused),
+        match api_key::admit(&*self.store, provider::now(), &shown).await {
+            Ok(Some(key)) => self.open(key, areas, actor).map_err(|refused| *refused),
             Ok(None) => Err(reply::key_refused(
                 &Resource::Unauthorized.because(
                     "The API key is unknown, expired or revoked. 'claviger list api-keys' shows those in force.",
@@ -94,8 +105,7 @@ impl Admission {
                 "Bearer error=\"invalid_token\"",
             )),
             Err(error) => Err(reply::admin_error(&Problem::from(error))),
-        };
-        (actor, judged)
+        }
     }
 
     fn open(&self, key: Admitted, areas: &[Area], actor: &mut Actor) -> Result<(), Box<Response>> {

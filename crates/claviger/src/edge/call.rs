@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -68,9 +69,21 @@ impl Arrival {
     }
 }
 
-/// One request. The last argument of a handler.
+/// One request. The last argument of a handler, which moves it several times: hence the box.
 #[derive(Debug)]
-pub struct Call {
+pub struct Call(Box<Asked>);
+
+impl Deref for Call {
+    type Target = Asked;
+
+    fn deref(&self) -> &Asked {
+        &self.0
+    }
+}
+
+/// What was asked for.
+#[derive(Debug)]
+pub struct Asked {
     pub method: Method,
     /// Without the trailing slash that the client may have sent.
     pub uri: Uri,
@@ -86,13 +99,13 @@ impl<S: Sync> FromRequest<S> for Call {
     async fn from_request(request: Request, _state: &S) -> Result<Self, Self::Rejection> {
         let (mut parts, body) = request.into_parts();
         let arrival = parts.extensions.remove().unwrap_or_else(Arrival::in_process);
-        Ok(Self {
+        Ok(Self(Box::new(Asked {
             method: parts.method,
             uri: parts.uri,
             headers: parts.headers,
             arrival,
             body: Mutex::new(body),
-        })
+        })))
     }
 }
 
@@ -190,7 +203,7 @@ impl Call {
     }
 
     async fn read(&mut self, limit: usize) -> Result<Bytes, Unreadable> {
-        let body = std::mem::take(self.body.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let body = std::mem::take(self.0.body.get_mut().unwrap_or_else(PoisonError::into_inner));
         // What is announced as too large is refused before it is sent.
         if body.size_hint().lower() > limit as u64 {
             return Err(Unreadable::TooLarge { limit });

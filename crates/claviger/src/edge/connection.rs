@@ -10,7 +10,6 @@ use std::pin::{self, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::routing::future::RouteFuture;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -20,14 +19,13 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tower_service::Service as _;
 
 use super::call::{Arrival, Peer};
 use super::listener::{Limits, Stream};
 use super::patience::Patient;
 use super::request_id::RequestIds;
 use super::router::without_trailing_slash;
-use super::served::Served;
+use super::served::{Answer, Served};
 use super::sniff::Sniffed;
 use super::tls::{self, Acceptor};
 use crate::telemetry::metrics::ConnectionMetrics;
@@ -48,7 +46,7 @@ const IN_THE_CLEAR: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/pla
 /// What the connections of a port have in common.
 pub(super) struct Shared {
     pub(super) tls: Option<Arc<Acceptor>>,
-    pub(super) router: Arc<Served>,
+    pub(super) served: Arc<Served>,
     pub(super) limits: Arc<Limits>,
     pub(super) request_ids: Arc<RequestIds>,
     pub(super) metrics: ConnectionMetrics,
@@ -86,7 +84,8 @@ impl Connection {
                     return;
                 }
                 match &self.shared.tls {
-                    Some(tls) => self.serve_tls(stream, tls, peer).await,
+                    // What a connection may need is reserved for all its life, and in the clear it needs none of this.
+                    Some(tls) => Box::pin(self.serve_tls(stream, tls, peer)).await,
                     None => self.serve_plain(stream, peer).await,
                 }
             }
@@ -101,7 +100,7 @@ impl Connection {
     {
         let mut stream = Sniffed::new(stream);
         match self.in_time(stream.begins_with(HTTP2)).await {
-            Some(Ok(true)) => self.serve_http2(stream, peer, None).await,
+            Some(Ok(true)) => Box::pin(self.serve_http2(stream, peer, None)).await,
             Some(Ok(false)) => self.serve_http1(stream, peer, None).await,
             // Silent for too long, or gone without a word.
             Some(Err(_)) | None => {}
@@ -115,13 +114,13 @@ impl Connection {
                 return tls.handshake(stream).await.map(Some);
             }
             stream.write_all(IN_THE_CLEAR).await?;
-            linger(stream, self.shared.limits.linger).await;
+            Box::pin(linger(stream, self.shared.limits.linger)).await;
             io::Result::Ok(None)
         };
         match self.in_time(greeting).await {
             Some(Ok(Some(stream))) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
                 let certificate = tls::client_subject(stream.get_ref().1);
-                self.serve_http2(stream, peer, certificate).await;
+                Box::pin(self.serve_http2(stream, peer, certificate)).await;
             }
             Some(Ok(Some(stream))) => {
                 let certificate = tls::client_subject(stream.get_ref().1);
@@ -160,7 +159,7 @@ impl Connection {
             }
         };
         log_end(result);
-        linger(connection.into_parts().io.into_inner(), limits.linger).await;
+        Box::pin(linger(connection.into_parts().io.into_inner(), limits.linger)).await;
     }
 
     async fn serve_http2<S>(&self, stream: S, peer: Peer, certificate: Option<Arc<str>>)
@@ -213,7 +212,7 @@ struct Site {
 impl hyper::service::Service<Request<Incoming>> for Site {
     type Response = axum::response::Response;
     type Error = Infallible;
-    type Future = RouteFuture<Infallible>;
+    type Future = Answer;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let arrival = Arrival {
@@ -227,7 +226,7 @@ impl hyper::service::Service<Request<Incoming>> for Site {
             *request.uri_mut() = uri;
         }
         request.extensions_mut().insert(arrival);
-        self.shared.router.now().call(request)
+        self.shared.served.call(request)
     }
 }
 

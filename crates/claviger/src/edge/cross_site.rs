@@ -8,8 +8,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::Response;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Uri};
@@ -38,6 +36,12 @@ impl Guard {
         }
     }
 
+    /// The answer to a request that gets no further.
+    pub(super) fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<Response> {
+        let why = self.objects(headers, uri)?;
+        Some(reply::admin_error(&Resource::Forbidden.because(why)))
+    }
+
     /// Why the request is refused, if it is.
     fn objects(&self, headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
         let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
@@ -58,14 +62,6 @@ impl Guard {
             ),
             _ => None,
         }
-    }
-}
-
-/// The layer of the admin port.
-pub async fn refuse(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    match guard.objects(request.headers(), request.uri()) {
-        Some(why) => reply::admin_error(&Resource::Forbidden.because(why)),
-        None => next.run(request).await,
     }
 }
 

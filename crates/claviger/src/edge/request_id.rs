@@ -26,8 +26,8 @@ impl RequestId {
     }
 
     /// Does what this request asks for. What is logged meanwhile carries its name.
-    pub(super) async fn name<W: Future>(self, work: W) -> W::Output {
-        CURRENT.scope(self, work).await
+    pub(super) fn name<W: Future>(self, work: W) -> impl Future<Output = W::Output> {
+        CURRENT.scope(self, work)
     }
 
     #[must_use]

@@ -15,6 +15,7 @@ use http::header::CACHE_CONTROL;
 use http::{HeaderName, HeaderValue, Method};
 use hyper::body::Body as _;
 use tracing::Instrument as _;
+use zeroize::Zeroizing;
 
 use super::admission::{Actor, Admission};
 use super::call::Arrival;
@@ -54,84 +55,96 @@ impl Route {
         !asks && self.areas.is_some_and(|areas| !areas.contains(&Area::Introspect))
     }
 
-    async fn answer<S>(
-        &self,
-        action: &Action<S>,
-        (request, address): (Request, Option<IpAddr>),
-        state: S,
-        arrival: &Arrival,
-    ) -> Response {
-        // Whoever comes to the public port.
-        let stranger = || Actor {
-            address,
-            ..Actor::default()
-        };
+    /// Lets the handler answer, unless something speaks against it.
+    async fn answer(&self, visit: &Visit, entry: &mut Entry) -> Response {
         let limited = self
             .limiter
             .as_ref()
-            .map_or(Ok(()), |limiter| limiter.admit(arrival.at, address));
+            .map_or(Ok(()), |limiter| limiter.admit(visit.arrival.at, visit.address));
         if let Err(wait) = limited {
-            let response = reply::too_fast(wait, self.is_page, arrival.id);
-            self.report(&stranger(), request.method(), &response, arrival.id);
+            let response = reply::too_fast(wait, self.is_page, visit.arrival.id);
+            self.report(&entry.actor, visit, &response);
             return response;
         }
-        let method = request.method().clone();
         let Some(admission) = &self.admission else {
-            let response = caught(action, request, state).await;
-            self.report(&stranger(), &method, &response, arrival.id);
+            let response = caught(&mut entry.handler).await;
+            self.report(&entry.actor, visit, &response);
             return response;
         };
-        let object = self
-            .is_change(&method)
-            .then(|| audit::object(self.pattern, request.uri()));
-        let (actor, shown) = admission.hear(&request, arrival, address);
-        let (actor, judged) = admission.judge(actor, shown, self.areas).await;
-        let response = match judged {
-            Ok(()) => {
-                let response = caught(action, request, state).await;
+        let refused = match self.areas {
+            Some(areas) if admission.asks_for_keys() => {
+                // On the heap, as few ports ask for keys and every request would be as large.
+                let judging = admission.judge(&mut entry.actor, entry.shown.take(), areas);
+                Box::pin(judging).await.err()
+            }
+            _ => None,
+        };
+        let response = match refused {
+            Some(refused) => {
+                self.report_as("admin.refused", &entry.actor, visit, None);
+                refused
+            }
+            None => {
+                let response = caught(&mut entry.handler).await;
                 // User codes are guessed through the login app, and so here.
                 if let Some(event) = refusal(&response).and_then(audit::event_of) {
-                    self.report_as(event, &actor, &method, None, arrival.id);
+                    self.report_as(event, &entry.actor, visit, None);
                 }
                 response
             }
-            Err(refused) => {
-                self.report_as("admin.refused", &actor, &method, None, arrival.id);
-                refused
-            }
         };
-        if let Some(object) = object {
+        if let Some(object) = &entry.object {
             let refusal = refusal(&response);
             audit::change(
-                &actor,
-                (&method, self.pattern),
-                &object,
+                &entry.actor,
+                (&visit.method, self.pattern),
+                object,
                 &response,
-                (refusal, arrival.id),
+                (refusal, visit.arrival.id),
             );
         }
         response
     }
 
     /// Writes what is worth a line in the audit log.
-    fn report(&self, actor: &Actor, method: &Method, response: &Response, id: RequestId) {
+    fn report(&self, actor: &Actor, visit: &Visit, response: &Response) {
         let client = reply::party(response);
         if let Some(fault) = refusal(response) {
             self.metrics.refused(fault);
             if let Some(event) = audit::event_of(fault) {
-                self.report_as(event, actor, method, client, id);
+                self.report_as(event, actor, visit, client);
             }
         } else if self.pattern == REVOCATION && response.status().is_success() {
-            self.report_as("token.revoked", actor, method, client, id);
+            self.report_as("token.revoked", actor, visit, client);
         }
     }
 
-    fn report_as(&self, event: &'static str, actor: &Actor, method: &Method, client: Option<&str>, id: RequestId) {
+    fn report_as(&self, event: &'static str, actor: &Actor, visit: &Visit, client: Option<&str>) {
+        let place = (&visit.method, self.pattern);
         self.events.count(event);
-        self.events
-            .volume
-            .event(event, actor, (method, self.pattern), client, id);
+        self.events.volume.event(event, actor, place, client, visit.arrival.id);
     }
+}
+
+/// A request, as far as it concerns those around its handler.
+struct Visit {
+    method: Method,
+    /// The client's.
+    address: Option<IpAddr>,
+    /// The size of the body, if that was announced.
+    asked: Option<u64>,
+    arrival: Arrival,
+}
+
+/// What waits until the request was judged.
+struct Entry {
+    /// Has not begun.
+    handler: Answering,
+    actor: Actor,
+    /// The key that was shown.
+    shown: Option<Zeroizing<String>>,
+    /// What is to be changed, for the audit log.
+    object: Option<String>,
 }
 
 const REVOCATION: &str = "/oauth2/revoke";
@@ -142,9 +155,9 @@ fn refusal(response: &Response) -> Option<&'static str> {
 
 /// The handler is gone after a panic, and what it shares with others is behind locks that cannot be poisoned. The panic
 /// is logged where it happens, by the hook, with the name of the request.
-async fn caught<S>(action: &Action<S>, request: Request, state: S) -> Response {
-    let answer = AssertUnwindSafe(async { action(request, state).await }).catch_unwind();
-    answer.await.unwrap_or_else(|_| reply::panicked())
+fn caught(handler: &mut Answering) -> impl Future<Output = Response> {
+    let answer = AssertUnwindSafe(handler).catch_unwind();
+    answer.map(|answer| answer.unwrap_or_else(|_| reply::panicked()))
 }
 
 /// What axum makes of an async function.
@@ -191,25 +204,46 @@ where
             Some(arrival) => arrival.clone(),
             None => request.extensions_mut().get_or_insert_with(Arrival::in_process).clone(),
         };
-        let method = request.method().clone();
-        let asked = request.body().size_hint().exact();
-        let address = client_address(arrival.peer, request.headers(), &self.route.proxies);
-        let is_audited = self.route.admission.is_some() && self.route.is_change(&method);
+        let Self { action, route } = self;
+        let visit = Visit {
+            method: request.method().clone(),
+            address: client_address(arrival.peer, request.headers(), &route.proxies),
+            asked: request.body().size_hint().exact(),
+            arrival,
+        };
+        let is_change = route.admission.is_some() && route.is_change(&visit.method);
+        let object = is_change.then(|| audit::object(route.pattern, request.uri()));
+        let (actor, shown) = match &route.admission {
+            Some(admission) => admission.hear(&request, &visit.arrival, visit.address),
+            None => (Actor::stranger(visit.address), None),
+        };
+        let traced = trace::request(
+            known_name(&visit.method),
+            route.pattern,
+            request.headers(),
+            visit.arrival.id,
+        );
+        let mut entry = Entry {
+            handler: action(request, state),
+            actor,
+            shown,
+            object,
+        };
+        // Small, as each of them is moved and all that wait are in memory at the same time.
         let work = async move {
-            let Self { action, route } = self;
-            let traced = trace::request(known_name(&method), route.pattern, request.headers(), arrival.id);
-            let answer = route.answer(&*action, (request, address), state, &arrival);
-            let mut response = arrival.id.name(answer.instrument(traced.clone())).await;
+            let id = visit.arrival.id;
+            let answer = route.answer(&visit, &mut entry);
+            let mut response = id.name(answer.instrument(traced.clone())).await;
 
-            let took = arrival.at.elapsed();
+            let took = visit.arrival.at.elapsed();
             trace::answered(&traced, response.status(), refusal(&response));
-            let sizes = [asked, response.body().size_hint().exact()];
+            let sizes = [visit.asked, response.body().size_hint().exact()];
             route.metrics.answered(response.status(), took, sizes);
-            traced.in_scope(|| log_request(&route, (&method, address), &response, arrival.id, took));
-            complete_headers(&method, &mut response, arrival.id);
+            traced.in_scope(|| log_request(&route, &visit, &response, took));
+            complete_headers(&visit.method, &mut response, id);
             response
         };
-        if !is_audited {
+        if !is_change {
             return Box::pin(work);
         }
         // What a caller asks for happens even if they hang up, and so does its line in the audit log.
@@ -218,28 +252,22 @@ where
 }
 
 /// The one line of a request. The pattern stands for the path, which may hold ids; query and headers are not there at all.
-fn log_request(
-    route: &Route,
-    (method, address): (&Method, Option<IpAddr>),
-    response: &Response,
-    id: RequestId,
-    took: Duration,
-) {
+fn log_request(route: &Route, visit: &Visit, response: &Response, took: Duration) {
     let status = response.status();
     let (code, text) = (status.as_u16(), status.canonical_reason());
     let took = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
-                http_request.method = known_name(method),
+                http_request.method = known_name(&visit.method),
                 http_request.path = route.pattern,
-                http_request.remote = address.map(tracing::field::display),
+                http_request.remote = visit.address.map(tracing::field::display),
                 http_response.status = code,
                 http_response.size = response.body().size_hint().exact(),
                 http_response.text_status = text,
                 http_response.took = took,
                 error.message = refusal(response),
-                request_id = %id,
+                request_id = %visit.arrival.id,
                 "completed handling request"
             )
         };

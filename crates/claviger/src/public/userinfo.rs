@@ -103,10 +103,13 @@ mod tests {
     #[tokio::test]
     async fn a_token_in_header_and_form_is_refused() {
         let stage = Stage::new(&[]).await;
-        let mut twice = form(None, "access_token=a").await;
-        twice
-            .headers
-            .insert(AUTHORIZATION, http::HeaderValue::from_static("Bearer a"));
+        let twice = Request::builder()
+            .method("POST")
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header(AUTHORIZATION, "Bearer a")
+            .body(Body::from("access_token=a"))
+            .expect("a request");
+        let twice = call(twice).await;
         let (status, _, body) = sent(post(State(stage.provider.clone()), twice).await, "-").await;
         assert_eq!((status, &body["error"]), (400, &json!("invalid_request")));
     }

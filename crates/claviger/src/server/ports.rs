@@ -4,7 +4,6 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::middleware::from_fn_with_state;
 use claviger_core::context::Entropy;
 use tokio::task::JoinSet;
@@ -17,12 +16,12 @@ use crate::config::Settings;
 use crate::config::listener::Listener;
 use crate::edge::address::{Address, BindError, Bound};
 use crate::edge::cors::{self, CrossOrigin};
-use crate::edge::cross_site::{self, Guard};
+use crate::edge::cross_site::Guard;
 use crate::edge::inherited::Inherited;
 use crate::edge::listener::{self, Drained, Limits, Port};
 use crate::edge::proxies;
 use crate::edge::request_id::RequestIds;
-use crate::edge::served::Served;
+use crate::edge::served::{Entrance, Served};
 use crate::edge::tls::{Acceptor, TlsError};
 use crate::provider::{OperatingSystem, Shared};
 
@@ -148,19 +147,19 @@ impl Side {
         })
     }
 
-    fn router(self, provider: &Shared, settings: &Settings, listener: &Listener) -> Router {
+    fn entrance(self, provider: &Shared, settings: &Settings, listener: &Listener) -> Entrance {
         let cors = listener.cors.clone();
         let is_enabled = cors.enabled;
-        let (router, rules) = match self {
+        let (router, rules, guard) = match self {
             Self::Public => {
                 let rules = Arc::new(CrossOrigin::public(cors));
-                (routes::public(provider, listener.quiet_health), rules)
+                (routes::public(provider, listener.quiet_health), rules, None)
             }
             Self::Admin => {
                 let rules = Arc::new(CrossOrigin::admin(cors));
                 let guard = Arc::new(Guard::new(Arc::clone(&rules), listener));
                 let router = routes::admin(provider, listener.quiet_health, listener.v1_paths);
-                (router.layer(from_fn_with_state(guard, cross_site::refuse)), rules)
+                (router, rules, Some(guard))
             }
         };
         let router = if is_enabled {
@@ -168,12 +167,13 @@ impl Side {
         } else {
             router
         };
-        if demands_proxy(settings, listener) {
+        let router = if demands_proxy(settings, listener) {
             let proxies = Arc::new(listener.proxies.clone());
             router.layer(from_fn_with_state(proxies, proxies::demand_tls))
         } else {
             router
-        }
+        };
+        Entrance { router, guard }
     }
 }
 
@@ -213,7 +213,7 @@ impl Sites {
                 port: listener.port,
                 ..side.listener(settings).clone()
             };
-            served.replace(side.router(provider, settings, &listener));
+            served.replace(side.entrance(provider, settings, &listener));
         }
     }
 }
@@ -261,7 +261,7 @@ impl Ports {
                 listener,
                 served,
             } = open;
-            served.replace(side.router(provider, settings, &listener));
+            served.replace(side.entrance(provider, settings, &listener));
             let address = bound.address().map(|address| address.to_string()).unwrap_or_default();
             let encrypted = tls.is_some();
             tracing::info!(
@@ -280,7 +280,7 @@ impl Ports {
             let port = Port {
                 bound,
                 tls,
-                router: served,
+                served,
                 limits: limits.clone(),
                 request_ids: Arc::clone(&request_ids),
                 metrics: provider.metrics.port(side.name()),

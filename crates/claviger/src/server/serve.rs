@@ -78,14 +78,19 @@ pub(crate) fn serve(arguments: &Serve) -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    log::start(log_settings(&settings), traces.as_ref());
-    match run(&settings, origin, arguments.listeners, inherited, traces) {
+    if let Err(error) = log::start(log_settings(&settings), traces.as_ref()) {
+        eprintln!("{}", one_line(&StartError::System { what: "threads", error }));
+        return ExitCode::FAILURE;
+    }
+    let status = match run(&settings, origin, arguments.listeners, inherited, traces) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{}", one_line(&error));
             ExitCode::FAILURE
         }
-    }
+    };
+    log::finish();
+    status
 }
 
 fn log_settings(settings: &Settings) -> LogSettings {

@@ -16,8 +16,9 @@ use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 
 use super::audit;
+use super::gathered::Gathered;
 use super::json::JsonLines;
-use super::text::TextLines;
+use super::text::{TextFields, TextLines};
 use super::trace::{self, Traces};
 
 /// The crates of this program; a target is the path of a module.
@@ -85,14 +86,31 @@ impl FromStr for Format {
 }
 
 /// Starts logging for the whole program; what was started before stays. Panics become log lines too.
-pub fn start(settings: LogSettings, traces: Option<&Traces>) {
-    let (subscriber, filter) = subscriber(settings, traces, io::stderr);
+///
+/// # Errors
+/// If the operating system has no thread to give.
+pub fn start(settings: LogSettings, traces: Option<&Traces>) -> io::Result<()> {
+    let lines = Gathered::start(io::stderr())?;
+    let (subscriber, filter) = subscriber(settings, traces, lines.clone());
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
         std::panic::set_hook(Box::new(log_panic));
-        // Fails only if it was started before, and then it was not started now.
+        // They fail only if logging was started before, and then it was not started now.
         let _ = FILTER.set(filter);
+        let _ = LINES.set(lines);
+    }
+    Ok(())
+}
+
+/// Writes what still waits. To be called last.
+pub fn finish() {
+    if let Some(lines) = LINES.get() {
+        // There is nobody to tell that standard error is gone.
+        let _ = lines.flush();
     }
 }
+
+/// The lines of the process that wait to be written.
+static LINES: OnceLock<Gathered<io::Stderr>> = OnceLock::new();
 
 /// What is shown, while the program runs. One for the process, as its log is.
 static FILTER: OnceLock<Filter> = OnceLock::new();
@@ -129,7 +147,10 @@ where
         .log_internal_errors(false);
     let listener = match settings.format {
         Format::Text => {
-            let lines = lines.with_ansi(false).event_format(TextLines::default());
+            let lines = lines
+                .with_ansi(false)
+                .event_format(TextLines::default())
+                .fmt_fields(TextFields);
             listener(lines.with_filter(filter), traces)
         }
         Format::Json | Format::JsonPretty => {

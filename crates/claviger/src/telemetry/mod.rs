@@ -4,6 +4,7 @@
 pub mod audit;
 pub(crate) mod events;
 mod export;
+mod gathered;
 mod json;
 pub mod log;
 pub mod metrics;

@@ -1,9 +1,11 @@
 //! Lines of text: time, level, target, message, fields, and at the end the request to which a line belongs, and
 //! with traces its place in them.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
+use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::fmt::FmtContext;
 use tracing_subscriber::fmt::format::{Format, FormatEvent, FormatFields, Writer};
 use tracing_subscriber::registry::LookupSpan;
@@ -37,5 +39,159 @@ where
             write!(writer, " otel.trace_id={trace} otel.span_id={span}")?;
         }
         writeln!(writer)
+    }
+}
+
+/// Writes fields as `tracing-subscriber` does, in fewer steps, as a line of a request has a dozen: `name=value`, text in
+/// quotes. No value may act on a terminal.
+pub(super) struct TextFields;
+
+impl<'writer> FormatFields<'writer> for TextFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
+        let mut fields_written = Fields {
+            writer,
+            is_first: true,
+            result: Ok(()),
+        };
+        fields.record(&mut fields_written);
+        fields_written.result
+    }
+}
+
+struct Fields<'writer> {
+    writer: Writer<'writer>,
+    is_first: bool,
+    result: fmt::Result,
+}
+
+impl Fields<'_> {
+    fn put(&mut self, field: &Field, write: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
+        if self.result.is_err() {
+            return;
+        }
+        let separator = if self.is_first { "" } else { " " };
+        self.is_first = false;
+        let name = match field.name() {
+            "message" => None,
+            name => Some(name.strip_prefix("r#").unwrap_or(name)),
+        };
+        self.result = self.writer.write_str(separator).and_then(|()| match name {
+            Some(name) => {
+                self.writer.write_str(name)?;
+                self.writer.write_str("=")?;
+                write(&mut self.writer)
+            }
+            None => write(&mut self.writer),
+        });
+    }
+}
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, |writer| {
+            fmt::write(&mut Harmless(writer), format_args!("{value:?}"))
+        });
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
+        match field.name() {
+            "message" => self.put(field, |writer| Harmless(writer).write_str(value)),
+            _ if value.as_bytes().iter().all(is_plain) => self.put(field, |writer| {
+                writer.write_str("\"")?;
+                writer.write_str(value)?;
+                writer.write_str("\"")
+            }),
+            _ => self.put(field, |writer| write!(writer, "{value:?}")),
+        }
+    }
+}
+
+/// Writes control characters, which may command a terminal, as what they are called; but for the ends of lines.
+struct Harmless<'a, 'writer>(&'a mut Writer<'writer>);
+
+impl fmt::Write for Harmless<'_, '_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
+        for character in text.chars() {
+            if character.is_control() && !matches!(character, '\n' | '\t') {
+                write!(self.0, "{}", character.escape_default())?;
+            } else {
+                self.0.write_char(character)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Memory(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Memory {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn line(log: impl Fn(), ours: bool) -> String {
+        let memory = Memory::default();
+        let writer = memory.clone();
+        let lines = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_writer(move || writer.clone());
+        if ours {
+            tracing::subscriber::with_default(lines.fmt_fields(TextFields).finish(), &log);
+        } else {
+            tracing::subscriber::with_default(lines.finish(), &log);
+        }
+        String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
+    }
+
+    #[test]
+    fn fields_look_as_the_library_writes_them() {
+        let log = || {
+            let error = io::Error::other("no way");
+            let (text, none) = ("a \"quoted\" \\ text with \u{e4}", None::<&str>);
+            tracing::info!(
+                a.b = "GET",
+                n = 7_u64,
+                m = -3,
+                yes = true,
+                share = 0.5,
+                text,
+                none,
+                "a {} message",
+                1
+            );
+            tracing::warn!(%error, also = ?error, r#type = "x", list = ?[1, 2], "two\nlines");
+            tracing::info!(alone = 1);
+            tracing::info!("");
+        };
+        assert_eq!(line(log, true), line(log, false));
+    }
+
+    #[test]
+    fn no_value_acts_on_a_terminal() {
+        let evil = "\u{1b}[2J\r\u{9b}31m";
+        let written = line(|| tracing::info!(evil, shown = %evil, "{evil}"), true);
+        assert!(
+            written.trim_end().chars().all(|character| !character.is_control()),
+            "{written:?}"
+        );
+        assert_eq!(written.matches("\\u{1b}[2J\\r").count(), 3, "{written}");
     }
 }
