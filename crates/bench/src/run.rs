@@ -12,22 +12,13 @@ use crate::limits::{self, LimitError};
 use crate::observer::Observer;
 use crate::operations::Operation;
 use crate::pgbench::{self, PgbenchError};
-use crate::results::{About, Curve, Pair, Point, Purge, Row, Run, Stored};
+use crate::results::{About, Pair, Purge, Row, Run, Stored};
 use crate::seed::{Amount, Seed, SeedError};
 use crate::startup::{self, StartupError};
 use crate::stock::{Bench, Place};
 use crate::{report, table, targets};
 
-/// Shares of the highest rate at which latency is measured, besides the half.
-const SHARES: [f64; 4] = [0.2, 0.7, 0.85, 0.95];
-
-/// The operations of which rate is plotted against latency.
-const CURVES: [Operation; 4] = [
-    Operation::ClientCredentials,
-    Operation::Introspection,
-    Operation::CodeFlow,
-    Operation::Refresh,
-];
+mod open_loop;
 
 /// The operations that are measured again with two servers.
 const PAIRS: [Operation; 2] = [Operation::ClientCredentials, Operation::Introspection];
@@ -209,31 +200,9 @@ impl<'a> Runner<'a> {
             && operation.is_endless()
             && !self.arguments.closed_only
         {
-            row.half = Some(self.point(operation, row.highest() / 2.0)?);
+            row.half = self.half(operation, row.highest())?;
         }
         Ok(row)
-    }
-
-    fn curves(&mut self) -> Result<(), BenchError> {
-        for operation in CURVES {
-            let Some(row) = self.found.operations.iter().find(|row| row.operation == operation) else {
-                continue;
-            };
-            say(&format!("{}: rate against latency", operation.name()));
-            let (highest, mut points) = (row.highest(), Vec::from_iter(row.half));
-            for share in SHARES {
-                points.push(self.point(operation, highest * share)?);
-            }
-            points.sort_by(|a, b| a.asked.total_cmp(&b.asked));
-            self.found.curves.push(Curve { operation, points });
-        }
-        Ok(())
-    }
-
-    fn point(&mut self, operation: Operation, rate: f64) -> Result<Point, BenchError> {
-        let measured = self.repeat(operation, 1, Some(rate))?;
-        let measured = measured.first().map(|measured| Point::of(measured, rate));
-        Ok(measured.unwrap_or(Point::of_nothing(rate)))
     }
 
     fn pairs(&mut self) -> Result<(), BenchError> {

@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_micros(500);
 const IDLE: Duration = Duration::from_secs(1);
 
 /// How long its wake-ups are counted after that.
-const COUNTED: Duration = Duration::from_secs(4);
+const COUNTED: Duration = Duration::from_secs(10);
 
 /// Why a start could not be measured.
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,12 @@ impl Target {
             Self::AtLeast(least) => (format!("≥ {least}"), value >= least),
             Self::AtMost(most) => (format!("≤ {most}"), value <= most),
         };
-        let digits = if value < 10.0 { 2 } else { 0 };
+        let digits = match value {
+            value if value < 1.0 => 3,
+            value if value < 10.0 => 2,
+            value if value < 100.0 => 1,
+            _ => 0,
+        };
         let met = if met { "yes" } else { "no" };
         vec![name.to_owned(), format!("{value:.digits$}"), target, met.to_owned()]
     }
