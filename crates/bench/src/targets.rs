@@ -20,6 +20,7 @@ impl Target {
             Self::AtLeast(least) => (format!("≥ {least}"), value >= least),
             Self::AtMost(most) => (format!("≤ {most}"), value <= most),
         };
+        // As many as show on which side of the target it is.
         let digits = match value {
             value if value < 1.0 => 3,
             value if value < 10.0 => 2,

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::provider::{Current, Provider, Shared};
 
 /// Between two looks at the queue, if nothing happens here.
-const INTERVAL: Duration = Duration::from_secs(10);
+const INTERVAL: Duration = Duration::from_secs(5);
 /// Before the next look when the database did not answer.
 const PAUSE: Duration = Duration::from_secs(60);
 /// How many clients are told at once. What is claimed is told while its lease lasts.

@@ -137,10 +137,19 @@ impl Server {
         format!("http://127.0.0.1:{}{path}", self.options.admin_port)
     }
 
-    /// Everything that it logged.
+    /// Everything that it logged. Lines of requests are gathered for a moment, so this waits until no more come.
     #[must_use]
     pub fn log(&self) -> String {
-        self.process.output()
+        let mut log = self.process.output();
+        for _ in 0..20 {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            let now = self.process.output();
+            if now.len() == log.len() {
+                break;
+            }
+            log = now;
+        }
+        log
     }
 
     /// Asks it to end, and waits.

@@ -16,14 +16,25 @@ const CURVES: [Operation; 4] = [
 ];
 
 impl Runner<'_> {
-    /// At half of this rate, as often as anything is measured; the one in the middle by its slowest answers. One time would
-    /// tell little: a machine that stands still for 30 ms of three seconds has delayed one answer in a hundred.
+    /// At half of this rate, as often as anything is measured; the one in the middle by its slowest answers, with what went
+    /// wrong in all. One time would tell little: a machine that stands still for 30 ms of three seconds has delayed one answer
+    /// in a hundred.
     pub(super) fn half(&mut self, operation: Operation, highest: f64) -> Result<Option<Point>, BenchError> {
         let rate = highest / 2.0;
         let measured = self.repeat(operation, usize::from(self.arguments.repetitions), Some(rate))?;
         let mut points: Vec<_> = measured.iter().map(|measured| Point::of(measured, rate)).collect();
+        if let Some(stuck) = points.iter().find(|point| point.rate <= 0.0) {
+            return Ok(Some(*stuck));
+        }
         points.sort_by(|a, b| a.p99_ms.total_cmp(&b.p99_ms));
-        Ok(points.get(points.len().saturating_sub(1) / 2).copied())
+        let unsent = points.iter().map(|point| point.unsent).sum();
+        let errors = points.iter().map(|point| point.errors).sum();
+        let middle = points.get(points.len() / 2);
+        Ok(middle.map(|point| Point {
+            unsent,
+            errors,
+            ..*point
+        }))
     }
 
     pub(super) fn curves(&mut self) -> Result<(), BenchError> {

@@ -63,12 +63,12 @@ impl Admission {
         self.asks_for_keys
     }
 
-    /// Who asks, and the key that they show. The request is not kept: its body could not wait for the database.
+    /// Who asks, and the key that they show where one is asked for. The request is not kept: its body could not wait for the database.
     pub(super) fn hear(
         &self,
         request: &Request,
-        arrival: &Arrival,
-        address: Option<IpAddr>,
+        (arrival, address): (&Arrival, Option<IpAddr>),
+        areas: Option<&[Area]>,
     ) -> (Actor, Option<Zeroizing<String>>) {
         let actor = Actor {
             key: None,
@@ -78,7 +78,7 @@ impl Admission {
         // A header that was sent twice means nothing.
         let mut headers = request.headers().get_all(AUTHORIZATION).iter();
         let shown = match (headers.next(), headers.next()) {
-            (Some(header), None) if self.asks_for_keys => header.to_str().ok().and_then(bearer),
+            (Some(header), None) if self.asks_for_keys && areas.is_some() => header.to_str().ok().and_then(bearer),
             _ => None,
         };
         (actor, shown.map(|shown| Zeroizing::new(shown.to_owned())))

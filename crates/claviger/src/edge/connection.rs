@@ -10,6 +10,7 @@ use std::pin::{self, pin};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::routing::future::RouteFuture;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -19,13 +20,14 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tower_service::Service as _;
 
 use super::call::{Arrival, Peer};
 use super::listener::{Limits, Stream};
 use super::patience::Patient;
 use super::request_id::RequestIds;
 use super::router::without_trailing_slash;
-use super::served::{Answer, Served};
+use super::served::Served;
 use super::sniff::Sniffed;
 use super::tls::{self, Acceptor};
 use crate::telemetry::metrics::ConnectionMetrics;
@@ -46,7 +48,7 @@ const IN_THE_CLEAR: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/pla
 /// What the connections of a port have in common.
 pub(super) struct Shared {
     pub(super) tls: Option<Arc<Acceptor>>,
-    pub(super) served: Arc<Served>,
+    pub(super) router: Arc<Served>,
     pub(super) limits: Arc<Limits>,
     pub(super) request_ids: Arc<RequestIds>,
     pub(super) metrics: ConnectionMetrics,
@@ -84,7 +86,7 @@ impl Connection {
                     return;
                 }
                 match &self.shared.tls {
-                    // What a connection may need is reserved for all its life, and in the clear it needs none of this.
+                    // Boxed: the state of a handshake is large, and connections in the clear would reserve it too.
                     Some(tls) => Box::pin(self.serve_tls(stream, tls, peer)).await,
                     None => self.serve_plain(stream, peer).await,
                 }
@@ -212,7 +214,7 @@ struct Site {
 impl hyper::service::Service<Request<Incoming>> for Site {
     type Response = axum::response::Response;
     type Error = Infallible;
-    type Future = Answer;
+    type Future = RouteFuture<Infallible>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let arrival = Arrival {
@@ -226,7 +228,7 @@ impl hyper::service::Service<Request<Incoming>> for Site {
             *request.uri_mut() = uri;
         }
         request.extensions_mut().insert(arrival);
-        self.shared.served.call(request)
+        self.shared.router.now().call(request)
     }
 }
 

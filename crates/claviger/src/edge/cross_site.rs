@@ -8,13 +8,10 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::response::Response;
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderName, Uri};
 
 use super::cors::CrossOrigin;
-use super::problem::Resource;
-use super::reply;
 use crate::config::listener::Listener;
 
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -36,14 +33,8 @@ impl Guard {
         }
     }
 
-    /// The answer to a request that gets no further.
-    pub(super) fn refuse(&self, headers: &HeaderMap, uri: &Uri) -> Option<Response> {
-        let why = self.objects(headers, uri)?;
-        Some(reply::admin_error(&Resource::Forbidden.because(why)))
-    }
-
     /// Why the request is refused, if it is.
-    fn objects(&self, headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
+    pub(super) fn objects(&self, headers: &HeaderMap, uri: &Uri) -> Option<&'static str> {
         let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
         let origin = text(ORIGIN);
         let is_listed = origin.is_some_and(|origin| self.cors.allows(origin));

@@ -77,7 +77,7 @@ pub struct Port {
     pub bound: Bound,
     /// Certificate and key; none where plain HTTP is spoken.
     pub tls: Option<Arc<Acceptor>>,
-    pub served: Arc<Served>,
+    pub router: Arc<Served>,
     pub limits: Limits,
     pub request_ids: Arc<RequestIds>,
     pub metrics: ConnectionMetrics,
@@ -98,7 +98,7 @@ pub async fn serve(port: Port, stop: CancellationToken) -> Drained {
     let Port {
         bound,
         tls,
-        served,
+        router,
         limits,
         request_ids,
         metrics,
@@ -108,7 +108,7 @@ pub async fn serve(port: Port, stop: CancellationToken) -> Drained {
     let connections = TaskTracker::new();
     let shared = Arc::new(Shared {
         tls,
-        served,
+        router,
         limits: Arc::new(limits),
         request_ids,
         metrics,

@@ -12,6 +12,7 @@ use http::{Method, StatusCode, Uri};
 
 use super::admission::Admission;
 use super::call::Call;
+use super::cross_site::Guard;
 use super::rates::Limiter;
 use super::reply::{self, Audience};
 use super::watched::{Answering, Route, Watched};
@@ -47,6 +48,7 @@ pub struct Routes<'m, S> {
     quiet: &'static [&'static str],
     v1_paths: bool,
     admission: Option<Arc<Admission>>,
+    guard: Option<Arc<Guard>>,
     limiter: Option<Arc<Limiter>>,
     proxies: Networks,
 }
@@ -74,18 +76,25 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             v1_paths,
             quiet: &[],
             admission: None,
+            guard: None,
             limiter: None,
             proxies: Networks::default(),
         }
     }
 
-    /// The guard before every route of the admin port. To be named before the routes are, like the two below.
+    /// The guard before every route of the admin port. To be named before the routes are, like the three below.
     #[must_use]
     pub fn guarded(self, admission: Arc<Admission>) -> Self {
         Self {
             admission: Some(admission),
             ..self
         }
+    }
+
+    /// The guard against web pages.
+    #[must_use]
+    pub fn shut_to_pages(self, guard: Option<Arc<Guard>>) -> Self {
+        Self { guard, ..self }
     }
 
     /// How often one address may ask for what costs most, if there is a limit.
@@ -226,6 +235,7 @@ impl<'m, S: Clone + Send + Sync + 'static> Routes<'m, S> {
             metrics: self.metrics.route(method, pattern),
             is_quiet: self.quiet.contains(&pattern),
             admission: self.admission.clone(),
+            guard: self.guard.clone(),
             areas,
             limiter: self.limiter.clone().filter(|_| COSTLY.contains(&pattern)),
             is_page: PAGES.contains(&pattern),

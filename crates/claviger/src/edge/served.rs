@@ -1,53 +1,27 @@
-//! What a port answers with, which may be replaced while the port serves.
+//! The router of a port, which may be replaced while the port serves.
 
-use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 
 use axum::Router;
-use axum::response::Response;
-use axum::routing::future::RouteFuture;
-use futures_util::future::Either;
-use http::Request;
-use hyper::body::Incoming;
-use tower_service::Service as _;
 
-use super::cross_site::Guard;
-
-/// The routes of a port, and who stands before them.
-#[derive(Clone, Default)]
-pub struct Entrance {
-    pub router: Router,
-    /// That of the admin port. It is no layer of the router, as a layer costs every request two boxes and a copy of its
-    /// route.
-    pub guard: Option<Arc<Guard>>,
-}
-
-/// The entrance of a port. A request keeps the routes that it began with, and so the settings behind them.
-#[derive(Default)]
-pub struct Served(RwLock<Entrance>);
-
-/// An answer on its way.
-pub(super) type Answer = Either<RouteFuture<Infallible>, Ready<Result<Response, Infallible>>>;
+/// What a port answers with. A request keeps the router that it began with, and so the settings behind it.
+#[derive(Debug, Default)]
+pub struct Served(RwLock<Router>);
 
 impl Served {
-    /// Begins with this.
+    /// Begins with this router.
     #[must_use]
-    pub fn new(entrance: Entrance) -> Self {
-        Self(RwLock::new(entrance))
+    pub fn new(router: Router) -> Self {
+        Self(RwLock::new(router))
     }
 
-    /// Lets a request in that begins now, unless the guard refuses it.
-    pub(super) fn call(&self, request: Request<Incoming>) -> Answer {
-        let Entrance { mut router, guard } = self.0.read().unwrap_or_else(PoisonError::into_inner).clone();
-        match guard.and_then(|guard| guard.refuse(request.headers(), request.uri())) {
-            Some(refused) => Either::Right(ready(Ok(refused))),
-            None => Either::Left(router.call(request)),
-        }
+    /// The router for a request that begins now.
+    pub fn now(&self) -> Router {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Requests that begin from now on meet this.
-    pub fn replace(&self, entrance: Entrance) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = entrance;
+    /// Requests that begin from now on meet this router.
+    pub fn replace(&self, router: Router) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = router;
     }
 }

@@ -21,7 +21,7 @@ use super::listener::{Drained, Limits, Port, serve};
 use super::reply;
 use super::request_id::RequestIds;
 use super::router::Routes;
-use super::served::{Entrance, Served};
+use super::served::Served;
 use crate::config::listener::SocketFile;
 use crate::telemetry::metrics::Metrics;
 use crate::testing::plain;
@@ -79,7 +79,7 @@ impl Running {
         let port = Port {
             bound,
             tls: None,
-            served: Arc::new(Served::new(Entrance { router, guard: None })),
+            router: Arc::new(Served::new(router)),
             limits,
             request_ids,
             metrics: metrics.port("public"),

@@ -19,6 +19,8 @@ use zeroize::Zeroizing;
 
 use super::admission::{Actor, Admission};
 use super::call::Arrival;
+use super::cross_site::Guard;
+use super::problem::Resource;
 use super::proxies::client_address;
 use super::rates::Limiter;
 use super::reply::{self, Refused};
@@ -36,8 +38,10 @@ pub(super) struct Route {
     pub(super) pattern: &'static str,
     pub(super) metrics: RouteMetrics,
     pub(super) is_quiet: bool,
-    /// The guard of the admin port.
+    /// Who may use the admin port.
     pub(super) admission: Option<Arc<Admission>>,
+    /// What keeps web pages off it.
+    pub(super) guard: Option<Arc<Guard>>,
     /// What a key must be for; none where no key is asked for.
     pub(super) areas: Option<&'static [Area]>,
     /// Set where an address may come only so often.
@@ -55,19 +59,31 @@ impl Route {
         !asks && self.areas.is_some_and(|areas| !areas.contains(&Area::Introspect))
     }
 
+    /// What is clear from the head of a request, and costs little to see.
+    fn objects(&self, visit: &Visit, request: &Request) -> Result<(), Objection> {
+        if let Some(guard) = &self.guard
+            && let Some(why) = guard.objects(request.headers(), request.uri())
+        {
+            return Err(Objection::Page(why));
+        }
+        let limiter = self.limiter.as_ref();
+        let admitted = limiter.map_or(Ok(()), |limiter| limiter.admit(visit.arrival.at, visit.address));
+        admitted.map_err(Objection::TooFast)
+    }
+
     /// Lets the handler answer, unless something speaks against it.
     async fn answer(&self, visit: &Visit, entry: &mut Entry) -> Response {
-        let limited = self
-            .limiter
-            .as_ref()
-            .map_or(Ok(()), |limiter| limiter.admit(visit.arrival.at, visit.address));
-        if let Err(wait) = limited {
-            let response = reply::too_fast(wait, self.is_page, visit.arrival.id);
-            self.report(&entry.actor, visit, &response);
-            return response;
-        }
+        let handler = match &mut entry.handler {
+            Ok(handler) => handler,
+            Err(Objection::Page(why)) => return reply::admin_error(&Resource::Forbidden.because(*why)),
+            Err(Objection::TooFast(wait)) => {
+                let response = reply::too_fast(*wait, self.is_page, visit.arrival.id);
+                self.report(&entry.actor, visit, &response);
+                return response;
+            }
+        };
         let Some(admission) = &self.admission else {
-            let response = caught(&mut entry.handler).await;
+            let response = caught(handler).await;
             self.report(&entry.actor, visit, &response);
             return response;
         };
@@ -85,7 +101,7 @@ impl Route {
                 refused
             }
             None => {
-                let response = caught(&mut entry.handler).await;
+                let response = caught(handler).await;
                 // User codes are guessed through the login app, and so here.
                 if let Some(event) = refusal(&response).and_then(audit::event_of) {
                     self.report_as(event, &entry.actor, visit, None);
@@ -136,10 +152,18 @@ struct Visit {
     arrival: Arrival,
 }
 
-/// What waits until the request was judged.
+/// Why a request gets no further, whoever sent it.
+enum Objection {
+    /// A web page did.
+    Page(&'static str),
+    /// There were too many before it.
+    TooFast(Duration),
+}
+
+/// A request and its caller on their way in.
 struct Entry {
-    /// Has not begun.
-    handler: Answering,
+    /// Begins when it is first waited for.
+    handler: Result<Answering, Objection>,
     actor: Actor,
     /// The key that was shown.
     shown: Option<Zeroizing<String>>,
@@ -153,7 +177,7 @@ fn refusal(response: &Response) -> Option<&'static str> {
     response.extensions().get::<Refused>().map(|refused| refused.0)
 }
 
-/// The handler is gone after a panic, and what it shares with others is behind locks that cannot be poisoned. The panic
+/// The handler is not waited for again after a panic, and what it shares with others is behind locks that cannot be poisoned. The panic
 /// is logged where it happens, by the hook, with the name of the request.
 fn caught(handler: &mut Answering) -> impl Future<Output = Response> {
     let answer = AssertUnwindSafe(handler).catch_unwind();
@@ -214,7 +238,7 @@ where
         let is_change = route.admission.is_some() && route.is_change(&visit.method);
         let object = is_change.then(|| audit::object(route.pattern, request.uri()));
         let (actor, shown) = match &route.admission {
-            Some(admission) => admission.hear(&request, &visit.arrival, visit.address),
+            Some(admission) => admission.hear(&request, (&visit.arrival, visit.address), route.areas),
             None => (Actor::stranger(visit.address), None),
         };
         let traced = trace::request(
@@ -223,8 +247,9 @@ where
             request.headers(),
             visit.arrival.id,
         );
+        let judged = route.objects(&visit, &request);
         let mut entry = Entry {
-            handler: action(request, state),
+            handler: judged.map(|()| action(request, state)),
             actor,
             shown,
             object,

@@ -36,7 +36,7 @@ async fn of_public(env: &[(&str, &str)]) -> (Vec<Entry>, Value) {
 
 async fn of_admin() -> (Vec<Entry>, Value) {
     let stage = Stage::new(&[]).await;
-    complete(&admin_table(&stage.provider, false, true), &admin::about())
+    complete(&admin_table(&stage.provider, false, true, None), &admin::about())
 }
 
 /// Every `METHOD path` of a document, with its operation.

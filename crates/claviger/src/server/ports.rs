@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::Router;
 use axum::middleware::from_fn_with_state;
 use claviger_core::context::Entropy;
 use tokio::task::JoinSet;
@@ -21,7 +22,7 @@ use crate::edge::inherited::Inherited;
 use crate::edge::listener::{self, Drained, Limits, Port};
 use crate::edge::proxies;
 use crate::edge::request_id::RequestIds;
-use crate::edge::served::{Entrance, Served};
+use crate::edge::served::Served;
 use crate::edge::tls::{Acceptor, TlsError};
 use crate::provider::{OperatingSystem, Shared};
 
@@ -147,19 +148,19 @@ impl Side {
         })
     }
 
-    fn entrance(self, provider: &Shared, settings: &Settings, listener: &Listener) -> Entrance {
+    fn router(self, provider: &Shared, settings: &Settings, listener: &Listener) -> Router {
         let cors = listener.cors.clone();
         let is_enabled = cors.enabled;
-        let (router, rules, guard) = match self {
+        let (router, rules) = match self {
             Self::Public => {
                 let rules = Arc::new(CrossOrigin::public(cors));
-                (routes::public(provider, listener.quiet_health), rules, None)
+                (routes::public(provider, listener.quiet_health), rules)
             }
             Self::Admin => {
                 let rules = Arc::new(CrossOrigin::admin(cors));
                 let guard = Arc::new(Guard::new(Arc::clone(&rules), listener));
-                let router = routes::admin(provider, listener.quiet_health, listener.v1_paths);
-                (router, rules, Some(guard))
+                let router = routes::admin(provider, listener.quiet_health, listener.v1_paths, Some(guard));
+                (router, rules)
             }
         };
         let router = if is_enabled {
@@ -167,13 +168,12 @@ impl Side {
         } else {
             router
         };
-        let router = if demands_proxy(settings, listener) {
+        if demands_proxy(settings, listener) {
             let proxies = Arc::new(listener.proxies.clone());
             router.layer(from_fn_with_state(proxies, proxies::demand_tls))
         } else {
             router
-        };
-        Entrance { router, guard }
+        }
     }
 }
 
@@ -213,7 +213,7 @@ impl Sites {
                 port: listener.port,
                 ..side.listener(settings).clone()
             };
-            served.replace(side.entrance(provider, settings, &listener));
+            served.replace(side.router(provider, settings, &listener));
         }
     }
 }
@@ -261,7 +261,7 @@ impl Ports {
                 listener,
                 served,
             } = open;
-            served.replace(side.entrance(provider, settings, &listener));
+            served.replace(side.router(provider, settings, &listener));
             let address = bound.address().map(|address| address.to_string()).unwrap_or_default();
             let encrypted = tls.is_some();
             tracing::info!(
@@ -280,7 +280,7 @@ impl Ports {
             let port = Port {
                 bound,
                 tls,
-                served,
+                router: served,
                 limits: limits.clone(),
                 request_ids: Arc::clone(&request_ids),
                 metrics: provider.metrics.port(side.name()),

@@ -10,6 +10,7 @@ use claviger_core::api_key::Area;
 use http::Method;
 
 use crate::admin::{clients, introspect, key_sets, metrics, requests, sessions, tokens, trusts, version};
+use crate::edge::cross_site::Guard;
 use crate::edge::router::Routes;
 use crate::health;
 use crate::openapi::admin::{about as about_admin, keys as about_key_sets, server as about};
@@ -95,15 +96,17 @@ pub(crate) fn public_table(provider: &Shared, quiet: bool) -> Routes<'_, Shared>
     })
 }
 
-/// The admin port. Health probes are left out of the request log if `quiet`.
-pub fn admin(provider: &Shared, quiet: bool, v1_paths: bool) -> Router {
-    admin_table(provider, quiet, v1_paths).finish_described(provider.clone(), &about_admin())
+/// The admin port, with the guard that it has where it is reached over a network. Health probes are left out of the request
+/// log if `quiet`.
+pub fn admin(provider: &Shared, quiet: bool, v1_paths: bool, guard: Option<Arc<Guard>>) -> Router {
+    admin_table(provider, quiet, v1_paths, guard).finish_described(provider.clone(), &about_admin())
 }
 
 #[rustfmt::skip]
-pub(crate) fn admin_table(provider: &Shared, quiet: bool, v1_paths: bool) -> Routes<'_, Shared> {
+pub(crate) fn admin_table(provider: &Shared, quiet: bool, v1_paths: bool, guard: Option<Arc<Guard>>) -> Routes<'_, Shared> {
     let routes = Routes::admin(&provider.metrics, v1_paths)
         .guarded(Arc::clone(&provider.admission))
+        .shut_to_pages(guard)
         .behind(provider.admin_proxies.clone())
         .quiet(if quiet { ADMIN_PROBES } else { &[] })
         .on_for_all(&Method::GET, "/admin/health/alive", health::alive, about::alive)

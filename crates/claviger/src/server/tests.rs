@@ -82,7 +82,10 @@ async fn it_gets_ready_when_the_database_is_migrated_without_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(&file(directory.path()));
     let (database, provider) = open(&settings).await;
-    let ports = [routes::public(&provider, false), routes::admin(&provider, false, true)];
+    let ports = [
+        routes::public(&provider, false),
+        routes::admin(&provider, false, true, None),
+    ];
     for router in &ports {
         let (status, body) = get(router, "/health/ready").await;
         assert!(
@@ -129,7 +132,10 @@ async fn it_is_not_ready_with_the_secrets_of_another_database() {
 #[tokio::test]
 async fn a_key_that_is_made_on_one_port_is_published_on_the_other() {
     let (_database, provider) = open(&settings("memory")).await;
-    let (public, admin) = (routes::public(&provider, false), routes::admin(&provider, false, true));
+    let (public, admin) = (
+        routes::public(&provider, false),
+        routes::admin(&provider, false, true, None),
+    );
     let set = "/keys/hydra.openid.id-token";
     let wanted = json!({ "alg": "ES256", "use": "sig", "kid": "mine" }).to_string();
     assert_eq!(ask(&admin, Method::POST, set, &wanted).await.0, 201);
@@ -142,7 +148,10 @@ async fn a_key_that_is_made_on_one_port_is_published_on_the_other() {
 #[tokio::test]
 async fn operators_find_version_and_metrics_on_the_admin_port_only() {
     let (_database, provider) = open(&settings("memory")).await;
-    let (public, admin) = (routes::public(&provider, false), routes::admin(&provider, false, true));
+    let (public, admin) = (
+        routes::public(&provider, false),
+        routes::admin(&provider, false, true, None),
+    );
     for path in ["/version", "/admin/version"] {
         let version: Value = serde_json::from_str(&get(&admin, path).await.1).unwrap();
         assert_eq!(version["version"], concat!("v", env!("CARGO_PKG_VERSION")));
@@ -230,7 +239,7 @@ async fn the_server_removes_what_has_expired_by_itself_until_it_is_told_to_stop(
     }
     let live = used(1200, now().0 + 3600);
     assert_eq!(store.apply(Change::UseAssertion(live)).await.unwrap(), Outcome::Applied);
-    let admin = routes::admin(&provider, false, true);
+    let admin = routes::admin(&provider, false, true, None);
     let (current, stop) = (Current::new(provider), CancellationToken::new());
     let watching = async {
         let deadline = Instant::now() + Duration::from_secs(60);
@@ -309,7 +318,7 @@ async fn a_port_takes_exactly_the_methods_that_its_document_lists() {
     let (_database, provider) = open(&settings("memory")).await;
     for (router, document) in [
         (routes::public(&provider, false), "/.well-known/openapi.json"),
-        (routes::admin(&provider, false, true), "/admin/openapi.json"),
+        (routes::admin(&provider, false, true, None), "/admin/openapi.json"),
     ] {
         let (status, text) = get(&router, document).await;
         assert_eq!(status, 200, "{text}");

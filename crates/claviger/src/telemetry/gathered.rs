@@ -1,10 +1,11 @@
 //! Lines on their way to standard error: those that tell of ordinary work are gathered and written together.
 //!
 //! One system call for each line was the dearest part of a cheap request, as all threads want the lock around it. Now a
-//! thread of its own writes what has gathered, [`PAUSE`] after the first line came and never otherwise: an idle server is not
-//! woken. Warnings, errors and the audit log wait for nobody: they are written before who logs them goes on, after
-//! everything that came before them. Nothing is dropped: where lines cannot be written as fast as they come, requests wait.
-//! A process that is killed outright (SIGKILL) loses the ordinary lines of its last [`PAUSE`].
+//! thread of its own writes what has gathered, about [`PAUSE`] after the first line came and never otherwise: an idle server
+//! is not woken. Warnings, errors and the audit log wait for nobody: they are written before who logs them goes on, after
+//! everything that came before them. Where lines cannot be written as fast as they come, requests wait. What is lost: the
+//! ordinary lines of the last [`PAUSE`] of a process that does not stop in order (SIGKILL, a crash), and those in hand when
+//! standard error fails, such as on a full disk.
 
 use std::io::{self, Write};
 use std::mem;
@@ -19,8 +20,10 @@ use super::audit;
 
 /// How long a line waits for others.
 const PAUSE: Duration = Duration::from_millis(5);
-/// So many bytes wait for nobody.
-const MOST: usize = 256 * 1024;
+/// So many bytes wait for nobody: as many as a pipe takes.
+const MOST: usize = 64 * 1024;
+/// Before the next try where standard error takes nothing right now, as a pipe that somebody made non-blocking.
+const RETRY: Duration = Duration::from_millis(1);
 
 /// Gathers lines for a writer.
 pub(super) struct Gathered<W>(Arc<Lines<W>>);
@@ -36,6 +39,8 @@ struct Output<W> {
     writer: W,
     /// What is written now. Empty in between, and kept for its memory.
     lines: Vec<u8>,
+    /// Whether a line was begun and not ended, because writing failed.
+    is_torn: bool,
 }
 
 impl<W> Clone for Gathered<W> {
@@ -53,6 +58,7 @@ impl<W: Write + Send + 'static> Gathered<W> {
         let output = Mutex::new(Output {
             writer,
             lines: Vec::new(),
+            is_torn: false,
         });
         let gathered = Self(Arc::new(Lines {
             waiting: Mutex::default(),
@@ -77,31 +83,59 @@ impl<W: Write + Send + 'static> Gathered<W> {
         }
     }
 
-    fn gather(&self, line: &[u8]) -> io::Result<()> {
+    fn gather(&self, line: &[u8], may_wait: bool) -> io::Result<()> {
         let mut waiting = lock(&self.0.waiting);
         let is_first = waiting.is_empty();
         waiting.extend_from_slice(line);
         let is_much = waiting.len() > MOST;
         drop(waiting);
+        if is_much || !may_wait {
+            return self.flush();
+        }
         if is_first {
             self.0.begun.notify_one();
         }
-        if is_much { self.flush() } else { Ok(()) }
+        Ok(())
     }
 
     /// Writes what has gathered.
     pub(super) fn flush(&self) -> io::Result<()> {
         let mut output = lock(&self.0.output);
-        let Output { writer, lines } = &mut *output;
-        mem::swap(lines, &mut lock(&self.0.waiting));
-        let written = writer.write_all(lines).and_then(|()| writer.flush());
-        lines.clear();
-        lines.shrink_to(MOST);
+        mem::swap(&mut output.lines, &mut lock(&self.0.waiting));
+        let written = output.write();
+        output.lines.clear();
+        output.lines.shrink_to(MOST);
         written
     }
 }
 
-/// A panic while one of the locks is held leaves whole lines behind.
+impl<W: Write> Output<W> {
+    fn write(&mut self) -> io::Result<()> {
+        if self.is_torn && !self.lines.is_empty() {
+            put(&mut self.writer, b"\n")?;
+            self.is_torn = false;
+        }
+        let written = put(&mut self.writer, &self.lines);
+        self.is_torn = written.is_err();
+        written
+    }
+}
+
+/// Writes all of it, however slowly it is taken.
+fn put(writer: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match writer.write(bytes) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(taken) => bytes = bytes.get(taken..).unwrap_or_default(),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(RETRY),
+            Err(error) => return Err(error),
+        }
+    }
+    writer.flush()
+}
+
+/// Nothing panics while one of the locks is held, but for the writers of tests.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -114,10 +148,7 @@ pub(super) struct Line<'a, W> {
 
 impl<W: Write + Send + 'static> Write for Line<'_, W> {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.lines.gather(line)?;
-        if !self.may_wait {
-            self.lines.flush()?;
-        }
+        self.lines.gather(line, self.may_wait)?;
         Ok(line.len())
     }
 
@@ -242,7 +273,7 @@ mod tests {
                 scope.spawn(move || {
                     let line = format!("{}\n", name.repeat(300));
                     for _ in 0..3000 {
-                        gathered.gather(line.as_bytes()).unwrap();
+                        gathered.gather(line.as_bytes(), true).unwrap();
                     }
                 });
             }
@@ -252,6 +283,43 @@ mod tests {
         assert_eq!(text.lines().count(), 12_000);
         let is_whole = |line: &str| line.len() == 300 && line.bytes().all(|byte| line.starts_with(char::from(byte)));
         assert!(text.lines().all(is_whole));
+    }
+
+    /// Takes a few bytes at a time, at times none, and once fails.
+    #[derive(Clone, Default)]
+    struct Moody(Memory, Arc<Mutex<usize>>);
+
+    impl Write for Moody {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let mut calls = lock(&self.1);
+            *calls += 1;
+            match *calls {
+                20 => Err(io::ErrorKind::StorageFull.into()),
+                call if call % 3 == 0 => Err(io::ErrorKind::WouldBlock.into()),
+                _ => self.0.write(bytes.get(..7).unwrap_or(bytes)),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_is_taken_slowly_stays_whole_and_a_failure_tears_one_line() {
+        let moody = Moody::default();
+        let gathered = Gathered::start(moody.clone()).unwrap();
+        let mut failures = 0;
+        for number in 0..20 {
+            let line = format!("{number:02} is a line of 24 bytes\n");
+            failures += usize::from(gathered.gather(line.as_bytes(), false).is_err());
+        }
+        let text = moody.0.text();
+        let torn = text
+            .lines()
+            .filter(|line| !line.ends_with("is a line of 24 bytes"))
+            .count();
+        assert_eq!((failures, torn, text.lines().count()), (1, 1, 20), "{text}");
     }
 
     /// Takes nothing until it is let.
@@ -275,7 +343,7 @@ mod tests {
         let caller = gathered.clone();
         let caller = thread::spawn(move || {
             let line = [b'x'; 1024];
-            (0..3 * MOST / line.len()).try_for_each(|_| caller.gather(&line))
+            (0..3 * MOST / line.len()).try_for_each(|_| caller.gather(&line, true))
         });
         thread::sleep(Duration::from_millis(100));
         assert!(!caller.is_finished());

@@ -90,6 +90,9 @@ impl FromStr for Format {
 /// # Errors
 /// If the operating system has no thread to give.
 pub fn start(settings: LogSettings, traces: Option<&Traces>) -> io::Result<()> {
+    if LINES.get().is_some() {
+        return Ok(());
+    }
     let lines = Gathered::start(io::stderr())?;
     let (subscriber, filter) = subscriber(settings, traces, lines.clone());
     if tracing::subscriber::set_global_default(subscriber).is_ok() {
@@ -101,7 +104,7 @@ pub fn start(settings: LogSettings, traces: Option<&Traces>) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes what still waits. To be called last.
+/// Writes what still waits. To be called last; what is logged after it may be lost.
 pub fn finish() {
     if let Some(lines) = LINES.get() {
         // There is nobody to tell that standard error is gone.

@@ -1,7 +1,7 @@
 //! Lines of text: time, level, target, message, fields, and at the end the request to which a line belongs, and
 //! with traces its place in them.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -42,8 +42,8 @@ where
     }
 }
 
-/// Writes fields as `tracing-subscriber` does, in fewer steps, as a line of a request has a dozen: `name=value`, text in
-/// quotes. No value may act on a terminal.
+/// Writes fields nearly as `tracing-subscriber` does, in fewer steps, as a line of a request has a dozen: `name=value`, text
+/// in quotes. No value may act on a terminal, and none but the message, whose text is ours, may begin a line.
 pub(super) struct TextFields;
 
 impl<'writer> FormatFields<'writer> for TextFields {
@@ -88,15 +88,16 @@ impl Fields<'_> {
 
 impl Visit for Fields<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let may_break = field.name() == "message";
         self.put(field, |writer| {
-            fmt::write(&mut Harmless(writer), format_args!("{value:?}"))
+            fmt::write(&mut Harmless { writer, may_break }, format_args!("{value:?}"))
         });
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
         let is_plain = |byte: &u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\');
         match field.name() {
-            "message" => self.put(field, |writer| Harmless(writer).write_str(value)),
+            "message" => self.record_debug(field, &format_args!("{value}")),
             _ if value.as_bytes().iter().all(is_plain) => self.put(field, |writer| {
                 writer.write_str("\"")?;
                 writer.write_str(value)?;
@@ -107,19 +108,23 @@ impl Visit for Fields<'_> {
     }
 }
 
-/// Writes control characters, which may command a terminal, as what they are called; but for the ends of lines.
-struct Harmless<'a, 'writer>(&'a mut Writer<'writer>);
+/// Writes control characters, which may command a terminal, as what they are called.
+struct Harmless<'a, 'writer> {
+    writer: &'a mut Writer<'writer>,
+    /// Whether lines may end.
+    may_break: bool,
+}
 
 impl fmt::Write for Harmless<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
-            return self.0.write_str(text);
+            return self.writer.write_str(text);
         }
         for character in text.chars() {
-            if character.is_control() && !matches!(character, '\n' | '\t') {
-                write!(self.0, "{}", character.escape_default())?;
+            if character.is_control() && !(self.may_break && matches!(character, '\n' | '\t')) {
+                write!(self.writer, "{}", character.escape_default())?;
             } else {
-                self.0.write_char(character)?;
+                self.writer.write_char(character)?;
             }
         }
         Ok(())
@@ -187,7 +192,11 @@ mod tests {
     #[test]
     fn no_value_acts_on_a_terminal() {
         let evil = "\u{1b}[2J\r\u{9b}31m";
-        let written = line(|| tracing::info!(evil, shown = %evil, "{evil}"), true);
+        let forged = "x\n INFO audit: a false line";
+        let written = line(
+            || tracing::info!(evil, shown = %evil, forged, also = %forged, "{evil}"),
+            true,
+        );
         assert!(
             written.trim_end().chars().all(|character| !character.is_control()),
             "{written:?}"

@@ -81,7 +81,7 @@ impl Stage {
         let provider = Arc::new(Provider::new(database.store(), ring, policy, secrets, &settings));
         let mut stage = Self {
             public: routes::public(&provider, true),
-            admin: routes::admin(&provider, true, true),
+            admin: routes::admin(&provider, true, true, None),
             client: String::new(),
             basic: String::new(),
             access: String::new(),
