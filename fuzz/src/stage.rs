@@ -196,7 +196,7 @@ impl Stage {
             ("state", "0123456789abcdef"),
         ];
         let (world, params) = (self.world(), Params::from_pairs(owned(&params)));
-        let reply = self.runtime.block_on(authorize(&world, &params, &Browser::default()));
+        let reply = self.runtime.block_on(authorize(&world, params, &Browser::default()));
         let Destination::Url(url) = reply.to else {
             panic!("nobody is asked to log in");
         };
@@ -224,7 +224,10 @@ impl Stage {
     /// Sends a browser that has no cookies to the authorization endpoint.
     pub(crate) fn authorize(&self, params: &Params) -> End {
         let world = self.world();
-        Self::end(self.runtime.block_on(authorize(&world, params, &Browser::default())))
+        Self::end(
+            self.runtime
+                .block_on(authorize(&world, params.clone(), &Browser::default())),
+        )
     }
 
     /// What becomes of a request that is refused because it cannot be read.

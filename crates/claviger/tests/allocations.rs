@@ -17,7 +17,7 @@ static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 const BOUNDS: [(Hot, usize); 4] = [
     (Hot::Token, 42),
     (Hot::Introspect, 45),
-    (Hot::Authorize, 124),
+    (Hot::Authorize, 107),
     (Hot::Refresh, 88),
 ];
 

@@ -21,10 +21,10 @@ use hot::{Hot, Stage};
 
 /// Most instructions of one request, in thousands: a tenth more than counted, as compilers and processors differ.
 const BOUNDS: [(Hot, u64); 4] = [
-    (Hot::Token, 485),
-    (Hot::Introspect, 445),
-    (Hot::Authorize, 550),
-    (Hot::Refresh, 1_720),
+    (Hot::Token, 476),
+    (Hot::Introspect, 432),
+    (Hot::Authorize, 526),
+    (Hot::Refresh, 1_700),
 ];
 
 /// Requests that fill tables and caches first, also where none is counted.

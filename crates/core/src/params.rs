@@ -135,6 +135,11 @@ impl Params {
         &self.0
     }
 
+    /// Takes out those named.
+    pub fn remove(&mut self, names: &[&str]) {
+        self.0.retain(|(name, _)| !names.contains(&name.as_str()));
+    }
+
     /// The same parameters without those named.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {

@@ -25,7 +25,7 @@ pub async fn authorization(State(provider): State<Shared>, mut call: Call) -> Re
     let jar = Jar::read(&provider.cookies, &call.headers);
     let encoded = call.encoded(both.as_ref());
     let answer = match Params::parse(encoded) {
-        Ok(params) => authorize(&provider.world(), &params, &jar.browser()).await,
+        Ok(params) => authorize(&provider.world(), params, &jar.browser()).await,
         Err(error) => refuse_unreadable(&provider.world(), encoded, error.into()).await,
     };
     browse(&provider.policy, &call, &jar, answer)

@@ -136,15 +136,15 @@ impl Reply {
 }
 
 /// Answers a request to the authorization endpoint, whichever hop it is.
-pub async fn authorize(world: &World<'_>, params: &Params, browser: &Browser) -> Reply {
+pub async fn authorize(world: &World<'_>, mut params: Params, browser: &Browser) -> Reply {
     let verifier = |name: &str| params.get(name).map(str::trim).filter(|text| !text.is_empty());
     let reply = if let Some(verifier) = verifier("login_verifier") {
         login_answered::go_on(world, verifier, browser).await
     } else if let Some(verifier) = verifier("consent_verifier") {
         consent_answered::go_on(world, verifier, browser).await
     } else {
-        let request = params.without(&["login_verifier", "consent_verifier"]);
-        start::start(world, request, browser).await
+        params.remove(&["login_verifier", "consent_verifier"]);
+        start::start(world, params, browser).await
     };
     reply.unwrap_or_else(Reply::failed)
 }

@@ -7,6 +7,7 @@ use std::thread;
 use claviger_e2e::flow::text;
 use claviger_e2e::{Browser, Database, Flow, Http, Request, ServerOptions, ports};
 use http::Method;
+use serde_json::json;
 
 /// Every page that this server shows.
 const PAGES: [&str; 9] = [
@@ -179,4 +180,35 @@ async fn the_sample_pages_know_no_challenge_of_strangers() {
         assert_eq!(answer.location().path(), "/oauth2/fallbacks/error", "{path}");
     }
     process.wait_for_output("ChallengeUnknown");
+}
+
+/// A page that calls the admin port is refused in the form of every answer, whatever it asks for, and nothing is done.
+#[tokio::test]
+async fn the_admin_port_refuses_pages() {
+    let database = Database::sqlite();
+    let server = claviger_e2e::Server::on(&database).await;
+    let url = server.admin("/admin/clients");
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("origin", "https://evil.example"),
+        // A name of a stranger's that leads to this machine.
+        ("host", "evil.example:4445"),
+    ] {
+        let made = json!({"client_id": "evil"});
+        for method in [Method::GET, Method::HEAD, Method::POST] {
+            let is_head = method == Method::HEAD;
+            let request = Request::new(method, &url).json(&made).header(name, value);
+            let what = format!("{request:?}");
+            let answer = Http::new().send(request).await;
+            assert_eq!(answer.status, 403, "{what}: {}", answer.text());
+            assert_eq!(answer.text().is_empty(), is_head, "{what}: {}", answer.text());
+            let id = answer.header("x-request-id");
+            assert!(
+                id.len() == 20 && server.log().contains(id),
+                "{what}: {:?}",
+                answer.headers
+            );
+        }
+    }
+    assert_eq!(Http::new().get(&url).await.json(), json!([]));
 }

@@ -122,7 +122,7 @@ impl Walk {
             consent_marks: marks(Stage::Consent),
             device_marks: marks(Stage::Device),
         };
-        let reply = now(authorize(&self.desk.world(), params, &browser));
+        let reply = now(authorize(&self.desk.world(), params.clone(), &browser));
         self.arrive(reply)
     }
 

@@ -92,7 +92,7 @@ fn d23_an_address_that_is_refused_gets_nothing() {
 fn d23_an_error_comes_by_the_response_mode_in_force() {
     let walk = Walk::new();
     let request = walk.request(&[("response_mode", "form_post"), ("scope", "everything")]);
-    let reply = now(authorize(&walk.desk.world(), &request, &Browser::default()));
+    let reply = now(authorize(&walk.desk.world(), request, &Browser::default()));
     let Destination::Client(Delivery::Form { action, fields }) = reply.to else {
         panic!("not a form: {:?}", reply.to)
     };
@@ -151,7 +151,7 @@ fn registration_has_its_own_page() {
     let mut walk = Walk::new();
     walk.desk.policy.registration_url = "https://op.example/register?x=1".to_owned();
     let request = walk.request(&[("prompt", "create")]);
-    let reply = now(authorize(&walk.desk.world(), &request, &Browser::default()));
+    let reply = now(authorize(&walk.desk.world(), request, &Browser::default()));
     let Destination::Url(url) = reply.to else {
         panic!("{:?}", reply.to)
     };

@@ -83,7 +83,7 @@ fn a_flow_that_no_secret_opens_is_unknown() {
             .seal(&cx, purpose);
             let reply = now(authorize(
                 &walk.desk.world(),
-                &form(&[(name, &verifier)]),
+                form(&[(name, &verifier)]),
                 &Browser::default(),
             ));
             assert!(matches!(reply.to, Destination::ErrorPage(failure) if failure.fault() == Fault::VerifierInvalid));
