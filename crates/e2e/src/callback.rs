@@ -5,8 +5,6 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use crate::ports;
-
 /// A listener that answers every request with the same page and remembers what it was sent.
 #[derive(Debug)]
 pub struct Callback {
@@ -30,8 +28,8 @@ impl Callback {
     /// Listens for as long as the test program runs.
     #[must_use]
     pub fn listen() -> Self {
-        let port = ports::free();
-        let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
         let received = Arc::new(Mutex::new(Received::default()));
         let kept = Arc::clone(&received);
         thread::spawn(move || {

@@ -143,8 +143,8 @@ async fn nobody_inside_is_told_of_a_logout() {
 
 /// Answers every request with a redirect.
 fn redirecting_to(target: String) -> u16 {
-    let port = ports::free();
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
     thread::spawn(move || {
         for mut stream in listener.incoming().flatten() {
             let mut request = [0; 4096];

@@ -24,8 +24,8 @@ const PAGES: [&str; 9] = [
 
 /// A page of another site that frames this address.
 fn framing(address: &str) -> String {
-    let port = ports::free();
-    let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
     let page = format!("<title>Evil</title><p>Evil<iframe id=victim src=\"{address}\"></iframe>");
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
