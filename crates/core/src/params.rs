@@ -143,13 +143,9 @@ impl Params {
     /// The same parameters without those named.
     #[must_use]
     pub fn without(&self, names: &[&str]) -> Self {
-        Self(
-            self.0
-                .iter()
-                .filter(|(name, _)| !names.contains(&name.as_str()))
-                .cloned()
-                .collect(),
-        )
+        let mut others = self.clone();
+        others.remove(names);
+        others
     }
 
     /// About how many bytes the parameters have.

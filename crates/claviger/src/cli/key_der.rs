@@ -60,7 +60,11 @@ pub(super) fn to_jwk(der: &[u8]) -> Result<Value, &'static str> {
                 Some(SEQUENCE) => private_key_info(&mut key),
                 Some(OCTET_STRING) => sec1(&mut key, None),
                 Some(INTEGER) if number == [0] => rsa_private(&mut key),
-                Some(INTEGER) => Ok(rsa(number, key.take(INTEGER)?)),
+                Some(INTEGER) => {
+                    let public = rsa(number, key.take(INTEGER)?);
+                    // Two numbers and nothing else: another key that was damaged may begin with two.
+                    if key.peek().is_none() { Ok(public) } else { Err(UNKNOWN) }
+                }
                 _ => Err(UNKNOWN),
             }
         }
@@ -282,6 +286,15 @@ mod tests {
         for end in 0..der.as_ref().len() {
             assert!(to_jwk(&der.as_ref()[..end]).is_err(), "{end}");
         }
+    }
+
+    #[test]
+    fn a_damaged_key_that_begins_with_two_numbers_is_no_rsa_key() {
+        let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
+        let mut der = pair.to_pkcs8v1().unwrap().as_ref().to_vec();
+        // The version takes in the algorithm, and the version of the key within follows.
+        der[4] = 26;
+        assert_eq!(to_jwk(&der), Err(UNKNOWN));
     }
 
     #[test]

@@ -63,7 +63,8 @@ impl Admission {
         self.asks_for_keys
     }
 
-    /// Who asks, and the key that they show where one is asked for. The request is not kept: its body could not wait for the database.
+    /// Who asks, and the key that they show where one is asked for. The request is not kept: its body could not wait for the
+    /// database.
     pub(super) fn hear(
         &self,
         request: &Request,

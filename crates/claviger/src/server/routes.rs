@@ -96,8 +96,8 @@ pub(crate) fn public_table(provider: &Shared, quiet: bool) -> Routes<'_, Shared>
     })
 }
 
-/// The admin port, with the guard that it has where it is reached over a network. Health probes are left out of the request
-/// log if `quiet`.
+/// The admin port, behind the guard against web pages where it listens. Health probes are left out of the request log if
+/// `quiet`.
 pub fn admin(provider: &Shared, quiet: bool, v1_paths: bool, guard: Option<Arc<Guard>>) -> Router {
     admin_table(provider, quiet, v1_paths, guard).finish_described(provider.clone(), &about_admin())
 }

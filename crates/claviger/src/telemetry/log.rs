@@ -188,7 +188,7 @@ fn log_panic(panic: &std::panic::PanicHookInfo<'_>) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::{Arc, Mutex};
 
     use axum::body::Body;
@@ -205,7 +205,7 @@ mod tests {
     use crate::testing::plain;
 
     #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
+    pub(in crate::telemetry) struct Memory(Arc<Mutex<Vec<u8>>>);
 
     impl io::Write for Memory {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -218,7 +218,7 @@ mod tests {
     }
 
     impl Memory {
-        fn text(&self) -> String {
+        pub(in crate::telemetry) fn text(&self) -> String {
             String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
         }
     }

@@ -134,22 +134,9 @@ impl fmt::Write for Harmless<'_, '_> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Memory(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Memory {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().unwrap().write(bytes)
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::log::tests::Memory;
 
     fn line(log: impl Fn(), ours: bool) -> String {
         let memory = Memory::default();
@@ -163,7 +150,7 @@ mod tests {
         } else {
             tracing::subscriber::with_default(lines.finish(), &log);
         }
-        String::from_utf8(memory.0.lock().unwrap().clone()).unwrap()
+        memory.text()
     }
 
     #[test]
